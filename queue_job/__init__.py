@@ -1,0 +1,13 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Job queue for Odoo: any method of any model becomes a background job.
+
+The rooms follow the life of a job; `docs/architecture.md` is the map.
+"""
+
+from . import fields
+from . import models
+from . import wizards
+from . import controllers
+from . import jobrunner
+from .job import identity_exact
+from .post_init_hook import post_init_hook
