@@ -1,0 +1,202 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""The runner's sessions with one database.
+
+Two connections: one holds the leader lock and nothing else, the other listens and
+runs the statements of :mod:`.queries` in autocommit mode.
+
+**The leader lock.** One runner leads a database: the one whose open transaction
+holds the advisory lock ``PG_ADVISORY_LOCK_ID``. It is a transaction's lock because
+that also holds behind a transaction-pooling proxy, where a session's lock would be
+left on a shared connection. The transaction is READ COMMITTED and runs nothing
+else, so it holds no snapshot and keeps no dead row from vacuum. When the runner
+dies, PostgreSQL ends the session and another runner gets the lock.
+
+**Silence.** Both connections carry keepalive and ``tcp_user_timeout`` settings, so
+that a network which drops packets without a word is an error after some seconds.
+"""
+
+import logging
+from contextlib import contextmanager, suppress
+
+import psycopg2
+import psycopg2.extras
+
+from odoo.sql_db import connection_info_for
+
+from . import queries
+from .config import RunnerConfig
+
+_logger = logging.getLogger(__name__)
+
+#: Key of the leader lock; the one the community's runner uses, so that the two
+#: never lead the same database.
+PG_ADVISORY_LOCK_ID = 2293787760715711918
+
+#: libpq: seconds, but ``tcp_user_timeout`` in milliseconds.
+KEEPALIVE = {
+    "connect_timeout": 5,
+    "keepalives": 1,
+    "keepalives_idle": 3,
+    "keepalives_interval": 1,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 5000,
+}
+
+LOCK_LEADER = f"""
+SELECT set_config('idle_in_transaction_session_timeout', '0', true),
+       set_config('tcp_keepalives_idle', '2', true),
+       set_config('tcp_keepalives_interval', '1', true),
+       set_config('tcp_keepalives_count', '3', true),
+       pg_try_advisory_xact_lock({PG_ADVISORY_LOCK_ID})
+"""
+
+
+class MasterElectionLost(Exception):
+    """Another runner leads this database."""
+
+
+def _connection_info_for(db_name: str) -> dict:
+    """libpq keywords for the runner's own connections to ``db_name``.
+
+    They are Odoo's, but for the ``jobrunner_db_*`` settings, which lead past a
+    connection pooler where there is one.
+    """
+    _name, info = connection_info_for(db_name)
+    config = RunnerConfig.load()
+    overrides = {
+        "host": config.jobrunner_db_host,
+        "port": config.jobrunner_db_port,
+        "user": config.jobrunner_db_user,
+        "password": config.jobrunner_db_password,
+    }
+    info.update({key: value for key, value in overrides.items() if value})
+    return {**KEEPALIVE, **info}
+
+
+class Database:
+    """A database as the runner sees it.
+
+    :param db_name: name of the database
+    :raise MasterElectionLost: another runner leads it
+    :raise psycopg2.Error: it can't be reached
+
+    ``has_queue_job`` tells whether the addon is installed; without it, nothing is
+    locked and nobody listens.
+    """
+
+    def __init__(self, db_name: str):
+        self.db_name = db_name
+        self._leader_conn = None
+        self.conn = self._connect()
+        try:
+            self.has_queue_job = self._has_queue_job()
+            if self.has_queue_job:
+                self._acquire_leader_lock()
+                self.execute("LISTEN queue_job")
+        except BaseException:
+            self.close()
+            raise
+
+    def _connect(self):
+        conn = psycopg2.connect(**_connection_info_for(self.db_name))
+        conn.autocommit = True
+        return conn
+
+    def close(self) -> None:
+        """End both sessions; the leader lock goes with its own."""
+        for conn in (self._leader_conn, self.conn):
+            if conn is not None:
+                with suppress(psycopg2.Error):
+                    conn.close()
+
+    def _has_queue_job(self) -> bool:
+        return self.value(queries.HAS_QUEUE_JOB) and self.value(queries.INSTALLED)
+
+    def _acquire_leader_lock(self) -> None:
+        self._leader_conn = psycopg2.connect(**_connection_info_for(self.db_name))
+        self._leader_conn.set_session(isolation_level="READ COMMITTED")
+        with self._leader_conn.cursor() as cursor:
+            cursor.execute(LOCK_LEADER)
+            if not cursor.fetchone()[-1]:
+                raise MasterElectionLost(f"could not acquire {self.db_name}")
+
+    def confirm_leadership(self) -> None:
+        """Ask the leader session whether it still lives.
+
+        :raise psycopg2.Error: it doesn't, and with it went the lock
+        """
+        with self._leader_conn.cursor() as cursor:
+            cursor.execute("SELECT 1")
+
+    # -- statements ---------------------------------------------------------------
+
+    def execute(self, query: str, params: dict | tuple | None = None) -> int:
+        """Run one statement and return the number of rows it touched."""
+        with self.conn.cursor() as cursor:
+            cursor.execute(query, params)
+            return cursor.rowcount
+
+    def rows(self, query: str, params: dict | tuple | None = None) -> list[dict]:
+        """Run one statement and return its rows as dictionaries."""
+        with self.conn.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
+            cursor.execute(query, params)
+            return cursor.fetchall()
+
+    def value(self, query: str, params: dict | tuple | None = None):
+        """Run one statement and return the first value of its first row, or None."""
+        with self.conn.cursor() as cursor:
+            cursor.execute(query, params)
+            row = cursor.fetchone()
+            return row[0] if row else None
+
+    def notifications(self) -> set[str]:
+        """The payloads that have come since the last call."""
+        self.conn.poll()
+        payloads = {notify.payload for notify in self.conn.notifies}
+        self.conn.notifies.clear()
+        return payloads
+
+    # -- for deployment code and tests that know these names ------------------------
+
+    def keep_alive(self) -> None:
+        """Touch both sessions."""
+        self.execute("SELECT 1")
+        if self._leader_conn is not None:
+            self.confirm_leadership()
+
+    @contextmanager
+    def select_jobs(self, where: str, args: tuple = ()):
+        """Yield a cursor over (channel, uuid, id, date_created, priority, eta, state).
+
+        :param where: SQL condition on ``queue_job``; never from a user's input
+        :param args: its parameters
+        """
+        with self.conn.cursor() as cursor:
+            cursor.execute(
+                "SELECT channel, uuid, id, date_created, priority,"  # pylint: disable=sql-injection
+                " extract(epoch FROM eta), state FROM queue_job WHERE " + where,
+                args,
+            )
+            yield cursor
+
+    def set_job_enqueued(self, uuid: str) -> bool:
+        """Mark one pending job as enqueued; False when it isn't pending any more."""
+        return bool(
+            self.execute(
+                "UPDATE queue_job SET state = 'enqueued', date_enqueued ="
+                " date_trunc('seconds', now() AT TIME ZONE 'UTC')"
+                " WHERE uuid = %s AND state = 'pending'",
+                (uuid,),
+            )
+        )
+
+    def _query_requeue_dead_jobs(self) -> str:
+        """One statement that puts dead jobs back and returns their uuids."""
+        return queries.REQUEUE_DEAD_NOW
+
+    def requeue_dead_jobs(self) -> None:
+        """Put dead jobs back now; the runner's own look is :mod:`.rescue`."""
+        for row in self.rows(self._query_requeue_dead_jobs()):
+            _logger.warning(
+                "%s: re-queued dead job with uuid: %s", self.db_name, row["uuid"]
+            )

@@ -1,0 +1,130 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Carries leases to the workers over HTTP.
+
+Each lease is a POST that stays open until the worker has finished it, so that the
+runner hears at once of its end, and of the end of its worker. Requests run in
+threads on one pool of connections; what came of each is handed to a callback, in
+that thread.
+
+What an answer means:
+
+- 200: the worker's report, a JSON document
+- no connection: nothing was started (the server is starting, or host and port are
+  wrong); retried after a back-off
+- the connection broke: the worker died, or a proxy gave up; the runner looks at what
+  the lease had claimed
+- 403: the request was refused; 404: the server doesn't load ``queue_job`` at start,
+  or something else answers there; other codes: the server is in trouble
+"""
+
+import json
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import urllib3
+
+from . import lease as lease_protocol
+from .config import RunnerConfig
+from .lease import Lease
+
+_logger = logging.getLogger(__name__)
+
+#: Seconds to get a connection. The answer may take as long as a job may.
+CONNECT_TIMEOUT = 5
+
+#: More leases than this at once make no sense for one process.
+MAX_THREADS = 512
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of a lease.
+
+    :param lease: the lease
+    :param report: the worker's report, None when there is none
+    :param error: why there is none, for the log
+    :param unreachable: nobody took the request
+    :param status: HTTP status, 0 without an answer
+    """
+
+    lease: Lease
+    report: dict | None = None
+    error: str = ""
+    unreachable: bool = False
+    status: int = 0
+    outcomes: list = field(default_factory=list)
+
+
+class Dispatcher:
+    """Sends leases to one address.
+
+    :param config: where the server listens
+    """
+
+    def __init__(self, config: RunnerConfig):
+        self.url = f"{config.scheme}://{config.host}:{config.port}"
+        self._headers = {"Content-Type": "application/octet-stream"}
+        if config.http_auth_user:
+            credentials = f"{config.http_auth_user}:{config.http_auth_password or ''}"
+            self._headers.update(urllib3.make_headers(basic_auth=credentials))
+        self._pool = urllib3.PoolManager(
+            maxsize=MAX_THREADS,
+            retries=False,
+            timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=None),
+        )
+        self._threads = ThreadPoolExecutor(MAX_THREADS, "queue_job_lease")
+
+    def send(
+        self, lease: Lease, key: bytes, callback: Callable[[Answer], None]
+    ) -> None:
+        """Send a lease in a thread of its own and return at once.
+
+        :param key: the signing key of the lease's database
+        :param callback: called with the :class:`Answer`, in that thread
+        """
+        self._threads.submit(self._deliver, lease, key, callback)
+
+    def close(self) -> None:
+        """Take no more leases. Requests that are under way are not waited for."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._pool.clear()
+
+    def _deliver(self, lease, key, callback):
+        try:
+            answer = self._post(lease, key)
+        except Exception as error:  # the callback must hear of every lease
+            _logger.exception("%s: lease %s failed", lease.database, lease.id)
+            answer = Answer(lease, error=repr(error))
+        callback(answer)
+
+    def _post(self, lease: Lease, key: bytes) -> Answer:
+        body = lease.encode()
+        headers = {
+            **self._headers,
+            "X-Odoo-Database": lease.database,
+            lease_protocol.SIGNATURE_HEADER: lease_protocol.sign(key, body),
+        }
+        try:
+            response = self._pool.request(
+                "POST", self.url + lease_protocol.PATH, body=body, headers=headers
+            )
+        except (
+            urllib3.exceptions.NewConnectionError,
+            urllib3.exceptions.ConnectTimeoutError,
+        ) as error:
+            return Answer(lease, error=str(error), unreachable=True)
+        except urllib3.exceptions.HTTPError as error:
+            return Answer(lease, error=str(error))
+        return self._read(lease, response)
+
+    def _read(self, lease, response) -> Answer:
+        if response.status != 200:
+            error = f"{self.url} answered {response.status} {response.reason}"
+            return Answer(lease, error=error, status=response.status)
+        try:
+            report = json.loads(response.data)
+        except ValueError:
+            return Answer(lease, error=f"{self.url} answered no JSON", status=200)
+        return Answer(lease, report=report, status=200, outcomes=report["outcomes"])

@@ -1,0 +1,242 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Every statement of the runner, each with its purpose.
+
+They run in autocommit mode. The claim and the return of jobs stand in
+:mod:`..claims`, because workers use them too.
+"""
+
+from ..claims import LIVENESS_LOCK, QUICK, UTC_NOW
+
+# Is the addon installed here?
+HAS_QUEUE_JOB = """
+SELECT to_regclass('ir_module_module') IS NOT NULL
+   AND to_regclass('queue_job') IS NOT NULL
+"""
+INSTALLED = """
+SELECT EXISTS (SELECT 1 FROM ir_module_module
+                WHERE name = 'queue_job' AND state IN ('installed', 'to upgrade'))
+   AND EXISTS (SELECT 1 FROM information_schema.columns
+                WHERE table_name = 'queue_job' AND column_name = 'claim_token')
+"""
+
+# Does a committed job ring? (-u queue_job creates the trigger anew.)
+HAS_DOORBELL = """
+SELECT EXISTS (SELECT 1 FROM pg_trigger
+                WHERE tgrelid = 'queue_job'::regclass AND tgname = 'queue_job_notify'
+                  AND tgenabled <> 'D')
+"""
+
+# The database's secret signs leases; its uuid tells a copy from the original.
+PARAMETERS = """
+SELECT key, value FROM ir_config_parameter
+ WHERE key IN ('database.secret', 'database.uuid', 'queue_job.database_uuid')
+"""
+REMEMBER_UUID = """
+INSERT INTO ir_config_parameter (key, value) VALUES ('queue_job.database_uuid', %s)
+ON CONFLICT (key) DO NOTHING
+"""
+
+# While modules are installed or updated, their jobs must not run.
+MODULES_IN_FLUX = """
+SELECT EXISTS (SELECT 1 FROM ir_module_module
+                WHERE state IN ('to install', 'to upgrade', 'to remove'))
+"""
+
+# The first candidates of each channel, through the index on (channel, priority,
+# date_created, id): the recursive part hops from channel to channel.
+HEADS = f"""
+WITH RECURSIVE names AS (
+    (SELECT channel FROM queue_job
+      WHERE state = 'pending' AND scheduled IS NOT TRUE
+      ORDER BY channel LIMIT 1)
+    UNION ALL
+    SELECT (SELECT j.channel FROM queue_job j
+             WHERE j.state = 'pending' AND j.scheduled IS NOT TRUE
+               AND j.channel > names.channel
+             ORDER BY j.channel LIMIT 1)
+      FROM names WHERE names.channel IS NOT NULL
+)
+SELECT head.*
+  FROM names CROSS JOIN LATERAL (
+       SELECT id, uuid, channel, priority, date_created,
+              eta > {UTC_NOW} AS too_early
+         FROM queue_job
+        WHERE state = 'pending' AND scheduled IS NOT TRUE
+          AND channel = names.channel
+        ORDER BY priority, date_created, id
+        LIMIT %(limit)s) head
+ UNION ALL
+(SELECT id, uuid, channel, priority, date_created, eta > {UTC_NOW}
+   FROM queue_job
+  WHERE state = 'pending' AND scheduled IS NOT TRUE AND channel IS NULL
+  ORDER BY priority, date_created, id
+  LIMIT %(limit)s)
+"""
+
+# What else a sequential channel must look at: its first job that waits for its due
+# date, and whether a job has failed.
+SEQUENTIAL_HEADS = f"""
+SELECT waiting.*
+  FROM unnest(%(channels)s::text[]) AS names(channel) CROSS JOIN LATERAL (
+       SELECT id, uuid, channel, priority, date_created,
+              extract(epoch FROM eta - {UTC_NOW})::float AS wait_seconds,
+              'pending' AS state
+         FROM queue_job
+        WHERE state = 'pending' AND scheduled AND channel = names.channel
+        ORDER BY priority, date_created, id
+        LIMIT 1) waiting
+ UNION ALL
+SELECT failed.*
+  FROM unnest(%(channels)s::text[]) AS names(channel) CROSS JOIN LATERAL (
+       SELECT id, uuid, channel, priority, date_created, NULL::float, 'failed'
+         FROM queue_job
+        WHERE state = 'failed' AND channel = names.channel
+        LIMIT 1) failed
+"""
+
+# Jobs whose due date has come compete from now on by priority and age.
+PROMOTE = f"""
+UPDATE queue_job SET scheduled = FALSE
+  FROM {QUICK}
+ WHERE id IN (SELECT id FROM queue_job
+               WHERE state = 'pending' AND scheduled
+                 AND (eta <= {UTC_NOW} OR eta IS NULL)
+               LIMIT 1000 FOR NO KEY UPDATE SKIP LOCKED)
+"""
+
+# Future-dated jobs that came by plain SQL, without the mark.
+DEMOTE = f"""
+UPDATE queue_job SET scheduled = TRUE
+ WHERE id IN (SELECT id FROM queue_job
+               WHERE state = 'pending' AND scheduled IS NOT TRUE
+                 AND channel IS NOT DISTINCT FROM %(channel)s AND eta > {UTC_NOW}
+               LIMIT 10000 FOR NO KEY UPDATE SKIP LOCKED)
+"""
+
+# Seconds until the next due date.
+NEXT_DUE = f"""
+SELECT extract(epoch FROM min(eta) - {UTC_NOW})::float
+  FROM queue_job WHERE state = 'pending' AND scheduled
+"""
+
+# Everything in flight, and whether a live session stands behind it.
+LOOK = f"""
+WITH held AS MATERIALIZED (
+    SELECT objid::bigint AS id, pid FROM pg_locks
+     WHERE locktype = 'advisory' AND classid = {LIVENESS_LOCK} AND objsubid = 2
+       AND granted
+       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+)
+SELECT j.id, j.uuid, j.channel, j.priority, j.date_created, j.state,
+       coalesce(j.claim_token, 0) AS claim_token, j.lease_id,
+       coalesce(j.retry, 0) AS retry, coalesce(j.max_retries, 0) AS max_retries,
+       j.date_started, coalesce(j.timeout, 0) AS timeout,
+       extract(epoch FROM {UTC_NOW} - j.date_started)::float AS running_seconds,
+       j.worker_host, j.worker_pid, held.pid AS backend_pid, s.kind AS signal
+  FROM queue_job j
+  LEFT JOIN held ON held.id = j.id
+  LEFT JOIN LATERAL (SELECT kind FROM queue_job_signal
+                      WHERE job_id = j.id AND claim_token = j.claim_token
+                      ORDER BY id LIMIT 1) s ON TRUE
+ WHERE j.state IN ('enqueued', 'started')
+"""
+
+# Orphans: claimed, never started, and no lease holds them.
+RETURN_ORPHANS = """
+UPDATE queue_job
+   SET state = 'pending', date_enqueued = NULL, lease_id = NULL
+ WHERE state = 'enqueued' AND id = ANY(%(ids)s)
+   AND NOT (coalesce(lease_id, 0) = ANY(%(leases)s))
+RETURNING id
+"""
+
+# A dead attempt counts, is written down, and the job may run again at once.
+RETRY_DEAD = f"""
+WITH dead AS (
+    UPDATE queue_job
+       SET state = 'pending', retry = coalesce(retry, 0) + 1, scheduled = FALSE,
+           claim_token = coalesce(claim_token, 0) + 1, lease_id = NULL,
+           date_enqueued = NULL, date_started = NULL
+     WHERE id = %(id)s AND coalesce(claim_token, 0) = %(token)s AND state = 'started'
+ RETURNING id, retry
+)
+INSERT INTO queue_job_attempt
+       (job_id, number, date_start, date_end, worker_host, worker_pid, outcome, message)
+SELECT id, retry, %(date_started)s, {UTC_NOW}, %(host)s, %(pid)s, 'dead', %(message)s
+  FROM dead
+RETURNING number
+"""
+
+# Takes a dead job over, so that a worker can settle its failure.
+CLAIM_FOR_BURIAL = """
+UPDATE queue_job
+   SET claim_token = coalesce(claim_token, 0) + 1, lease_id = %(lease)s
+ WHERE id = %(id)s AND coalesce(claim_token, 0) = %(token)s AND state = 'started'
+RETURNING claim_token
+"""
+
+# The time of this attempt is over.
+SIGNAL_TIMEOUT = f"""
+INSERT INTO queue_job_signal (job_id, claim_token, kind, message, date)
+SELECT %(id)s, %(token)s, 'timeout', %(message)s, {UTC_NOW}
+ WHERE NOT EXISTS (SELECT 1 FROM queue_job_signal
+                    WHERE job_id = %(id)s AND claim_token = %(token)s)
+"""
+
+# Ends the session of a job that was told to stop: a running query is cancelled
+# first, a session that idles or ignores that is terminated.
+END_SESSION = """
+SELECT CASE WHEN state = 'active' AND NOT %(force)s
+            THEN pg_cancel_backend(pid) ELSE pg_terminate_backend(pid) END
+  FROM pg_stat_activity WHERE pid = %(pid)s
+"""
+
+# The live channel settings.
+CHANNELS = """
+SELECT complete_name, capacity, sequential, throttle, paused
+  FROM queue_job_channel WHERE complete_name IS NOT NULL
+"""
+
+# One row per runner, for the health banner and the metrics.
+HEARTBEAT = f"""
+INSERT INTO queue_job_runner
+       (uuid, host, pid, date_started, last_seen, leader, listening, root_capacity,
+        running, note)
+VALUES (%(uuid)s, %(host)s, %(pid)s, {UTC_NOW}, {UTC_NOW}, TRUE, %(listening)s,
+        %(root_capacity)s, %(running)s, %(note)s)
+ON CONFLICT (uuid) DO UPDATE
+   SET last_seen = excluded.last_seen, leader = TRUE, listening = excluded.listening,
+       root_capacity = excluded.root_capacity, running = excluded.running,
+       note = excluded.note
+"""
+FAREWELL = "DELETE FROM queue_job_runner WHERE uuid = %(uuid)s"
+FORGET_OLD_RUNNERS = f"""
+DELETE FROM queue_job_runner WHERE last_seen < {UTC_NOW} - interval '1 hour'
+"""
+
+# Dead jobs in one go, for code that knows ``Database.requeue_dead_jobs``: claimed or
+# started for ten seconds and more, and no live session behind them.
+REQUEUE_DEAD_NOW = f"""
+UPDATE queue_job j
+   SET state = CASE WHEN exhausted THEN 'failed' ELSE 'pending' END,
+       retry = coalesce(retry, 0) + (CASE WHEN dead.state = 'started' THEN 1 ELSE 0 END),
+       exc_name = CASE WHEN exhausted THEN 'JobFoundDead' ELSE exc_name END,
+       exc_info = CASE WHEN exhausted THEN 'Job found dead after too many retries'
+                       ELSE exc_info END,
+       claim_token = coalesce(claim_token, 0) + 1, lease_id = NULL,
+       date_enqueued = NULL, date_started = NULL
+  FROM (SELECT id, state,
+               state = 'started' AND max_retries > 0
+               AND coalesce(retry, 0) + 1 >= max_retries AS exhausted
+          FROM queue_job
+         WHERE state IN ('enqueued', 'started')
+           AND coalesce(date_enqueued, date_started, date_created)
+               < {UTC_NOW} - interval '10 seconds'
+           AND NOT EXISTS (
+               SELECT 1 FROM pg_locks l
+                WHERE l.locktype = 'advisory' AND l.classid = {LIVENESS_LOCK}
+                  AND l.objsubid = 2 AND l.granted AND l.objid::bigint = queue_job.id)
+           FOR NO KEY UPDATE SKIP LOCKED) AS dead
+ WHERE j.id = dead.id
+RETURNING j.uuid
+"""
