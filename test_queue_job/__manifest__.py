@@ -1,0 +1,18 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+{
+    "name": "Queue Job Tests",
+    "summary": "Models, data and integration tests of the job queue",
+    "version": "19.0.3.0.0",
+    "author": "Queue Job maintainers",
+    "website": "https://github.com/queue-job/queue",
+    "license": "LGPL-3",
+    "category": "Hidden/Tests",
+    "depends": ["queue_job"],
+    "data": [
+        "security/ir.model.access.csv",
+        "data/queue_job_channel_data.xml",
+        "data/queue_job_function_data.xml",
+        "data/queue_job_test_job.xml",
+    ],
+    "installable": True,
+}
