@@ -1,0 +1,67 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""The errors of the job queue: one root, and what a job may raise to steer itself.
+
+A job method raises `RetryableJobError` to be run again later and `FailedJobError`
+to fail at once whatever is left of its retries. The last three classes belong to the
+executor; job methods let them pass.
+"""
+
+from __future__ import annotations
+
+
+class BaseQueueJobError(Exception):
+    """Root of all errors of the job queue."""
+
+
+class JobError(BaseQueueJobError):
+    """A job had a problem."""
+
+
+class NoSuchJobError(JobError):
+    """The job has no row in the database any more."""
+
+
+class FailedJobError(JobError):
+    """The job failed for good: it is not tried again."""
+
+
+class RetryableJobError(JobError):
+    """The job could not do its work now, and shall be tried again later.
+
+    :param msg: shown as the result of the attempt
+    :param seconds: delay of the next attempt, instead of the retry pattern
+    :param ignore_retry: do not count this attempt against the maximum
+    """
+
+    def __init__(
+        self, msg: str, seconds: int | None = None, ignore_retry: bool = False
+    ) -> None:
+        super().__init__(msg)
+        self.seconds = seconds
+        self.ignore_retry = ignore_retry
+
+
+class ChannelNotFound(BaseQueueJobError):
+    """No channel has this name."""
+
+
+class NothingToDoJob(JobError):
+    """Kept for code which still imports it: raising it makes the job fail."""
+
+
+class JobFenced(BaseQueueJobError):
+    """The job was given to another worker: this one must not write its outcome."""
+
+
+class JobCancelled(BaseQueueJobError):
+    """The job was cancelled while it ran."""
+
+
+class JobTimeout(BaseQueueJobError):
+    """The job ran longer than its time limit."""
+
+    def __init__(self, message: str = "", limit_seconds: float | None = None) -> None:
+        if not message and limit_seconds:
+            message = f"The job ran longer than its limit of {limit_seconds:g} seconds."
+        super().__init__(message or "The job ran longer than its time limit.")
+        self.limit_seconds = limit_seconds

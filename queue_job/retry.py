@@ -1,0 +1,168 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""What happens after an attempt that did not end well: one place that decides.
+
+Every cause counts as an attempt and is judged against `max_retries` (0: no limit):
+
+=========  =================================================  ========================
+cause      what happened                                      while attempts are left
+=========  =================================================  ========================
+RETRYABLE  the method raised `RetryableJobError`              retry after the pattern
+CONFLICT   serialization failure, deadlock, lock not granted  retry after 1 to 5 s
+DEAD       the worker died under the job                      retry at once
+EXCEPTION  any other exception                                (fails at once)
+TIMEOUT    the job ran longer than its limit                  (fails at once)
+CANCEL     a user cancelled the running job                   (cancelled)
+=========  =================================================  ========================
+
+The functions are pure: numbers and texts in, a frozen value out; the caller acts.
+"""
+
+from __future__ import annotations
+
+import enum
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+#: Seconds until the next attempt when the job function has no retry pattern.
+RETRY_INTERVAL = 600
+#: Bounds of the delay after a conflict: short, and spread so that the same two
+#: transactions do not meet again.
+CONFLICT_DELAY_SECONDS = (1, 5)
+
+DEAD_NAME = "JobFoundDead"
+DEAD_MESSAGE = "Job found dead after too many retries"
+
+
+class Cause(enum.Enum):
+    """Why an attempt did not end well."""
+
+    RETRYABLE = "retryable"
+    EXCEPTION = "exception"
+    CONFLICT = "conflict"
+    DEAD = "dead"
+    TIMEOUT = "timeout"
+    CANCEL = "cancel"
+
+
+@dataclass(frozen=True)
+class Retry:
+    """Run again in `seconds`; `attempts` is what the job's counter shall show.
+
+    `seconds` None: as the retry pattern of the job function says.
+    """
+
+    seconds: int | None
+    attempts: int
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Fail:
+    """The job failed for good."""
+
+    exc_name: str
+    exc_message: str
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """The job is cancelled."""
+
+    message: str
+
+
+Decision = Retry | Fail | Cancel
+
+
+def retry_seconds(
+    pattern: Mapping[int, int | tuple | list] | None,
+    attempt: int,
+    seconds: int | tuple | list | None = None,
+    *,
+    randint: Callable[[int, int], int] = random.randint,
+) -> int:
+    """Return the delay before the next attempt.
+
+    `seconds`, when given, wins over the pattern. A pattern maps an attempt to the
+    delay used from this attempt on; before its first key the default is used. A pair
+    means a random delay between its two bounds.
+
+    >>> [retry_seconds({1: 60, 3: 10}, attempt) for attempt in (1, 2, 3, 4)]
+    [60, 60, 10, 10]
+    >>> retry_seconds({3: 180}, 1)
+    600
+    """
+    value = seconds
+    if not value:
+        reached = [key for key in pattern or () if key <= attempt]
+        value = pattern[max(reached)] if pattern and reached else RETRY_INTERVAL
+    if isinstance(value, tuple | list):
+        low, high = value
+        return randint(low, high)
+    return value
+
+
+def attempts_exhausted(attempt: int, max_retries: int | None) -> bool:
+    """Whether attempt number `attempt` (from 1) was the last one allowed."""
+    return bool(max_retries) and attempt >= max_retries
+
+
+def decide(
+    cause: Cause,
+    attempt: int,
+    max_retries: int | None,
+    *,
+    exc_name: str = "",
+    message: str = "",
+    seconds: int | None = None,
+    ignore_retry: bool = False,
+    limit_seconds: float | None = None,
+    randint: Callable[[int, int], int] = random.randint,
+) -> Decision:
+    """Return what becomes of a job after an attempt that did not end well.
+
+    :param attempt: number of the attempt that just ended, the first is 1
+    :param max_retries: attempts allowed, 0 or None for no limit
+    :param seconds: delay asked for by a retryable error
+    :param ignore_retry: this attempt does not count (retryable errors only)
+    :param limit_seconds: the limit that was exceeded (timeout only)
+    """
+    if cause is Cause.CANCEL:
+        return Cancel(message or "Cancelled while it was running")
+    if cause is Cause.TIMEOUT:
+        return Fail(exc_name or "JobTimeout", message or _timeout_text(limit_seconds))
+    if cause is Cause.EXCEPTION:
+        return Fail(exc_name or "Exception", message)
+    if cause is Cause.RETRYABLE and ignore_retry:
+        return Retry(seconds, max(attempt - 1, 0), message)
+    if attempts_exhausted(attempt, max_retries):
+        return _exhausted(cause, max_retries, exc_name, message)
+    return Retry(_delay(cause, seconds, randint), attempt, message)
+
+
+def _delay(
+    cause: Cause, seconds: int | None, randint: Callable[[int, int], int]
+) -> int | None:
+    if cause is Cause.CONFLICT:
+        return randint(*CONFLICT_DELAY_SECONDS)
+    if cause is Cause.DEAD:
+        return 0
+    if cause is Cause.RETRYABLE:
+        return seconds
+    raise ValueError(f"unreachable: {cause=}")
+
+
+def _exhausted(
+    cause: Cause, max_retries: int | None, exc_name: str, message: str
+) -> Fail:
+    if cause is Cause.DEAD:
+        return Fail(DEAD_NAME, DEAD_MESSAGE)
+    why = message or exc_name or cause.value
+    return Fail("FailedJobError", f"Max. retries ({max_retries}) reached: {why}")
+
+
+def _timeout_text(limit_seconds: float | None) -> str:
+    if not limit_seconds:
+        return "The job ran longer than its time limit."
+    return f"The job ran longer than its limit of {limit_seconds:g} seconds."
