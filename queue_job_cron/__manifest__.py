@@ -1,0 +1,13 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+{
+    "name": "Scheduled Actions as Queue Jobs",
+    "summary": "Let scheduled actions run through the job queue",
+    "version": "19.0.3.0.0",
+    "author": "Queue Job maintainers",
+    "website": "https://github.com/queue-job/queue",
+    "license": "LGPL-3",
+    "category": "Generic Modules",
+    "depends": ["queue_job"],
+    "data": ["data/data.xml", "views/ir_cron_view.xml"],
+    "installable": True,
+}
