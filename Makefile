@@ -1,0 +1,34 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+# Everything is done by the program in setup/; this file gives it short names.
+PYTHON ?= python3
+SETUP = $(PYTHON) -m setup
+
+.DEFAULT_GOAL := help
+.PHONY: help prepare run test lint format bench chaos clean
+
+help: ## show this help
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+
+prepare: ## fetch and build all that the other commands need
+	@$(SETUP) prepare
+
+run: ## run Odoo with a contacts import as jobs (CSV=file ONCE=1 WORKERS=4 PORT=8069)
+	@CSV='$(CSV)' ONCE='$(ONCE)' WORKERS='$(WORKERS)' PORT='$(PORT)' $(SETUP) run
+
+test: ## run all checks and tests (PARTS="lint unit odoo e2e" for some of them)
+	@PARTS='$(PARTS)' $(SETUP) test
+
+lint: ## run the linters over all files
+	@$(SETUP) lint
+
+format: ## let the formatters rewrite the files
+	@$(SETUP) format
+
+bench: ## measure (QUICK=1 for a short run, ARGS="..." for the program's options)
+	@$(SETUP) bench $(if $(QUICK),--quick) $(ARGS)
+
+chaos: ## kill things under load and look whether all is well (ARGS="..." for pytest)
+	@$(SETUP) chaos $(ARGS)
+
+clean: ## remove build/
+	@$(SETUP) clean

@@ -1,0 +1,47 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""``python3 -m setup COMMAND``: the one program behind the Makefile.
+
+This file alone must be readable by any Python 3, for it has to say politely
+that the version is a wrong one.
+"""
+
+import sys
+
+COMMANDS = {
+    "prepare": "setup.stack",
+    "run": "setup.demo",
+    "test": "setup.run_tests",
+    "lint": "setup.lint",
+    "format": "setup.lint",
+    "bench": "setup.tools",
+    "chaos": "setup.tools",
+    "pytest": "setup.tools",
+    "clean": "setup.tools",
+}
+
+
+def main():
+    if len(sys.argv) < 2 or sys.argv[1] not in COMMANDS:
+        sys.exit("usage: python3 -m setup {%s}" % ",".join(COMMANDS))  # noqa: UP031
+    if sys.version_info < (3, 8):
+        sys.exit(
+            "setup: Python %d.%d is too old, 3.10 to 3.13 is needed: "
+            "make PYTHON=/path/to/python3.12" % sys.version_info[:2]  # noqa: UP031
+        )
+    from setup.console import reporting_errors
+
+    with reporting_errors():
+        _run(sys.argv[1])
+
+
+def _run(command):
+    from importlib import import_module
+
+    from setup import python_env
+
+    python_env.enter()
+    sys.exit(import_module(COMMANDS[command]).main(command))
+
+
+if __name__ == "__main__":
+    main()
