@@ -1,0 +1,222 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""One channel: the jobs that wait in it, those that run, and whether more may start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from . import channel_config
+from .channel_queue import ChannelJob, ChannelQueue
+from .slots import Slots
+
+#: What `free_slots` says where nothing limits the number of jobs.
+UNLIMITED = 1000
+
+
+def earliest(*times: float) -> float:
+    """Return the first of some times of which 0 means never."""
+    return min(filter(None, times), default=0)
+
+
+class Channel:
+    """A node of the tree: the jobs that wait here, and those that run here or below.
+
+    :param capacity: how many jobs may run at once; None or 0 for no limit
+    :param sequential: one job at a time, strictly in order
+    :param throttle: seconds between two starts
+    :param paused: start nothing
+
+    >>> channel = Channel("sub", Channel("root", None, 1))
+    >>> channel.configure({"name": "sub", "capacity": 1, "sequential": "False"})
+    >>> print(channel)
+    root.sub(C:1,Q:0,R:0,F:0)
+    >>> channel.configure({"name": "sub", "paused": True})
+    >>> print(channel)
+    root.sub(C:∞,Q:0,R:0,F:0,paused)
+    """
+
+    def __init__(
+        self,
+        name: str,
+        parent: Channel | None,
+        capacity: int | None = None,
+        sequential: bool = False,
+        throttle: int = 0,
+        paused: bool = False,
+    ) -> None:
+        self.name = name
+        self.parent = parent
+        self.children: dict[str, Channel] = {}
+        self.capacity = capacity
+        self.throttle = throttle
+        self.paused = paused
+        self._queue = ChannelQueue(sequential)
+        self._waiting: set[ChannelJob] = set()  # here and below
+        self._running: set[ChannelJob] = set()
+        self._failed: set[ChannelJob] = set()
+        self._slots = Slots()
+        if parent:
+            parent.children[name] = self
+
+    @property
+    def sequential(self) -> bool:
+        """Whether jobs run strictly in order."""
+        return self._queue.sequential
+
+    @sequential.setter
+    def sequential(self, value: bool) -> None:
+        self._queue.sequential = value
+
+    @property
+    def fullname(self) -> str:
+        """The dotted path from root."""
+        return f"{self.parent.fullname}.{self.name}" if self.parent else self.name
+
+    def __str__(self) -> str:
+        return (
+            f"{self.fullname}(C:{self.capacity or '∞'},Q:{len(self._queue)},"
+            f"R:{len(self._running)},F:{len(self._failed)}"
+            f"{',paused' if self.paused else ''})"
+        )
+
+    def path(self) -> Iterator[Channel]:
+        """Iterate from this channel up to root."""
+        channel: Channel | None = self
+        while channel:
+            yield channel
+            channel = channel.parent
+
+    def tree(self) -> Iterator[Channel]:
+        """Iterate over this channel and all those below it."""
+        yield self
+        for child in self.children.values():
+            yield from child.tree()
+
+    def get_subchannel_by_name(self, name: str) -> Channel | None:
+        """Return the direct child of this name, if any."""
+        return self.children.get(name)
+
+    # -- settings ---------------------------------------------------------------
+
+    def configure(self, config: dict[str, Any]) -> None:
+        """Take over capacity, sequential, throttle and paused; nothing else.
+
+        Jobs that run go on running, also when they are now more than the capacity.
+        """
+        channel_config.check_options(config)
+        self.capacity = config.get("capacity")
+        self.sequential = channel_config.as_boolean(config.get("sequential"))
+        self.throttle = int(config.get("throttle") or 0)
+        self.paused = channel_config.as_boolean(config.get("paused"))
+        if not self.throttle:
+            self._slots.throttled_until = 0
+
+    def share(self, slots: Slots) -> None:
+        """Count the running jobs in these slots from now on."""
+        if slots is not self._slots:
+            for job in self._running:
+                self._slots.release(job.db_name)
+                slots.take(job.db_name)
+            self._slots = slots
+
+    # -- what happens to jobs ---------------------------------------------------
+
+    def remove(self, job: ChannelJob) -> None:
+        """Forget a job here and in the ancestors."""
+        for channel in self.path():
+            channel._queue.remove(job)
+            channel._waiting.discard(job)
+            channel._failed.discard(job)
+            if job in channel._running:
+                channel._running.remove(job)
+                channel._slots.release(job.db_name)
+
+    def set_done(self, job: ChannelJob) -> None:
+        """The job is over."""
+        self.remove(job)
+
+    def set_pending(self, job: ChannelJob) -> None:
+        """The job waits for its turn."""
+        if job not in self._queue:
+            self.remove(job)
+            self._queue.add(job)
+            for channel in self.path():
+                channel._waiting.add(job)
+
+    def set_running(self, job: ChannelJob) -> None:
+        """The job runs, whether there is room for it or not."""
+        self._queue.remove(job)
+        self._failed.discard(job)
+        for channel in self.path():
+            channel._waiting.discard(job)
+            if job not in channel._running:
+                channel._running.add(job)
+                channel._slots.take(job.db_name)
+
+    def set_failed(self, job: ChannelJob) -> None:
+        """The job is at rest until somebody looks at it."""
+        self.remove(job)
+        self._failed.add(job)
+
+    # -- what may start ---------------------------------------------------------
+
+    def is_blocked(self, now: float) -> bool:
+        """Tell whether a pause, a throttle or a failure lets nothing start here."""
+        throttled = self._slots.throttled_until > now
+        return throttled or self.paused or bool(self.sequential and self._failed)
+
+    def has_capacity(self) -> bool:
+        """Tell whether there is room, and neither a pause nor a failure forbids it."""
+        if self.paused or (self.sequential and self._failed):
+            return False
+        return self._slots.room(self.capacity)
+
+    def next_job(self, now: float) -> ChannelJob | None:
+        """Return the first job of this subtree which may start as far as it knows."""
+        if not self._waiting or self.is_blocked(now):
+            return None
+        candidates = [self._queue.peek(now)]
+        candidates += [child.next_job(now) for child in self.children.values()]
+        job = min(filter(None, candidates), default=None)
+        # asked only for a job that exists: who is refused a shared slot is hungry
+        if job and self._slots.admits(job.db_name, self.capacity):
+            return job
+        return None
+
+    def get_jobs_to_run(self, now: float) -> Iterator[ChannelJob]:
+        """Start one job of this subtree after the other, as long as one may start."""
+        self.end_throttles(now)
+        while job := self.next_job(now):
+            job.channel.set_running(job)
+            for channel in job.channel.path():
+                if channel.throttle:
+                    channel._slots.throttled_until = now + channel.throttle
+            yield job
+
+    def end_throttles(self, now: float) -> None:
+        """Forget the pauses that are over, lest they ask to be woken for ever."""
+        for channel in self.tree():
+            if channel._slots.throttled_until <= now:
+                channel._slots.throttled_until = 0
+
+    def get_wakeup_time(self, wakeup_time: float = 0) -> float:
+        """Return when a job of this subtree may start without anything happening."""
+        if not self.has_capacity():
+            return wakeup_time
+        if self._slots.throttled_until:
+            return earliest(wakeup_time, self._slots.throttled_until)
+        wakeup_time = earliest(wakeup_time, self._queue.get_wakeup_time())
+        for child in self.children.values():
+            wakeup_time = child.get_wakeup_time(wakeup_time)
+        return wakeup_time
+
+    def free_slots(self, db_name: str, now: float) -> int:
+        """How many jobs may start here and below, at most.
+
+        A database which is told that there is none counts as hungry.
+        """
+        if self.is_blocked(now) or not self._slots.admits(db_name, self.capacity):
+            return 0
+        free = self.capacity - self._slots.count if self.capacity else UNLIMITED
+        return min(free, 1) if self.throttle else free

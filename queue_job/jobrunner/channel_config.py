@@ -1,0 +1,162 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""The text and the records that configure channels.
+
+The text (environment variable or configuration file) is a list of entries,
+separated by commas or line ends:
+
+    name[:capacity[:option[=value]]...]
+
+    root:4,sale:2,sale.import:1:sequential,mail:1:throttle=2
+
+* `name`: dotted path below root; the leading `root.` may be left out;
+* `capacity`: how many jobs may run at once, 1 when left out, 0 for no limit
+  (`root:0` keeps the whole job runner from starting);
+* options: `sequential`, `throttle=<seconds between two starts>`, `paused`.
+
+The records are the rows of `queue.job.channel`; they rule the channels of which
+the text does not speak.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, NoReturn
+
+ROOT = "root"
+FALSE_TEXTS = frozenset({"", "0", "f", "false", "n", "no", "none", "off"})
+
+
+class ChannelSettings(NamedTuple):
+    """What the row of a channel says about it."""
+
+    complete_name: str
+    capacity: int | None = None  # None or 0: no limit, except root: 1
+    sequential: bool = False
+    throttle: int | None = 0
+    paused: bool = False
+
+
+def split_strip(text: str, separator: str, maxsplit: int = -1) -> list[str]:
+    """Split and strip the parts.
+
+    >>> split_strip(" a : b c :d", ":")
+    ['a', 'b c', 'd']
+    """
+    return [part.strip() for part in text.split(separator, maxsplit)]
+
+
+def as_boolean(value: Any) -> bool:
+    """Read a switch; only words that clearly say no are false.
+
+    >>> [as_boolean(value) for value in (True, "1", "yes", "False", "off", None)]
+    [True, True, True, False, False, False]
+    """
+    if isinstance(value, str):
+        return value.strip().lower() not in FALSE_TEXTS
+    return bool(value)
+
+
+def canonical_name(name: str | None) -> str:
+    """Return the full dotted name.
+
+    >>> canonical_name("sub.a"), canonical_name("root.sub"), canonical_name(" ")
+    ('root.sub.a', 'root.sub', 'root')
+    """
+    parts = [part for part in split_strip(name or "", ".") if part]
+    if parts[:1] == [ROOT]:
+        parts = parts[1:]
+    return ".".join([ROOT, *parts])
+
+
+def parse(text: str) -> list[dict[str, Any]]:
+    """Return one dictionary (name, capacity, options) for each entry.
+
+    >>> parse("root:4, sale : 2, ,mail:1:sequential:throttle=2")[2]
+    {'name': 'mail', 'capacity': 1, 'sequential': True, 'throttle': '2'}
+    >>> parse("sale:two")
+    Traceback (most recent call last):
+        ...
+    ValueError: Invalid channel config sale:two: invalid capacity two
+    """
+    entries = split_strip(text.replace("\n", ","), ",")
+    return [_parse_entry(entry) for entry in entries if entry]
+
+
+def validate(text: str) -> list[dict[str, Any]]:
+    """Parse, and also refuse what no channel could be configured with.
+
+    >>> validate("sale:2:sequential")
+    Traceback (most recent call last):
+        ...
+    ValueError: Invalid channel config sale:2:sequential: \
+A sequential channel must have a capacity of 1
+    """
+    configs = parse(text)
+    for config in configs:
+        try:
+            check_options(config)
+        except ValueError as error:
+            _refuse(_unparse(config), str(error))
+    return configs
+
+
+def check_options(config: dict[str, Any]) -> None:
+    """Raise ValueError when the options of a channel contradict themselves."""
+    if as_boolean(config.get("sequential")) and config.get("capacity") != 1:
+        raise ValueError("A sequential channel must have a capacity of 1")
+    throttle = config.get("throttle") or 0
+    if not str(throttle).isdigit():
+        raise ValueError(f"invalid throttle {throttle}")
+
+
+def is_disabled(text: str) -> bool:
+    """Tell whether the text keeps the runner from starting: root's capacity is 0.
+
+    >>> is_disabled("root:0"), is_disabled("a:1,root:0"), is_disabled("root:01")
+    (True, True, False)
+    """
+    capacities = [
+        config["capacity"]
+        for config in parse(text)
+        if canonical_name(config["name"]) == ROOT
+    ]
+    return bool(capacities) and capacities[-1] == 0
+
+
+def _parse_entry(entry: str) -> dict[str, Any]:
+    name, *rest = split_strip(entry, ":")
+    if not name:
+        _refuse(entry, "missing channel name")
+    config: dict[str, Any] = {"name": name, "capacity": 1}
+    if rest:
+        config["capacity"] = _parse_capacity(entry, rest[0])
+    for item in filter(None, rest[1:]):
+        key, *values = split_strip(item, "=")
+        if not key or len(values) > 1:
+            _refuse(entry, f"incorrect config item {item}")
+        if key in config:
+            _refuse(entry, f"duplicate key {key}")
+        config[key] = values[0] if values else True
+    return config
+
+
+def _parse_capacity(entry: str, text: str) -> int:
+    try:
+        capacity = int(text)
+    except ValueError:
+        capacity = -1
+    if capacity < 0:
+        _refuse(entry, f"invalid capacity {text}")
+    return capacity
+
+
+def _unparse(config: dict[str, Any]) -> str:
+    options = [
+        key if value is True else f"{key}={value}"
+        for key, value in config.items()
+        if key not in ("name", "capacity")
+    ]
+    return ":".join([config["name"], str(config["capacity"]), *options])
+
+
+def _refuse(entry: str, reason: str) -> NoReturn:
+    raise ValueError(f"Invalid channel config {entry}: {reason}")

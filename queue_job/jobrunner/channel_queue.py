@@ -1,0 +1,132 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""The jobs that wait in one channel, and the order in which they leave it.
+
+A job that is due competes by priority, then by its creation, then by its row id.
+A job with an eta waits apart until it is due; then it competes like the others.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from .priority_queue import PriorityQueue
+
+
+class JobSortingKey(NamedTuple):
+    """What jobs are ordered by; with and without eta cannot be compared.
+
+    >>> JobSortingKey(None, 5, 1, 2) < JobSortingKey(None, 10, 1, 1)
+    True
+    >>> JobSortingKey(None, 5, 1, 2) < JobSortingKey(100, 5, 1, 1)
+    Traceback (most recent call last):
+        ...
+    TypeError: '<' not supported between instances of 'NoneType' and 'int'
+    """
+
+    eta: float | None
+    priority: int
+    date_created: Any
+    seq: int
+
+    def without_eta(self) -> JobSortingKey:
+        """Return the rank among jobs that are due."""
+        return self._replace(eta=None)
+
+
+class ChannelJob:
+    """A job as its channel sees it; equal to itself only."""
+
+    __slots__ = (
+        "channel",
+        "date_created",
+        "db_name",
+        "eta",
+        "priority",
+        "seq",
+        "uuid",
+    )
+
+    def __init__(
+        self,
+        db_name: str,
+        channel: Any,
+        uuid: str,
+        seq: int,
+        date_created: Any,
+        priority: int,
+        eta: float | None,
+    ) -> None:
+        self.db_name = db_name
+        self.channel = channel
+        self.uuid = uuid
+        self.seq = seq
+        self.date_created = date_created
+        self.priority = priority
+        self.eta = eta
+
+    def sorting_key(self) -> JobSortingKey:
+        """Return what the job is ordered by; a job without date comes first."""
+        dated = () if self.date_created is None else (self.date_created,)
+        return JobSortingKey(self.eta, self.priority or 0, dated, self.seq)
+
+    def __lt__(self, other: ChannelJob) -> bool:
+        return self.sorting_key() < other.sorting_key()
+
+    def __repr__(self) -> str:
+        return f"<ChannelJob {self.uuid}>"
+
+
+class ChannelQueue:
+    """Jobs that wait: those that are due, and those with an eta.
+
+    :param sequential: a due job also waits for jobs with an eta which outrank it
+    """
+
+    def __init__(self, sequential: bool = False) -> None:
+        self.sequential = sequential
+        self._due = PriorityQueue()
+        self._planned = PriorityQueue()
+
+    def __len__(self) -> int:
+        return len(self._due) + len(self._planned)
+
+    def __contains__(self, job: ChannelJob) -> bool:
+        return job in self._due or job in self._planned
+
+    def add(self, job: ChannelJob) -> None:
+        """Add a job; nothing happens when it waits already."""
+        if job not in self:
+            (self._planned if job.eta else self._due).add(job)
+
+    def remove(self, job: ChannelJob) -> None:
+        """Forget a job; nothing happens when it does not wait here."""
+        self._due.remove(job)
+        self._planned.remove(job)
+
+    def peek(self, now: float) -> ChannelJob | None:
+        """Return the job whose turn it is, if any."""
+        while self._planned and self._planned[0].eta <= now:
+            job = self._planned.pop()
+            job.eta = None
+            self._due.add(job)
+        if not self._due:
+            return None
+        head = self._due[0]
+        return None if self._must_wait(head) else head
+
+    def pop(self, now: float) -> ChannelJob | None:
+        """Remove and return the job whose turn it is, if any."""
+        job = self.peek(now)
+        if job:
+            self.remove(job)
+        return job
+
+    def get_wakeup_time(self) -> float:
+        """Return the first eta, or 0."""
+        return self._planned[0].eta if self._planned else 0
+
+    def _must_wait(self, head: ChannelJob) -> bool:
+        return self.sequential and any(
+            planned.sorting_key().without_eta() < head.sorting_key()
+            for planned in self._planned
+        )

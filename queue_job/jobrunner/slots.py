@@ -1,0 +1,216 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Who holds the capacity of a channel.
+
+A channel counts its running jobs in a `Slots`. Most channels have one of their own.
+A channel named in the configuration string has one capacity for all databases of
+the server, so the managers of all databases share one `FairSlots`, which they find
+in the `SharedSlots` of the process.
+
+Sharing is fair. A database that has a job to start and is refused a slot is
+*hungry*. While one is, a database that holds more slots than it may take no other;
+among those that hold equally many, it is the turn of the one served longest ago. With
+a backlog in each of three databases the slots thus go round evenly, and a database
+alone gets them all. When a shared slot falls free, the hungriest database is woken.
+It has `GRACE_SECONDS` to come for the slot; then the others need not wait for it any
+longer, so that a database in trouble stops nobody.
+
+All of it happens under the one lock of the `SharedSlots`.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from itertools import count
+from typing import NamedTuple
+
+GRACE_SECONDS = 1.0
+
+#: Slots held, and when one was taken last: the smallest is the hungriest.
+Rank = tuple[int, int]
+
+
+class Slots:
+    """How many jobs of each database run in one channel."""
+
+    __slots__ = ("held", "throttled_until")
+
+    def __init__(self) -> None:
+        self.held: Counter[str] = Counter()
+        self.throttled_until: float = 0
+
+    @property
+    def count(self) -> int:
+        """How many jobs run, over all databases."""
+        return self.held.total()
+
+    def room(self, capacity: int | None) -> bool:
+        """Tell whether one more job fits in."""
+        return not capacity or self.count < capacity
+
+    def admits(self, db_name: str, capacity: int | None) -> bool:
+        """Tell whether this database may start one more job."""
+        return self.room(capacity)
+
+    def take(self, db_name: str) -> None:
+        """Count one more running job."""
+        self.held[db_name] += 1
+
+    def release(self, db_name: str) -> None:
+        """Count one running job less."""
+        self.held[db_name] -= 1
+        if self.held[db_name] <= 0:
+            del self.held[db_name]
+
+
+class Hunger(NamedTuple):
+    """A database was refused a slot."""
+
+    turn: int  #: the turn of that database in which it was refused
+    until: float = math.inf  #: once it is called: until when the others wait for it
+
+
+class FairSlots(Slots):
+    """Slots that several databases share evenly."""
+
+    __slots__ = ("_served", "_shared", "ask_again", "hungry")
+
+    def __init__(self, shared: SharedSlots) -> None:
+        super().__init__()
+        self._shared = shared
+        self._served: dict[str, int] = {}
+        self.hungry: dict[str, Hunger] = {}
+        #: database -> when it may ask again for room that it left to others
+        self.ask_again: dict[str, float] = {}
+
+    def admits(self, db_name: str, capacity: int | None) -> bool:
+        """Tell whether a database may start a job; if not, it is hungry now."""
+        self.ask_again.pop(db_name, None)
+        room = self.room(capacity)
+        if room and may_take(db_name, self._waiting(), self.rank):
+            return True
+        self.hungry[db_name] = Hunger(self._shared.turns[db_name])
+        if room:
+            self.ask_again[db_name] = self.call_hungriest()
+        return False
+
+    def rank(self, db_name: str) -> Rank:
+        """Return the place in the queue of databases."""
+        return self.held[db_name], self._served.get(db_name, 0)
+
+    def take(self, db_name: str) -> None:
+        super().take(db_name)
+        self._served[db_name] = self._shared.next_number()
+
+    def release(self, db_name: str) -> None:
+        super().release(db_name)
+        self.call_hungriest()
+
+    def feed(self, db_name: str) -> None:
+        """A database is not hungry any longer: it is the turn of another."""
+        self.ask_again.pop(db_name, None)
+        if self.hungry.pop(db_name, None):
+            self.call_hungriest()
+
+    def call_hungriest(self) -> float:
+        """Wake the database whose turn it is; return until when it may come."""
+        waiting = self._waiting()
+        if not waiting:
+            return 0
+        db_name = min(waiting, key=self.rank)
+        hunger = self.hungry[db_name]
+        if hunger.until == math.inf:
+            hunger = hunger._replace(until=self._shared.clock() + GRACE_SECONDS)
+            self.hungry[db_name] = hunger
+        self._shared.wake(db_name)
+        return hunger.until
+
+    def _waiting(self) -> set[str]:
+        """Databases that are hungry, and come when they are called."""
+        now = self._shared.clock()
+        return {name for name, hunger in self.hungry.items() if hunger.until > now}
+
+
+def may_take(db_name: str, hungry: set[str], rank: Callable[[str], Rank]) -> bool:
+    """Tell whether it is a database's turn, while others are hungry.
+
+    >>> rank = {"a": (2, 7), "b": (1, 8), "c": (1, 9)}.__getitem__
+    >>> [may_take(name, {"b", "c"}, rank) for name in "abc"]
+    [False, True, False]
+    """
+    return all(rank(db_name) <= rank(rival) for rival in hungry)
+
+
+class SharedSlots:
+    """The slots shared by the databases of this process, by channel name."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self.lock = threading.RLock()
+        self.clock = clock
+        self.turns: Counter[str] = Counter()
+        self.next_number = count(1).__next__
+        self._slots: dict[str, FairSlots] = {}
+        self._wakers: dict[str, Callable[[], None]] = {}
+
+    def __getitem__(self, channel_name: str) -> FairSlots:
+        """Return the slots of a channel, which are created at the first look."""
+        with self.lock:
+            if channel_name not in self._slots:
+                self._slots[channel_name] = FairSlots(self)
+            return self._slots[channel_name]
+
+    def listen(self, db_name: str, wake: Callable[[], None]) -> None:
+        """Have `wake` called when a slot that this database waits for falls free.
+
+        It is called under the lock, by any thread: it must return at once, and must
+        not call a channel manager.
+        """
+        with self.lock:
+            self._wakers[db_name] = wake
+
+    def wake(self, db_name: str) -> None:
+        """Wake a database, if it listens."""
+        wake = self._wakers.get(db_name)
+        if wake:
+            wake()
+
+    def held(self, db_name: str, channel_name: str = "root") -> int:
+        """How many slots of a channel a database holds."""
+        with self.lock:
+            slots = self._slots.get(channel_name)
+            return slots.held[db_name] if slots else 0
+
+    def may_take(
+        self, db_name: str, hungry: set[str], channel_name: str = "root"
+    ) -> bool:
+        """Tell whether the fairness rule lets a database take a slot of a channel."""
+        with self.lock:
+            return may_take(db_name, hungry, self[channel_name].rank)
+
+    def end_turn(self, db_name: str) -> None:
+        """Forget hunger that a database did not show again during this turn."""
+        with self.lock:
+            turn = self.turns[db_name]
+            self.turns[db_name] += 1
+            for slots in self._slots.values():
+                if db_name in slots.hungry and slots.hungry[db_name].turn < turn:
+                    slots.feed(db_name)
+
+    def ask_again(self, db_name: str) -> float:
+        """When a database should ask again for room that it left to others, or 0."""
+        with self.lock:
+            times = [slots.ask_again.get(db_name, 0) for slots in self._slots.values()]
+            return min(filter(None, times), default=0)
+
+    def forget(self, db_name: str) -> None:
+        """Give up all that a database holds or waits for: it is gone or in trouble."""
+        with self.lock:
+            self._wakers.pop(db_name, None)
+            self.turns.pop(db_name, None)
+            for slots in self._slots.values():
+                slots.held.pop(db_name, None)
+                slots.feed(db_name)
+                slots.call_hungriest()
