@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-COMPLAINT = re.compile(r"^E:|^fatal:|^ERROR|^\\w*(\\.\\w+)*(Error|Exception)\\b|CRITICAL")
+COMPLAINT = re.compile(r"^E:|^fatal:|^ERROR|^\w*(\.\w+)*(Error|Exception)\b|CRITICAL")
 PROGRESS_SECONDS = 10  # between two signs of life where there is no terminal
 
 

@@ -1,0 +1,83 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""``make lint`` and ``make format``: pre-commit with this repository's hooks.
+
+The hooks' own environments are kept in the cache. Node comes from the project's
+virtual environment, so nothing has to be installed for the JavaScript linters.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+
+from . import cache, python_env
+from .console import SetupError, last_line, read, run, say
+
+HOOK_RESULT = re.compile(r"\.+(?:\(.*\))?(Passed|Failed|Skipped)$", re.MULTILINE)
+FORMATTERS = ("ruff-fix", "ruff-format-fix", "prettier-fix")
+
+
+def environment() -> dict[str, str]:
+    binaries = python_env.python().parent
+    return {
+        **os.environ,
+        "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}",
+        "PRE_COMMIT_HOME": str(cache.path("pre-commit")),
+        "npm_config_cache": str(cache.path("npm")),
+        "npm_config_update_notifier": "false",
+        "ESLINT_USE_FLAT_CONFIG": "true",
+        "RUFF_CACHE_DIR": str(cache.path("ruff")),
+        "PYLINTHOME": str(cache.path("pylint")),
+    }
+
+
+def prepare() -> None:
+    """Install the hooks' environments, once."""
+    if read(["git", "rev-parse", "--git-dir"], cwd=cache.REPOSITORY) is None:
+        raise SetupError("the linters need a git checkout, for they look at its files")
+    recipe = (cache.REPOSITORY / ".pre-commit-config.yaml").read_text()
+    directory = cache.path("pre-commit")
+    if cache.is_complete(directory, recipe):
+        return
+    log = cache.path("logs", "pre-commit.log")
+    command = [*_pre_commit("install-hooks")]
+    options = {"env": environment(), "cwd": cache.REPOSITORY}
+    if run(command, "Installing the linters", log, check=False, **options):
+        raise SetupError(f"the linters do not install: {last_line(log)} (see {log})")
+    cache.complete(directory, recipe)
+
+
+def _pre_commit(*arguments: str) -> list[str]:
+    return [str(python_env.python()), "-m", "pre_commit", *arguments]
+
+
+def check(output) -> tuple[int, str]:
+    """Run all hooks over all files: exit code and what was printed."""
+    result = subprocess.run(
+        _pre_commit("run", "--all-files", "--color=never"),
+        env=environment(),
+        cwd=cache.REPOSITORY,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    output(result.stdout)
+    return result.returncode, result.stdout
+
+
+def main(command: str) -> int:
+    prepare()
+    if command == "format":
+        for hook in FORMATTERS:
+            arguments = ["run", hook, "--all-files", "--hook-stage=manual"]
+            subprocess.run(
+                _pre_commit(*arguments),
+                env=environment(),
+                cwd=cache.REPOSITORY,
+                check=False,
+            )
+        return 0
+    return check(say)[0]

@@ -1,0 +1,41 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""The small commands: ``bench``, ``chaos``, ``pytest`` and ``clean``.
+
+The first three run a program of the repository with Odoo and PostgreSQL at hand,
+and pass the rest of the command line on to it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+
+from . import cache, python_env
+from .console import SetupError
+from .stack import open_stack
+
+
+def main(command: str) -> int:
+    if command == "clean":
+        shutil.rmtree(cache.BUILD, ignore_errors=True)
+        return 0
+    if command == "chaos" and not (cache.REPOSITORY / "tests" / "chaos").is_dir():
+        raise SetupError("there are no chaos tests yet (tests/chaos)")
+    arguments = {
+        "bench": ["benchmarks"],
+        "chaos": ["pytest", "tests/chaos", *pytest_options()],
+        "pytest": ["pytest", *pytest_options()],
+    }
+    with open_stack():
+        return subprocess.run(
+            [python_env.python(), "-m", *arguments[command], *sys.argv[2:]],
+            cwd=cache.REPOSITORY,
+            env=os.environ,
+            check=False,
+        ).returncode
+
+
+def pytest_options() -> list[str]:
+    return ["-o", f"cache_dir={cache.BUILD / 'pytest_cache'}"]
