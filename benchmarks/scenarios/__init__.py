@@ -1,0 +1,27 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""All scenarios, in the order in which they run: families that need no server
+first, then those which share one, then those which start their own.
+"""
+
+from . import backlog, drain, enqueue, graphs, latency, scale, start
+
+FAMILIES = {
+    "enqueue": enqueue.SCENARIOS,
+    "drain": drain.SCENARIOS,
+    "latency": latency.SCENARIOS,
+    "graphs": graphs.SCENARIOS,
+    "start": start.SCENARIOS,
+    "scale": scale.SCENARIOS,
+    "backlog": backlog.SCENARIOS,
+}
+
+
+def select(only: list[str], *, quick: bool) -> list:
+    """Scenarios of the named families, or those whose own name is given."""
+    chosen = []
+    for family, scenarios in FAMILIES.items():
+        for scenario in scenarios:
+            wanted = not only or family in only
+            if scenario.name in only or (wanted and (scenario.quick or not quick)):
+                chosen.append(scenario)
+    return chosen
