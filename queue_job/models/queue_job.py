@@ -1,0 +1,461 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""The table of jobs: fields, indexes, what users may change, and its upkeep.
+
+A job is written by `Job.store()`, claimed and settled by the runner and the workers
+(`claims`, `repository`); this model is what users and other addons see of it.
+
+- Nobody creates a job or changes what it executes through RPC: `create` is private,
+  and `write` refuses the protected fields.
+- Users cancel jobs, set them to done and requeue them, any number at once.
+- A started job is its worker's: it is cancelled by a signal (`queue_job_signal`).
+- Each index serves one query and is partial where it can be, so that a waiting
+  backlog costs the runner nothing.
+
+The dependencies between jobs, and what a change of state means for them, are in
+`queue_job_graph`; the statements of the upkeep are in `queue_job_upkeep`.
+"""
+
+import logging
+from random import random
+from time import sleep
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError
+from odoo.tools.misc import file_open
+
+from ..exception import JobError, RetryableJobError
+from ..fields import JobSerialized
+from ..states import CANCELLED, DONE, FAILED, FINAL, PENDING, STARTED, STATES, WAITING
+from .queue_job_upkeep import OLD_JOBS, STUCK_JOBS, UNSTICK, stuck_minutes
+
+_logger = logging.getLogger(__name__)
+
+MANAGER_GROUP = "queue_job.group_queue_job_manager"
+
+# What a user may set to done, and cancel without asking a worker.
+OPEN_STATES = (*WAITING, FAILED)
+
+
+class QueueJob(models.Model):
+    _name = "queue.job"
+    _description = "Queue Job"
+    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _log_access = False
+    _order = "date_created DESC, date_done DESC"
+
+    _removal_interval = 30  # days
+    _default_related_action = "related_action_open_record"
+
+    # Compared by identity: a context that came through RPC cannot hold it.
+    EDIT_SENTINEL = object()
+    _protected_fields = (
+        "uuid",
+        "name",
+        "date_created",
+        "model_name",
+        "method_name",
+        "func_string",
+        "channel_method_name",
+        "job_function_id",
+        "records",
+        "args",
+        "kwargs",
+    )
+
+    uuid = fields.Char(string="UUID", readonly=True, required=True)
+    graph_uuid = fields.Char(string="Graph UUID", readonly=True, index="btree_not_null")
+    user_id = fields.Many2one(comodel_name="res.users", string="User ID")
+    company_id = fields.Many2one(
+        comodel_name="res.company", string="Company", index="btree_not_null"
+    )
+    name = fields.Char(string="Description", readonly=True)
+    model_name = fields.Char(string="Model", readonly=True)
+    method_name = fields.Char(readonly=True)
+    records = JobSerialized(
+        string="Record(s)", base_type=models.BaseModel, readonly=True
+    )
+    args = JobSerialized(base_type=tuple, readonly=True)
+    kwargs = JobSerialized(base_type=dict, readonly=True)
+    func_string = fields.Char(string="Task", readonly=True)
+    state = fields.Selection(selection=STATES, readonly=True, required=True)
+    priority = fields.Integer(aggregator=False)
+    exc_name = fields.Char(string="Exception", readonly=True)
+    exc_message = fields.Char(string="Exception Message", readonly=True, tracking=True)
+    exc_info = fields.Text(string="Exception Info", readonly=True)
+    result = fields.Text(readonly=True)
+    date_created = fields.Datetime(string="Created Date", readonly=True)
+    date_started = fields.Datetime(string="Start Date", readonly=True)
+    date_enqueued = fields.Datetime(string="Enqueue Time", readonly=True)
+    date_done = fields.Datetime(readonly=True)
+    date_cancelled = fields.Datetime(readonly=True)
+    exec_time = fields.Float(
+        string="Execution Time (avg)",
+        aggregator="avg",
+        readonly=True,
+        help="Time required to execute this job in seconds. Average when grouped.",
+    )
+    wait_time = fields.Float(
+        string="Waited (s)",
+        compute="_compute_wait_time",
+        help="Seconds between the moment the job could run and its start.",
+    )
+    eta = fields.Datetime(string="Execute only after")
+    retry = fields.Integer(string="Current try")
+    max_retries = fields.Integer(
+        string="Max. retries",
+        help="The job will fail if the number of tries reaches it. 0 means no limit.",
+    )
+    channel_method_name = fields.Char(string="Complete Method Name", readonly=True)
+    job_function_id = fields.Many2one(
+        comodel_name="queue.job.function", string="Job Function", readonly=True
+    )
+    channel = fields.Char()
+    identity_key = fields.Char(readonly=True)
+    worker_pid = fields.Integer(string="Worker PID", readonly=True)
+    worker_host = fields.Char(readonly=True)
+
+    # How the queue works with the row: see claims.py and repository.py.
+    claim_token = fields.Integer(
+        default=0,
+        readonly=True,
+        help="Counts the claims: only the holder of the last one settles the job.",
+    )
+    lease_id = fields.Integer(string="Lease", readonly=True)
+    scheduled = fields.Boolean(readonly=True, help="Waits for its date.")
+    identity_slot = fields.Char(
+        readonly=True, help="The identity key, while no other job may have the same."
+    )
+    identity_scope = fields.Selection(
+        selection=[("start", "Until it starts"), ("done", "Until it is done")],
+        readonly=True,
+    )
+    timeout = fields.Integer(
+        string="Timeout (s)", readonly=True, help="0 or empty means no limit."
+    )
+    options = fields.Json(readonly=True)
+    attempt_ids = fields.One2many(
+        comodel_name="queue.job.attempt",
+        inverse_name="job_id",
+        string="Attempts",
+        readonly=True,
+    )
+
+    _uuid_uniq = models.UniqueIndex("(uuid)")
+    # The next jobs to run, in order; the second one where order counts more than eta.
+    _ready_idx = models.Index(
+        "(channel, priority, date_created, id)"
+        " WHERE state = 'pending' AND scheduled IS NOT TRUE"
+    )
+    _scheduled_idx = models.Index(
+        "(channel, priority, date_created, id) WHERE state = 'pending' AND scheduled"
+    )
+    # The next jobs to become due.
+    _due_idx = models.Index("(eta) WHERE state = 'pending' AND scheduled")
+    # What runs, to recover it from the dead.
+    _in_flight_idx = models.Index("(id) WHERE state IN ('enqueued', 'started')")
+    # A sequential channel waits for its failed jobs; the list opens on them.
+    _failed_channel_idx = models.Index("(channel) WHERE state = 'failed'")
+    # Two transactions cannot both enqueue the same identity key.
+    _identity_slot_uniq = models.UniqueIndex(
+        "(identity_slot) WHERE identity_slot IS NOT NULL",
+        "A job with the same identity key is waiting already.",
+    )
+    _identity_key_state_partial_index = models.Index(
+        "(identity_key) WHERE state IN ('pending', 'enqueued', 'wait_dependencies')"
+        " AND identity_key IS NOT NULL"
+    )
+    # What is old enough to be deleted.
+    _channel_date_done_date_created_index = models.Index(
+        "(channel, date_done, date_created)"
+    )
+
+    def init(self):
+        """Create the triggers which ring the runner's bell, tune the table."""
+        for path in ("queue_job/sql/notify.sql", "queue_job/sql/storage.sql"):
+            with file_open(path) as script:
+                self.env.cr.execute(script.read())
+
+    @api.depends("date_created", "eta", "date_started")
+    def _compute_wait_time(self):
+        for job in self:
+            runnable = max(filter(None, (job.date_created, job.eta)), default=None)
+            waited = job.date_started and runnable and job.date_started - runnable
+            job.wait_time = max(waited.total_seconds(), 0) if waited else 0
+
+    # -- CRUD ----------------------------------------------------------------------
+
+    @api.private
+    @api.model_create_multi
+    def create(self, vals_list):
+        quiet = self.with_context(mail_create_nolog=True, mail_create_nosubscribe=True)
+        now = fields.Datetime.now()
+        for vals in vals_list:
+            eta = fields.Datetime.to_datetime(vals.get("eta"))
+            if eta and eta > now and vals.get("state") == PENDING:
+                vals.setdefault("scheduled", True)
+        return super(QueueJob, quiet).create(vals_list).with_env(self.env)
+
+    def write(self, vals):
+        if self.env.context.get("_job_edit_sentinel") is not self.EDIT_SENTINEL:
+            self._check_protected_fields(vals)
+        if "user_id" in vals:
+            self._hand_records_over(vals["user_id"])
+        newly_failed = self.browse()
+        if vals.get("state") == FAILED:
+            newly_failed = self.filtered(lambda job: job.state != FAILED)
+        for jobs, values in self._split_by_schedule(vals):
+            super(QueueJob, jobs).write(values)
+        newly_failed._message_post_on_failure()
+        return True
+
+    def _check_protected_fields(self, vals):
+        denied = [name for name in vals if name in self._protected_fields]
+        if denied:
+            raise AccessError(
+                self.env._("Not allowed to change field(s): %s", ", ".join(denied))
+            )
+
+    def _hand_records_over(self, user_id):
+        """Let another user run the jobs."""
+        user = self.env["res.users"].browse(user_id)
+        for job in self.with_context(_job_edit_sentinel=self.EDIT_SENTINEL):
+            try:
+                records = job.records
+            except KeyError:  # a model that is gone: nobody will run the job
+                continue
+            if records.env.uid != user_id:
+                super(QueueJob, job).write({"records": records.with_user(user)})
+
+    def _split_by_schedule(self, vals):
+        """Yield (jobs, values), the values with the columns that follow from them.
+
+        `scheduled` follows from `state` and `eta`; an ended job holds no key.
+        """
+        if vals.get("state") in FINAL:
+            vals = {**vals, "identity_slot": False}
+        if "scheduled" in vals or not vals.keys() & {"state", "eta"}:
+            return [(self, vals)]
+        now = fields.Datetime.now()
+
+        def waits(job):
+            eta = fields.Datetime.to_datetime(vals.get("eta", job.eta))
+            return vals.get("state", job.state) == PENDING and eta and eta > now
+
+        later = self.filtered(waits)
+        parts = [(later, True), (self - later, False)]
+        return [(jobs, {**vals, "scheduled": flag}) for jobs, flag in parts if jobs]
+
+    # -- actions -------------------------------------------------------------------
+
+    def _in_states(self, *states):
+        return self.filtered(lambda job: job.state in states)
+
+    def button_done(self):
+        """Set jobs to done without running them; those which wait for them go on."""
+        self.check_access("write")
+        result = self.env._("Manually set to done by %s", self.env.user.name)
+        self.sudo()._in_states(*OPEN_STATES)._change_job_state(DONE, result=result)
+        return True
+
+    def button_cancelled(self):
+        """Cancel jobs and all that wait for them; started ones are stopped."""
+        self.check_access("write")
+        self.sudo()._cancel(self.env._("Cancelled by %s", self.env.user.name))
+        return True
+
+    def cancel(self, message=None):
+        """Cancel jobs, by a manager or by the user who enqueued them.
+
+        :param message: kept as the result of the jobs
+        """
+        if not self.env.su and any(j.user_id != self.env.user for j in self.sudo()):
+            self.check_access("write")
+        default = self.env._("Cancelled by %s", self.env.user.name)
+        self.sudo()._cancel(message or default)
+        return True
+
+    def _cancel(self, message):
+        self._in_states(*OPEN_STATES)._change_job_state(CANCELLED, result=message)
+        self._in_states(STARTED)._signal("cancel", message)
+
+    def _signal(self, kind, message):
+        """Tell the workers of started jobs to stop (see `queue_job_signal`)."""
+        signals = self.env["queue.job.signal"].sudo()
+        signals.create(
+            [
+                {
+                    "job_id": job.id,
+                    "claim_token": job.claim_token,
+                    "kind": kind,
+                    "user_id": self.env.uid,
+                    "message": message,
+                }
+                for job in self
+            ]
+        )._interrupt_after_commit()
+
+    def requeue(self):
+        """Run ended jobs again, with those that were cancelled because of them."""
+        self.check_access("write")
+        self.sudo()._in_states(*FINAL)._change_job_state(PENDING)
+        return True
+
+    def action_delete_final(self):
+        """Delete ended jobs, on behalf of a manager."""
+        self.check_access("write")
+        if not self.env.su and not self.env.user.has_group(MANAGER_GROUP):
+            raise AccessError(self.env._("Only job queue managers delete jobs."))
+        if self.sudo()._in_states(*FINAL) != self:
+            raise UserError(
+                self.env._("Only jobs that are done, cancelled or failed are deleted.")
+            )
+        _logger.info("%s job(s) deleted by user %s", len(self), self.env.uid)
+        self.sudo().unlink()
+        return True
+
+    def open_related_action(self):
+        """Open what the job is about."""
+        self.ensure_one()
+        from ..job import Job
+
+        try:
+            job = Job.load(self.env, self.uuid)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise UserError(
+                self.env._("The code of this job does not exist any more: %s", error)
+            ) from error
+        action = job.related_action()
+        if action is None:
+            raise UserError(self.env._("No action available for this job"))
+        return action
+
+    def related_action_open_record(self):
+        """Open the records of the job: a form for one, a list for several."""
+        self.ensure_one()
+        records = self.records.exists()
+        if not records:
+            return None
+        action = {"type": "ir.actions.act_window", "res_model": records._name}
+        if len(records) == 1:
+            return {
+                **action,
+                "name": self.env._("Related Record"),
+                "view_mode": "form",
+                "res_id": records.id,
+            }
+        return {
+            **action,
+            "name": self.env._("Related Records"),
+            "view_mode": "list,form",
+            "domain": [("id", "in", records.ids)],
+        }
+
+    # -- failure message -----------------------------------------------------------
+
+    def _message_post_on_failure(self):
+        """Tell the followers that the jobs have failed."""
+        for job in self:
+            domain = job._subscribe_users_domain()
+            users = self.env["res.users"].search(domain) if domain else job.user_id
+            if job._subscribe_job_creator():
+                users |= job.user_id
+            partners = users.filtered("active").partner_id
+            job.message_subscribe(partner_ids=partners.ids)
+            message = job._message_failed_job()
+            if message:
+                job.message_post(body=message, subtype_xmlid="queue_job.mt_job_failed")
+
+    def _subscribe_users_domain(self):
+        """Return the domain of the users to tell, None when there are none."""
+        group = self.env.ref(MANAGER_GROUP, raise_if_not_found=False)
+        if not group:
+            return None
+        domain = [("all_group_ids", "in", [group.id])]
+        if self.company_id:
+            domain.append(("company_id", "in", self.company_id.ids))
+        return domain
+
+    @api.model
+    def _subscribe_job_creator(self):
+        """Whether the user who enqueued a job follows it once it has failed."""
+        return True
+
+    def _message_failed_job(self):
+        """Return the text posted on a failed job; nothing is posted if empty."""
+        self.ensure_one()
+        return self.env._(
+            "Something bad happened during the execution of the job. "
+            "More details in the 'Exception Information' section."
+        )
+
+    @api.model
+    def _needaction_domain_get(self):
+        """Return the domain of the jobs that need somebody."""
+        return [("state", "=", FAILED)]
+
+    # -- upkeep --------------------------------------------------------------------
+
+    @api.autovacuum
+    def _gc_old_jobs(self, limit=1000):
+        """Delete the oldest of the jobs which their channel keeps no longer.
+
+        :return: number of deleted jobs, and whether there may be more
+        """
+        self.flush_model()
+        self.env["queue.job.channel"].flush_model()
+        self.env.cr.execute(
+            OLD_JOBS, {"default_days": self._removal_interval, "limit": limit + 1}
+        )
+        ids = [job_id for (job_id,) in self.env.cr.fetchall()]
+        self.sudo().browse(ids[:limit]).unlink()
+        return len(ids[:limit]), len(ids) > limit
+
+    @api.model
+    @api.private
+    def requeue_stuck_jobs(self, enqueued_delta=1, started_delta=-1):
+        """Put back jobs that nobody runs; a net, the runner does it within seconds.
+
+        A started job whose session lives is not stuck, whatever its age.
+
+        :param enqueued_delta: minutes in state enqueued; 0 leaves such jobs alone
+        :param started_delta: minutes in state started; 0 leaves such jobs alone, -1
+            takes the time after which the server kills a worker (limit_time_real)
+        """
+        self.flush_model()
+        limits = {
+            "enqueued": stuck_minutes(enqueued_delta),
+            "started": stuck_minutes(started_delta),
+        }
+        self.env.cr.execute(STUCK_JOBS, limits)
+        ids = [job_id for (job_id,) in self.env.cr.fetchall()]
+        if ids:
+            reason = self.env._("Nobody was running the job any more.")
+            self.env.cr.execute(UNSTICK, {"ids": ids, "reason": reason})
+            failed = [job_id for job_id, state in self.env.cr.fetchall() if state == FAILED]
+            self.browse(ids).invalidate_recordset(flush=False)
+            self.sudo().browse(failed)._message_post_on_failure()
+            _logger.info("%s stuck job(s): %s, failed: %s", len(ids), ids, failed)
+        return True
+
+    # -- test jobs -----------------------------------------------------------------
+
+    def _test_job(
+        self,
+        failure_rate=0,
+        job_duration=0,
+        commit_within_job=False,
+        failure_retry_seconds=0,
+    ):
+        """Do nothing for a while, and fail now and then."""
+        _logger.info("Running test job.")
+        if random() <= failure_rate:
+            if failure_retry_seconds:
+                raise RetryableJobError("Job failed", seconds=failure_retry_seconds)
+            raise JobError("Job failed")
+        if job_duration:
+            sleep(job_duration)
+        if commit_within_job:
+            self.env.cr.commit()  # pylint: disable=invalid-commit
+
+    def _test_on_fail(self, **kwargs):
+        """Do nothing; it is there to be watched."""

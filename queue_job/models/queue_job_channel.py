@@ -1,0 +1,207 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Channels: how many jobs of a kind run at the same time, and in which order.
+
+Channels are a tree below `root`; a job counts in its channel and in each one above.
+The fields are live: a trigger tells the runner of a change at once. A configuration
+string of the server (`ODOO_QUEUE_JOB_CHANNELS` and so on) wins where it speaks.
+
+- `capacity`: jobs at the same time; 0 means no limit of its own (root: one job).
+- `sequential`: strictly one after the other, failed or postponed ones block.
+- `throttle`: seconds between the starts of two jobs.
+- `paused`: starts nothing, neither here nor below.
+"""
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError, ValidationError
+from odoo.tools.misc import file_open
+
+from ..states import CANCELLED, FAILED, PENDING, WAIT_DEPENDENCIES
+
+ROOT = "root"
+
+RENAME_CHANNEL_OF_JOBS = """
+    UPDATE queue_job SET channel = %(new)s
+    WHERE channel = %(old)s AND state = ANY(%(states)s)
+"""
+
+
+class QueueJobChannel(models.Model):
+    _name = "queue.job.channel"
+    _description = "Job Channels"
+    _rec_name = "complete_name"
+    _order = "complete_name, id"
+
+    name = fields.Char()
+    complete_name = fields.Char(
+        compute="_compute_complete_name",
+        store=True,
+        readonly=True,
+        recursive=True,
+    )
+    parent_id = fields.Many2one(
+        comodel_name="queue.job.channel",
+        string="Parent Channel",
+        ondelete="restrict",
+    )
+    job_function_ids = fields.One2many(
+        comodel_name="queue.job.function",
+        inverse_name="channel_id",
+        string="Job Functions",
+    )
+    removal_interval = fields.Integer(
+        string="Keep Finished Jobs (days)",
+        default=lambda self: self.env["queue.job"]._removal_interval,
+        required=True,
+        help="Done and cancelled jobs of the channel are deleted after this time.",
+    )
+    failed_removal_interval = fields.Integer(
+        string="Keep Failed Jobs (days)",
+        help="Failed jobs of the channel are deleted after this time. "
+        "0 keeps them until someone deals with them.",
+    )
+    capacity = fields.Integer(
+        help="How many jobs of the channel and of those below it run at the same "
+        "time. 0 sets no limit of its own; the root channel then runs one job.",
+    )
+    sequential = fields.Boolean(
+        help="Run the jobs strictly one after the other, in their order. A job which "
+        "waits for its next attempt blocks those after it.",
+    )
+    throttle = fields.Integer(
+        string="Throttle (s)",
+        help="Wait at least so many seconds between the starts of two jobs.",
+    )
+    paused = fields.Boolean(
+        help="Start no job of this channel or of those below. Running jobs go on.",
+    )
+
+    _name_uniq = models.Constraint(
+        "UNIQUE(complete_name)", "Channel complete name must be unique"
+    )
+
+    def init(self):
+        """Ring the runner's bell when a channel changes."""
+        with file_open("queue_job/sql/notify_channel.sql") as script:
+            self.env.cr.execute(script.read())
+
+    # -- computes and constraints --------------------------------------------------
+
+    @api.depends("name", "parent_id.complete_name")
+    def _compute_complete_name(self):
+        for channel in self:
+            parts = [channel.parent_id.complete_name, channel.name]
+            channel.complete_name = (
+                ".".join(part for part in parts if part) if channel.name else ""
+            )
+
+    @api.onchange("sequential")
+    def _onchange_sequential(self):
+        if self.sequential:
+            self.capacity = 1
+
+    @api.constrains("parent_id", "name")
+    def _check_parent(self):
+        if self._has_cycle():
+            raise ValidationError(self.env._("A channel cannot be its own parent."))
+        for channel in self:
+            if channel.name != ROOT and not channel.parent_id:
+                raise ValidationError(self.env._("Parent channel required."))
+
+    @api.constrains("capacity", "throttle", "sequential")
+    def _check_limits(self):
+        for channel in self:
+            if channel.capacity < 0 or channel.throttle < 0:
+                raise ValidationError(
+                    self.env._("Capacity and throttle cannot be negative.")
+                )
+            if channel.sequential and channel.capacity != 1:
+                raise ValidationError(
+                    self.env._("A sequential channel needs a capacity of 1.")
+                )
+
+    # -- CRUD ----------------------------------------------------------------------
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        """Create channels; at install, two modules may declare the same one."""
+        if not self.env.context.get("install_mode"):
+            return super().create(vals_list)
+        channels = self.browse()
+        for vals in vals_list:
+            channels += self._update_declared(vals) or super().create([vals])
+        return channels
+
+    def _update_declared(self, vals):
+        """Return the existing channel that `vals` declares again, up to date."""
+        if not vals.get("name"):
+            return self.browse()
+        existing = self.search(
+            [
+                ("name", "=", vals["name"]),
+                ("parent_id", "=", vals.get("parent_id", False)),
+            ],
+            limit=1,
+        )
+        if existing and not existing.get_metadata()[0].get("noupdate"):
+            existing.write(vals)
+        return existing
+
+    def write(self, vals):
+        moves = bool(vals.keys() & {"name", "parent_id"})
+        if not moves:
+            return super().write(vals)
+        self._check_root_stays()
+        old_names = self._names_below()
+        result = super().write(vals)
+        self._rename_jobs(old_names)
+        # The configuration of each job function holds the name of its channel.
+        self.env.registry.clear_cache()
+        return result
+
+    def _check_root_stays(self):
+        if self.env.context.get("install_mode"):
+            return
+        if any(channel.name == ROOT and not channel.parent_id for channel in self):
+            raise UserError(self.env._("Cannot change the root channel"))
+
+    def _names_below(self):
+        """Return {channel: complete name} of the channels and all below them."""
+        below = self.search([("id", "child_of", self.ids)])
+        return {channel: channel.complete_name for channel in below | self}
+
+    def _rename_jobs(self, old_names):
+        """Let the jobs which still have to run follow their channel.
+
+        Ended jobs keep the name under which they ran, started ones are their
+        worker's alone.
+        """
+        self.flush_model(["name", "parent_id", "complete_name"])
+        self.env["queue.job"].flush_model(["channel", "state"])
+        states = [WAIT_DEPENDENCIES, PENDING, FAILED, CANCELLED]
+        for channel, old in old_names.items():
+            if channel.complete_name != old:
+                self.env.cr.execute(
+                    RENAME_CHANNEL_OF_JOBS,
+                    {"old": old, "new": channel.complete_name, "states": states},
+                )
+        self.env["queue.job"].invalidate_model(["channel"])
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_root(self):
+        if any(channel.name == ROOT and not channel.parent_id for channel in self):
+            raise UserError(self.env._("Cannot remove the root channel"))
+
+    # -- actions -------------------------------------------------------------------
+
+    def action_pause(self):
+        """Start no more jobs of these channels."""
+        self.paused = True
+
+    def action_resume(self):
+        """Start the jobs of these channels again."""
+        self.paused = False
+
+    @api.depends("complete_name")
+    def _compute_display_name(self):
+        for channel in self:
+            channel.display_name = channel.complete_name

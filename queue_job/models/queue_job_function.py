@@ -1,0 +1,320 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Job functions: how the jobs of one method of one model are run.
+
+A record is optional; without one, jobs run in the root channel with the defaults.
+Models which inherit from an abstract one need a record each. Data files declare
+functions by `model_id` and `method`, or by `name` in the form `<res.users>.read`;
+several modules may declare the same one, the records merge.
+
+- `retry_pattern`: {attempt: seconds}, from that attempt on; the seconds may be a pair,
+  for a random delay between the two.
+- `related_action`: {"enable": bool, "func_name": str, "kwargs": dict}, where the
+  method is one of `queue.job`.
+- `on_fail_method`: called on the records when a job of the function has failed.
+- `timeout`: seconds after which a running job is stopped and fails.
+- `allow_commit`: run on a cursor of its own, as the community addon does; commits in
+  a job are allowed anyway. `forbid_commit`: make them an error.
+"""
+
+import ast
+import logging
+import re
+from collections import namedtuple
+
+from odoo import api, fields, models, tools
+from odoo.exceptions import UserError
+
+from ..fields import JobSerialized
+
+_logger = logging.getLogger(__name__)
+
+regex_job_function_name = re.compile(r"^<([0-9a-z_\.]+)>\.([0-9a-zA-Z_]+)$")
+
+RELATED_ACTION_KEYS = {"enable", "func_name", "kwargs"}
+
+
+class QueueJobFunction(models.Model):
+    _name = "queue.job.function"
+    _description = "Job Functions"
+    _log_access = False
+
+    # The order is an interface; what is new comes last and has a default.
+    JobConfig = namedtuple(
+        "JobConfig",
+        "channel retry_pattern related_action_enable related_action_func_name "
+        "related_action_kwargs job_function_id allow_commit on_fail_method_name "
+        "timeout forbid_commit",
+        defaults=(None, False),
+    )
+
+    name = fields.Char(
+        compute="_compute_name", inverse="_inverse_name", store=True, index=True
+    )
+    model_id = fields.Many2one(
+        comodel_name="ir.model", string="Model", ondelete="cascade"
+    )
+    method = fields.Char()
+    on_fail_method = fields.Char(
+        help="Method of the model, called with exc_name, exc_message and exc_info "
+        "when a job of this function has failed.",
+    )
+    channel_id = fields.Many2one(
+        comodel_name="queue.job.channel",
+        string="Channel",
+        required=True,
+        default=lambda self: self._default_channel(),
+    )
+    channel = fields.Char(related="channel_id.complete_name", store=True, readonly=True)
+    retry_pattern = JobSerialized(string="Retry Pattern (serialized)", base_type=dict)
+    edit_retry_pattern = fields.Text(
+        string="Retry Pattern",
+        compute="_compute_edit_retry_pattern",
+        inverse="_inverse_edit_retry_pattern",
+        help="Pattern expressing from the count of retries on retryable errors,"
+        " the number of seconds to postpone the next execution. Setting the "
+        "number of seconds to a 2-element tuple or list will randomize the "
+        "retry interval between the 2 values.\n"
+        "Example: {1: 10, 5: 20, 10: 30, 15: 300}.\n"
+        "Example: {1: (1, 10), 5: (11, 20), 10: (21, 30), 15: (100, 300)}.",
+    )
+    related_action = JobSerialized(string="Related Action (serialized)", base_type=dict)
+    edit_related_action = fields.Text(
+        string="Related Action",
+        compute="_compute_edit_related_action",
+        inverse="_inverse_edit_related_action",
+        help="The action of the button 'Related' on a job. The default opens the "
+        "records of the job. Example: "
+        '{"enable": True, "func_name": "related_action_foo", '
+        '"kwargs": {"limit": 10}}.',
+    )
+    allow_commit = fields.Boolean(
+        help="Run the job on a database cursor of its own.",
+    )
+    timeout = fields.Integer(
+        string="Timeout (s)",
+        help="A job that runs longer is stopped and fails. 0 means no limit.",
+    )
+    forbid_commit = fields.Boolean(
+        string="Protect against Commits",
+        help="A commit inside the job is an error.",
+    )
+
+    def _default_channel(self):
+        return self.env.ref("queue_job.channel_root", raise_if_not_found=False)
+
+    # -- name ----------------------------------------------------------------------
+
+    @staticmethod
+    def job_function_name(model_name, method_name):
+        """Return the name of the function of a method: `<model>.method`."""
+        return f"<{model_name}>.{method_name}"
+
+    @api.depends("model_id.model", "method")
+    def _compute_name(self):
+        for function in self:
+            complete = function.model_id and function.method
+            function.name = complete and self.job_function_name(
+                function.model_id.model, function.method
+            )
+            function.name = function.name or ""
+
+    def _inverse_name(self):
+        # All names are read first: writing one part computes the name again.
+        for function, name in [(function, function.name) for function in self]:
+            model_name, method = self._parse_name(name)
+            model = self.env["ir.model"].sudo().search([("model", "=", model_name)])
+            if not model:
+                raise UserError(self.env._("Model %s not found", model_name))
+            function.write({"model_id": model.id, "method": method})
+
+    @api.model
+    def _parse_name(self, name):
+        match = regex_job_function_name.match(name or "")
+        if not match:
+            raise UserError(self.env._("Invalid job function: %s", name))
+        return match.groups()
+
+    # -- edition as text -----------------------------------------------------------
+
+    @api.depends("retry_pattern")
+    def _compute_edit_retry_pattern(self):
+        for function in self:
+            function.edit_retry_pattern = str(function._parse_retry_pattern())
+
+    def _inverse_edit_retry_pattern(self):
+        for function in self:
+            function.retry_pattern = function._literal(function.edit_retry_pattern)
+
+    @api.depends("related_action")
+    def _compute_edit_related_action(self):
+        for function in self:
+            function.edit_related_action = str(function.related_action)
+
+    def _inverse_edit_related_action(self):
+        for function in self:
+            function.related_action = function._literal(function.edit_related_action)
+
+    def _literal(self, text):
+        """Return the dict which the user has typed as a Python literal."""
+        try:
+            value = ast.literal_eval((text or "").strip() or "{}")
+        except (ValueError, TypeError, SyntaxError, MemoryError) as error:
+            raise UserError(
+                self.env._("This is not a valid Python literal: %s", text)
+            ) from error
+        if not isinstance(value, dict):
+            raise UserError(self.env._("A dictionary is expected: %s", text))
+        return value
+
+    @api.constrains("retry_pattern")
+    def _check_retry_pattern(self):
+        for function in self:
+            for attempt, seconds in function.retry_pattern.items():
+                if not (_is_int(attempt) and _is_delay(seconds)):
+                    raise UserError(function._retry_pattern_error())
+
+    def _retry_pattern_error(self):
+        return self.env._(
+            "Unexpected format of Retry Pattern for %s.\n"
+            "Examples of valid formats:\n"
+            "{1: 300, 5: 600, 10: 1200, 15: 3000}\n"
+            "{1: (1, 10), 5: (11, 20), 10: (21, 30), 15: (100, 300)}",
+            self.name,
+        )
+
+    @api.constrains("related_action")
+    def _check_related_action(self):
+        for function in self:
+            if set(function.related_action) - RELATED_ACTION_KEYS:
+                raise UserError(
+                    self.env._(
+                        "Unexpected format of Related Action for %s.\n"
+                        "Example of valid format:\n"
+                        '{"enable": True, "func_name": "related_action_foo", '
+                        '"kwargs": {"limit": 10}}',
+                        function.name,
+                    )
+                )
+
+    @api.constrains("timeout")
+    def _check_timeout(self):
+        if any(function.timeout < 0 for function in self):
+            raise UserError(self.env._("A timeout cannot be negative."))
+
+    def _parse_retry_pattern(self):
+        """Return the pattern with numbers as keys, and tuples where a pair is given."""
+        try:
+            return {
+                int(attempt): tuple(delay) if isinstance(delay, list) else int(delay)
+                for attempt, delay in (self.retry_pattern or {}).items()
+            }
+        except (TypeError, ValueError):
+            _logger.error(
+                "Invalid retry pattern for job function %s, it must be a dictionary "
+                "of numbers; the default is used instead",
+                self.name,
+            )
+            return {}
+
+    # -- configuration of jobs -----------------------------------------------------
+
+    def job_default_config(self):
+        """Return the configuration of a function without a record."""
+        return self.JobConfig(
+            channel="root",
+            retry_pattern={},
+            related_action_enable=True,
+            related_action_func_name=None,
+            related_action_kwargs={},
+            job_function_id=None,
+            allow_commit=False,
+            on_fail_method_name=None,
+        )
+
+    @api.model
+    @tools.ormcache("name")
+    def job_config(self, name):
+        """Return the configuration of a function; read once, then from the cache."""
+        function = self.sudo().search_fetch(
+            [("name", "=", name)], self._job_config_fields(), order="id", limit=1
+        )
+        if not function:
+            return self.job_default_config()
+        action = function.related_action
+        return self.JobConfig(
+            channel=function.channel,
+            retry_pattern=function._parse_retry_pattern(),
+            related_action_enable=action.get("enable", True),
+            related_action_func_name=action.get("func_name"),
+            related_action_kwargs=action.get("kwargs", {}),
+            job_function_id=function.id,
+            allow_commit=function.allow_commit,
+            on_fail_method_name=function.on_fail_method,
+            timeout=function.timeout or None,
+            forbid_commit=function.forbid_commit,
+        )
+
+    @api.model
+    def _job_config_fields(self):
+        return (
+            "name",
+            "channel",
+            "retry_pattern",
+            "related_action",
+            "allow_commit",
+            "on_fail_method",
+            "timeout",
+            "forbid_commit",
+        )
+
+    # -- CRUD ----------------------------------------------------------------------
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        """Create functions; at install, two modules may declare the same one."""
+        if self.env.context.get("install_mode"):
+            functions = self.browse()
+            for vals in vals_list:
+                functions += self._update_declared(vals) or super().create([vals])
+        else:
+            functions = super().create(vals_list)
+        self.env.registry.clear_cache()
+        return functions
+
+    def _update_declared(self, vals):
+        """Return the existing function that `vals` declares again, up to date."""
+        name = vals.get("name")
+        if not name and vals.get("model_id") and vals.get("method"):
+            model = self.env["ir.model"].sudo().browse(vals["model_id"])
+            name = self.job_function_name(model.model, vals["method"])
+        if not name:
+            return self.browse()
+        existing = self.search([("name", "=", name)], order="id", limit=1)
+        if existing and not existing.get_metadata()[0].get("noupdate"):
+            existing.write(vals)
+        return existing
+
+    def write(self, vals):
+        result = super().write(vals)
+        self.env.registry.clear_cache()
+        return result
+
+    def unlink(self):
+        result = super().unlink()
+        self.env.registry.clear_cache()
+        return result
+
+
+def _is_int(value) -> bool:
+    try:
+        int(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _is_delay(value) -> bool:
+    """Whether this is a number of seconds, or a pair of them."""
+    if isinstance(value, (tuple, list)):
+        return len(value) == 2 and all(_is_int(bound) for bound in value)
+    return _is_int(value)

@@ -1,0 +1,335 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Jobs that wait for others: dependencies, the graph, and changes that spread in it.
+
+The edges are in `queue_job_dependency`. A change of state by a user is written at
+once for all selected jobs, none of which is decoded: it works as well for thousands
+of jobs as for one whose code does not exist any more. What follows from it:
+
+- done: children whose parents have all ended as they wanted become pending;
+- cancelled: what waits for the job, directly or not, is cancelled with it, on the
+  same date; by this date a requeue finds what was cancelled because of it;
+- requeued: waits again where a parent has to run first.
+"""
+
+from markupsafe import escape
+
+from odoo import api, fields, models
+
+from ..claims import UTC_NOW
+from ..states import CANCELLED, DONE, PENDING, WAIT_DEPENDENCIES
+
+# Does the state of the parent fulfil what the child waits for?
+FULFILLED = """
+    CASE edge.condition
+        WHEN 'failed' THEN parent.state = 'failed'
+        WHEN 'always' THEN parent.state IN ('done', 'failed', 'cancelled')
+        ELSE parent.state = 'done'
+    END
+"""
+
+RELEASE_CHILDREN = f"""
+    UPDATE queue_job child
+    SET state = 'pending', scheduled = COALESCE(child.eta > {UTC_NOW}, FALSE)
+    WHERE child.state = 'wait_dependencies'
+      AND child.id IN (
+          SELECT child_id FROM queue_job_dependency WHERE parent_id = ANY(%(ids)s)
+      )
+      AND NOT EXISTS (
+          SELECT FROM queue_job_dependency edge
+          JOIN queue_job parent ON parent.id = edge.parent_id
+          WHERE edge.child_id = child.id AND NOT {FULFILLED}
+      )
+    RETURNING child.id
+"""
+
+# `always` children run after a cancelled parent; the others never could.
+DEPENDENTS_TO_CANCEL = """
+    WITH RECURSIVE dependent AS (
+        SELECT unnest(%(ids)s) AS id
+        UNION
+        SELECT child.id
+        FROM dependent
+        JOIN queue_job_dependency edge ON edge.parent_id = dependent.id
+        JOIN queue_job child ON child.id = edge.child_id
+        WHERE child.state = 'wait_dependencies' AND edge.condition <> 'always'
+    )
+    SELECT DISTINCT edge.child_id
+    FROM dependent
+    JOIN queue_job_dependency edge ON edge.parent_id = dependent.id
+    JOIN queue_job child ON child.id = edge.child_id
+    WHERE child.state = 'wait_dependencies' AND edge.condition <> 'always'
+"""
+
+CANCELLED_WITH_THEM = """
+    WITH RECURSIVE cancelled AS (
+        SELECT id, date_cancelled FROM queue_job
+        WHERE id = ANY(%(ids)s) AND state = 'cancelled'
+        UNION
+        SELECT child.id, child.date_cancelled
+        FROM cancelled
+        JOIN queue_job_dependency edge ON edge.parent_id = cancelled.id
+        JOIN queue_job child ON child.id = edge.child_id
+        WHERE child.state = 'cancelled'
+          AND child.date_cancelled = cancelled.date_cancelled
+    )
+    SELECT id FROM cancelled
+"""
+
+WAITING_FOR_PARENTS = f"""
+    SELECT DISTINCT edge.child_id
+    FROM queue_job_dependency edge
+    JOIN queue_job parent ON parent.id = edge.parent_id
+    WHERE edge.child_id = ANY(%(ids)s)
+      AND (parent.id = ANY(%(ids)s) OR NOT {FULFILLED})
+"""
+
+# A slot that is free again goes to the oldest of the jobs with its key.
+TAKE_IDENTITY_SLOTS = """
+    UPDATE queue_job SET identity_slot = identity_key
+    WHERE id IN (
+        SELECT DISTINCT ON (job.identity_key) job.id
+        FROM queue_job job
+        WHERE job.id = ANY(%(ids)s)
+          AND job.identity_key IS NOT NULL
+          AND NOT EXISTS (
+              SELECT FROM queue_job holder
+              WHERE holder.identity_slot = job.identity_key
+          )
+        ORDER BY job.identity_key, job.id
+    )
+"""
+
+# Fill and border of a node.
+NODE_COLORS = {
+    "done": ("#C2FABC", "#4AD63A"),
+    "failed": ("#FB7E81", "#FA0A10"),
+    "started": ("#FFFF00", "#FFA500"),
+}
+DEFAULT_NODE_COLORS = ("#D2E5FF", "#2B7CE9")
+
+
+class QueueJob(models.Model):
+    _inherit = "queue.job"
+
+    dependencies = fields.Serialized(readonly=True)
+    parent_edge_ids = fields.One2many(
+        comodel_name="queue.job.dependency", inverse_name="child_id", readonly=True
+    )
+    child_edge_ids = fields.One2many(
+        comodel_name="queue.job.dependency", inverse_name="parent_id", readonly=True
+    )
+    dependency_ids = fields.Many2many(
+        comodel_name="queue.job",
+        string="Dependencies",
+        compute="_compute_dependency_ids",
+        search="_search_dependency_ids",
+    )
+    dependent_ids = fields.Many2many(
+        comodel_name="queue.job",
+        string="Dependents",
+        compute="_compute_dependent_ids",
+        search="_search_dependent_ids",
+    )
+    dependency_graph = fields.Serialized(compute="_compute_dependency_graph")
+    graph_jobs_count = fields.Integer(compute="_compute_graph_jobs_count")
+
+    # -- dependencies --------------------------------------------------------------
+
+    @api.depends("dependencies", "parent_edge_ids")
+    def _compute_dependency_ids(self):
+        for job in self:
+            parents = job.sudo().parent_edge_ids.parent_id
+            job.dependency_ids = parents.sudo(self.env.su)._filtered_access("read")
+
+    @api.depends("dependencies", "child_edge_ids")
+    def _compute_dependent_ids(self):
+        for job in self:
+            children = job.sudo().child_edge_ids.child_id
+            job.dependent_ids = children.sudo(self.env.su)._filtered_access("read")
+
+    def _search_dependency_ids(self, operator, value):
+        return self._search_edges("parent_edge_ids", "parent_id", operator, value)
+
+    def _search_dependent_ids(self, operator, value):
+        return self._search_edges("child_edge_ids", "child_id", operator, value)
+
+    def _search_edges(self, edges, end, operator, value):
+        if operator not in ("in", "any", "any!"):
+            return NotImplemented
+        domain = [(edges, "any", [(end, operator, value)])]
+        if operator == "in" and False in value:
+            return ["|", (edges, "=", False), *domain]
+        return domain
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        jobs = super().create(vals_list)
+        if any(vals.get("dependencies") for vals in vals_list):
+            self.env["queue.job.dependency"]._add_from_json(jobs)
+        return jobs
+
+    def write(self, vals):
+        result = super().write(vals)
+        if vals.get("dependencies"):
+            self.env["queue.job.dependency"]._add_from_json(self)
+        return result
+
+    # -- the graph -----------------------------------------------------------------
+
+    @api.depends("graph_uuid")
+    def _compute_graph_jobs_count(self):
+        uuids = [uuid for uuid in self.mapped("graph_uuid") if uuid]
+        counts = dict(
+            self._read_group(
+                [("graph_uuid", "in", uuids)], ["graph_uuid"], ["__count"]
+            )
+            if uuids
+            else ()
+        )
+        for job in self:
+            job.graph_jobs_count = counts.get(job.graph_uuid, 0)
+
+    def _compute_dependency_graph(self):
+        for job in self:
+            jobs = self.browse()
+            if job.graph_uuid:
+                jobs = self.search([("graph_uuid", "=", job.graph_uuid)])
+            job.dependency_graph = jobs._dependency_graph() if jobs else {}
+
+    def _dependency_graph(self):
+        """Return the nodes and edges of these jobs, for the graph widget."""
+        edges = self.env["queue.job.dependency"].sudo()
+        return {
+            "nodes": [job._dependency_graph_vis_node() for job in self],
+            "edges": [
+                (edge.parent_id.id, edge.child_id.id)
+                for edge in edges.search(
+                    [("parent_id", "in", self.ids), ("child_id", "in", self.ids)]
+                )
+            ],
+        }
+
+    def _dependency_graph_vis_node(self):
+        """Return the node of the job as vis-network takes it."""
+        fill, border = NODE_COLORS.get(self.state, DEFAULT_NODE_COLORS)
+        name, task = escape(self.display_name), escape(self.func_string or "")
+        return {
+            "id": self.id,
+            "title": f"<strong>{name}</strong><br/>{task}",
+            "color": fill,
+            "border": border,
+            "shadow": True,
+        }
+
+    def open_graph_jobs(self):
+        """Open the list of all jobs of the same graph."""
+        self.ensure_one()
+        jobs = self.search([("graph_uuid", "=", self.graph_uuid)])
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "queue_job.action_queue_job"
+        )
+        return {
+            **action,
+            "name": self.env._("Jobs for graph %s", self.graph_uuid),
+            "context": {},
+            "domain": [("id", "in", jobs.ids)],
+        }
+
+    # -- state changes by users ----------------------------------------------------
+
+    def _change_job_state(self, state, result=None):
+        """Set jobs to done, pending or cancelled, with what follows in their graphs."""
+        changes = {
+            DONE: self._set_to_done,
+            PENDING: self._set_to_pending,
+            CANCELLED: self._set_to_cancelled,
+        }
+        if state not in changes:
+            raise ValueError(f"State not supported: {state}")
+        changes[state]({} if result is None else {"result": result})
+
+    def _set_to_done(self, values):
+        self.write(
+            {
+                **values,
+                "state": DONE,
+                "date_done": fields.Datetime.now(),
+                "exc_name": False,
+                "exc_info": False,
+                "lease_id": False,
+            }
+        )
+        self._write_store_hooks()
+        self._release_children()
+
+    def _set_to_pending(self, values):
+        jobs = self | self.browse(self._graph_query(CANCELLED_WITH_THEM))
+        waiting = self.browse(jobs._graph_query(WAITING_FOR_PARENTS))
+        values = {
+            **values,
+            "date_enqueued": False,
+            "date_started": False,
+            "date_done": False,
+            "date_cancelled": False,
+            "worker_pid": False,
+            "worker_host": False,
+            "lease_id": False,
+            "retry": 0,
+        }
+        for part, state in ((waiting, WAIT_DEPENDENCIES), (jobs - waiting, PENDING)):
+            part.write({**values, "state": state})
+        jobs._take_identity_slots()
+        jobs._write_store_hooks()
+
+    def _set_to_cancelled(self, values):
+        dependents = self.browse(self._graph_query(DEPENDENTS_TO_CANCEL))
+        values = {
+            **values,
+            "state": CANCELLED,
+            "date_cancelled": fields.Datetime.now(),
+            "lease_id": False,
+        }
+        reason = self.env._("Cancelled because a job it depends on was cancelled")
+        (self - dependents).write(values)
+        dependents.write({**values, "result": reason})
+        (self | dependents)._write_store_hooks()
+        (self | dependents)._release_children()
+
+    def _graph_query(self, query):
+        """Return the ids which `query` finds for the ids of the jobs."""
+        self.env["queue.job"].flush_model()
+        self.env["queue.job.dependency"].flush_model()
+        self.env.cr.execute(query, {"ids": self.ids})
+        return [job_id for (job_id,) in self.env.cr.fetchall()]
+
+    def _release_children(self):
+        """Let the children run whose parents have all ended as they wanted."""
+        released = self.browse(self._graph_query(RELEASE_CHILDREN))
+        released.invalidate_recordset(["state", "scheduled"], flush=False)
+        return released
+
+    def _take_identity_slots(self):
+        """Let runnable jobs hold their identity key again, where it is free."""
+        if any(self.mapped("identity_key")):
+            self.flush_model()
+            self.env.cr.execute(TAKE_IDENTITY_SLOTS, {"ids": self.ids})
+            self.invalidate_recordset(["identity_slot"], flush=False)
+
+    def _write_store_hooks(self):
+        """Let the addons which add values to `Job.store()` do so for these jobs."""
+        from ..job import Job
+
+        for job in self.filtered(lambda job: job._has_store_hook()):
+            Job._load_from_db_record(job).store()
+
+    def _has_store_hook(self):
+        """Whether the job can be loaded and its model extends `_job_store_values`."""
+        self.ensure_one()
+        if self.model_name not in self.env:
+            return False
+        model = self.env.registry[self.model_name]
+        default = self.env.registry["base"]._job_store_values
+        return hasattr(model, self.method_name or "") and (
+            model._job_store_values is not default
+            or hasattr(model, f"_job_store_values_for_{self.method_name}")
+        )

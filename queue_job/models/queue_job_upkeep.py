@@ -1,0 +1,105 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""The statements of the upkeep: which jobs are too old, and which are stuck.
+
+Stuck jobs are the runner's business, which recovers them within seconds. The
+scheduled action "Jobs Garbage Collector" is a second net for installations where the
+runner is stopped for long or misconfigured: it uses minutes, and never touches a
+started job whose database session still holds its advisory lock.
+"""
+
+from odoo.tools import config
+
+from ..claims import LIVENESS_LOCK, UTC_NOW
+
+# Each channel keeps its ended jobs for a time of its own; those of a channel that
+# does not exist (any more) follow the root channel. The states do not matter for done
+# and cancelled jobs, their dates do. Failed jobs have no date of their end: the start
+# of the last attempt stands for it.
+OLD_JOBS = f"""
+    WITH keep AS (
+        SELECT complete_name,
+               removal_interval * interval '1 day' AS ended,
+               NULLIF(failed_removal_interval, 0) * interval '1 day' AS failed
+        FROM queue_job_channel
+    ), root AS (
+        SELECT COALESCE(
+                   (SELECT ended FROM keep WHERE complete_name = 'root'),
+                   %(default_days)s * interval '1 day') AS ended,
+               (SELECT failed FROM keep WHERE complete_name = 'root') AS failed
+    )
+    SELECT job.id
+    FROM queue_job job
+    CROSS JOIN root
+    LEFT JOIN keep ON keep.complete_name = job.channel
+    WHERE LEAST(job.date_done, job.date_cancelled)
+              <= {UTC_NOW} - COALESCE(keep.ended, root.ended)
+       OR (job.state = 'failed'
+           AND COALESCE(job.date_started, job.date_created) <= {UTC_NOW}
+               - CASE WHEN keep.complete_name IS NULL
+                      THEN root.failed ELSE keep.failed END)
+    ORDER BY job.date_done, job.date_created
+    LIMIT %(limit)s
+"""
+
+# A limit of NULL minutes makes its condition NULL: no job is stuck.
+STUCK_JOBS = f"""
+    SELECT id
+    FROM queue_job
+    WHERE (state = 'enqueued'
+           AND date_enqueued <= {UTC_NOW} - %(enqueued)s * interval '1 minute')
+       OR (state = 'started'
+           AND date_started <= {UTC_NOW} - %(started)s * interval '1 minute'
+           AND NOT EXISTS (
+               SELECT FROM pg_locks held
+               WHERE held.locktype = 'advisory'
+                 AND held.classid = {LIVENESS_LOCK}
+                 AND held.objsubid = 2
+                 AND held.granted
+                 AND held.objid::bigint = queue_job.id
+                 AND held.database = (
+                     SELECT oid FROM pg_database
+                     WHERE datname = current_database())))
+    ORDER BY id
+    FOR NO KEY UPDATE SKIP LOCKED
+"""
+
+# The death of a worker counts as an attempt; a lease that was never started does not.
+# The token moves on, so that a worker which comes back late cannot settle the job.
+UNSTICK = """
+    UPDATE queue_job
+    SET state = CASE WHEN spent THEN 'failed' ELSE 'pending' END,
+        retry = attempt,
+        exc_name = CASE WHEN spent THEN 'JobFoundDead' ELSE exc_name END,
+        exc_message = CASE WHEN spent THEN %(reason)s ELSE exc_message END,
+        result = CASE WHEN spent THEN result ELSE %(reason)s END,
+        identity_slot = CASE WHEN spent THEN NULL ELSE identity_slot END,
+        claim_token = COALESCE(claim_token, 0) + 1,
+        lease_id = NULL,
+        date_enqueued = NULL,
+        date_started = NULL,
+        worker_pid = NULL
+    FROM (
+        SELECT id AS stuck_id,
+               attempt,
+               state = 'started' AND max_retries > 0
+                   AND attempt >= max_retries AS spent
+        FROM queue_job
+        CROSS JOIN LATERAL (
+            SELECT COALESCE(retry, 0) + (state = 'started')::int AS attempt
+        ) AS counted
+        WHERE id = ANY(%(ids)s)
+    ) AS stuck
+    WHERE id = stuck_id
+    RETURNING id, state
+"""
+
+
+def stuck_minutes(delta: int) -> float | None:
+    """Return after how many minutes a job is stuck, None for never.
+
+    :param delta: minutes; 0 for never, -1 for the server's limit of a request
+    """
+    if delta >= 0:
+        return delta or None
+    limit = config["limit_time_real"]
+    return limit / 60 + 1 if limit and limit > 0 else None

@@ -1,0 +1,14 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Cancel the selected jobs, and stop those which run."""
+
+from odoo import models
+
+
+class SetJobsToCancelled(models.TransientModel):
+    _name = "queue.jobs.to.cancelled"
+    _inherit = ["queue.requeue.job"]
+    _description = "Cancel all selected jobs"
+
+    def set_cancelled(self):
+        self.job_ids.button_cancelled()
+        return {"type": "ir.actions.act_window_close"}

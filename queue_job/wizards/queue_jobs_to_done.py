@@ -1,0 +1,14 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Set the selected jobs to done, without running them."""
+
+from odoo import models
+
+
+class SetJobsToDone(models.TransientModel):
+    _name = "queue.jobs.to.done"
+    _inherit = ["queue.requeue.job"]
+    _description = "Set all selected jobs to done"
+
+    def set_done(self):
+        self.job_ids.button_done()
+        return {"type": "ir.actions.act_window_close"}
