@@ -253,7 +253,8 @@ def _as_call(method, args=None, kwargs=None, **properties):
 
 def _is_job_of(job, method):
     return (
-        job.func.__func__ == method.__func__ and job.recordset.ids == method.__self__.ids
+        job.func.__func__ == method.__func__
+        and job.recordset.ids == method.__self__.ids
     )
 
 

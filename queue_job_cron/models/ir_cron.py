@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 from odoo import api, fields, models
+
 from odoo.addons.base.models.ir_cron import MIN_TIME_PER_JOB
 from odoo.addons.queue_job.exception import RetryableJobError
 from odoo.addons.queue_job.job import STARTED, identity_exact
@@ -78,7 +79,7 @@ class IrCron(models.Model):
 
     @api.model
     def _job_prepare_context_before_enqueue_keys(self):
-        return super()._job_prepare_context_before_enqueue_keys() + ("lastcall",)
+        return (*super()._job_prepare_context_before_enqueue_keys(), "lastcall")
 
     # -- enqueue ---------------------------------------------------------------------
 
@@ -172,12 +173,12 @@ class IrCron(models.Model):
             yield env(context=context)
 
     def _run_until_done(self, server_action):
-        """Run the action while it goes on and time is left; return the last progress."""
+        """Run the action while it gets on and time is left; return its progress."""
         while True:
             cron, progress = self._add_progress()
             server_action.with_env(cron.env).run()
-            goes_on = progress.done and progress.remaining
-            if not goes_on or time.monotonic() >= self.env.context["cron_end_time"]:
+            gets_on = progress.done and progress.remaining
+            if not gets_on or time.monotonic() >= self.env.context["cron_end_time"]:
                 return progress
 
     def _delay_remaining_work(self, server_action, done):

@@ -9,22 +9,22 @@ from odoo.addons.queue_job.delay import chain
 from odoo.addons.queue_job.exception import RetryableJobError
 from odoo.addons.queue_job.job import identity_exact
 
+# None is a default: trap_jobs and the tests compare each of them.
+BUTTON_JOB_OPTIONS = {
+    "channel": "root.test",
+    "description": "Test",
+    "eta": 15,
+    "identity_key": identity_exact,
+    "max_retries": 1,
+    "priority": 15,
+}
+
 
 class TestQueueJob(models.Model):
     _name = "test.queue.job"
     _description = "Test model for queue.job"
 
     name = fields.Char()
-
-    # Non-default on purpose: trap_jobs and the tests compare each of them.
-    _button_job_options = {
-        "channel": "root.test",
-        "description": "Test",
-        "eta": 15,
-        "identity_key": identity_exact,
-        "max_retries": 1,
-        "priority": 15,
-    }
 
     def _register_hook(self):
         self._delay_automatically("delay_me")
@@ -125,11 +125,11 @@ class TestQueueJob(models.Model):
     # -- what downstream code does, for trap_jobs and mock_with_delay ----------------
 
     def button_that_uses_with_delay(self):
-        self.with_delay(**self._button_job_options).testing_method(1, foo=2)
+        self.with_delay(**BUTTON_JOB_OPTIONS).testing_method(1, foo=2)
 
     def button_that_uses_delayable_chain(self):
         chain(
-            self.delayable(**self._button_job_options).testing_method(1, foo=2),
+            self.delayable(**BUTTON_JOB_OPTIONS).testing_method(1, foo=2),
             self.delayable().testing_method("x", foo="y"),
             self.delayable().no_description(),
         ).delay()
