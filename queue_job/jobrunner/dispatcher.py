@@ -3,8 +3,8 @@
 
 Each lease is a POST that stays open until the worker has finished it, so that the
 runner hears at once of its end, and of the end of its worker. Requests run in
-threads on one pool of connections; what came of each is handed to a callback, in
-that thread.
+daemon threads on one pool of connections; what came of each is handed to a
+callback, in that thread.
 
 What an answer means:
 
@@ -19,9 +19,9 @@ What an answer means:
 
 import json
 import logging
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import urllib3
 
@@ -34,8 +34,8 @@ _logger = logging.getLogger(__name__)
 #: Seconds to get a connection. The answer may take as long as a job may.
 CONNECT_TIMEOUT = 5
 
-#: More leases than this at once make no sense for one process.
-MAX_THREADS = 512
+#: Connections kept for the next lease.
+POOL_SIZE = 64
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,10 @@ class Dispatcher:
             credentials = f"{config.http_auth_user}:{config.http_auth_password or ''}"
             self._headers.update(urllib3.make_headers(basic_auth=credentials))
         self._pool = urllib3.PoolManager(
-            maxsize=MAX_THREADS,
+            maxsize=POOL_SIZE,
             retries=False,
             timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=None),
         )
-        self._threads = ThreadPoolExecutor(MAX_THREADS, "queue_job_lease")
 
     def send(
         self, lease: Lease, key: bytes, callback: Callable[[Answer], None]
@@ -84,11 +83,15 @@ class Dispatcher:
         :param key: the signing key of the lease's database
         :param callback: called with the :class:`Answer`, in that thread
         """
-        self._threads.submit(self._deliver, lease, key, callback)
+        threading.Thread(
+            target=self._deliver,
+            args=(lease, key, callback),
+            name=f"queue_job lease {lease.id}",
+            daemon=True,  # a stop of the runner doesn't wait for the jobs
+        ).start()
 
     def close(self) -> None:
-        """Take no more leases. Requests that are under way are not waited for."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """Forget the idle connections; requests that are under way go on."""
         self._pool.clear()
 
     def _deliver(self, lease, key, callback):
@@ -128,3 +131,17 @@ class Dispatcher:
         except ValueError:
             return Answer(lease, error=f"{self.url} answered no JSON", status=200)
         return Answer(lease, report=report, status=200, outcomes=report["outcomes"])
+
+
+def classic_get(scheme, host, port, user, password, db_name, job_uuid) -> None:
+    """Send the classic request for one job; errors are logged."""
+    headers = {"X-Odoo-Database": db_name}
+    if user:
+        headers.update(urllib3.make_headers(basic_auth=f"{user}:{password or ''}"))
+    url = f"{scheme}://{host}:{port}/queue_job/runjob"
+    try:
+        urllib3.request(
+            "GET", url, fields={"job_uuid": job_uuid}, headers=headers, retries=False
+        )
+    except urllib3.exceptions.HTTPError as error:
+        _logger.warning("%s: request for job %s failed: %s", db_name, job_uuid, error)

@@ -1,0 +1,264 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""The doors through which the runner reaches a worker.
+
+- ``POST /queue_job/lease``: a signed lease (:mod:`..jobrunner.lease`), answered with
+  what came of each job; the normal way
+- ``GET /queue_job/runjob?job_uuid=…``: runs one job that is enqueued; the classic way
+
+The class methods of :class:`RunJobController` perform and settle one job; other
+addons override or patch them. Both doors go through them. Failures are logged here,
+one line with the job's uuid and its traceback.
+"""
+
+import logging
+import time
+import traceback
+from contextlib import contextmanager
+
+from werkzeug.exceptions import Forbidden
+
+from odoo import SUPERUSER_ID, http
+from odoo.tools import config
+
+from .. import executor
+from ..exception import JobFenced
+from ..job import ENQUEUED, Job
+from ..jobrunner import lease as lease_protocol
+from ..outcome import exception_message, exception_name
+from ..retry import Cancel, Cause, Fail, Retry, decide
+from .sample_jobs import SampleJobs
+
+_logger = logging.getLogger(__name__)
+
+#: Seconds until the next attempt after a conflict in the classic code of others.
+PG_RETRY = 5
+
+DEPENDS_MAX_TRIES_ON_CONCURRENCY_FAILURE = 5
+
+#: Causes that somebody may have spoken of in a signal, which knows better.
+INTERRUPTIONS = (Cause.CANCEL, Cause.TIMEOUT, Cause.DEAD)
+
+ACQUIRE = """
+SELECT id FROM queue_job
+ WHERE uuid = %s AND state = %s
+   FOR NO KEY UPDATE SKIP LOCKED
+"""
+
+
+@contextmanager
+def _prevent_commit(cr):
+    """Forbid commits on a cursor: for job functions that ask for this protection."""
+
+    def forbidden_commit(*args, **kwargs):
+        raise RuntimeError(
+            "Commit is forbidden in queue jobs. You can have the current job run on a"
+            ' cursor of its own by enabling the "Allow Commit" option of its Job'
+            " Function, or disable its protection against commits."
+        )
+
+    with executor.replaced(cr, "commit", forbidden_commit):
+        yield
+
+
+class RunJobController(SampleJobs, http.Controller):
+    # -- one job -----------------------------------------------------------------------
+
+    @classmethod
+    def _acquire_job(cls, env, job_uuid):
+        """Start an enqueued job, and hold its locks.
+
+        :return: the job, or None when it is not there to be run
+        """
+        env.cr.execute(ACQUIRE, (job_uuid, ENQUEUED))
+        if not env.cr.fetchone():
+            _logger.warning(
+                "was requested to run job %s, but it does not exist, or is not in state"
+                " %s, or is being handled by another worker",
+                job_uuid,
+                ENQUEUED,
+            )
+            return None
+        job = Job.load(env, job_uuid)
+        job.set_started()
+        job.store()
+        env.cr.commit()
+        if not job.lock():
+            _logger.warning(
+                "was requested to run job %s, but it could not be locked", job_uuid
+            )
+            return None
+        return job
+
+    @classmethod
+    def _try_perform_job(cls, env, job):
+        """Perform the job; its work and ``done`` are one commit."""
+        if env.cr is not job.env.cr:
+            raise RuntimeError(f"Job {job.uuid} was loaded with another cursor")
+        protected = job.job_config.forbid_commit
+        guard = (
+            _prevent_commit(env.cr)
+            if protected
+            else executor.commits_guarded(env.cr, job)
+        )
+        with guard, executor.undone_on_error(env.cr):
+            job.perform()
+            env.flush_all()
+        job.set_done()
+        job.store()
+        env.flush_all()
+        if not config["test_enable"]:
+            env.cr.commit()
+        _logger.debug("job %s done", job.uuid)
+
+    @classmethod
+    def _enqueue_dependent_jobs(cls, env, job):
+        """Release the jobs that waited for this one.
+
+        In a lease it is only noted: the lease does it for many jobs at once, outside
+        of their transactions.
+        """
+        if not job.should_check_dependents():
+            return
+        if job.release_queue is not None:
+            job.release_queue.append(job.id)
+        else:
+            job.enqueue_waiting()
+
+    @classmethod
+    def _runjob(cls, env, job):
+        """Perform and settle one job.
+
+        :raise Exception: what the job raised, where it failed
+        """
+        try:
+            cls._try_perform_job(env, job)
+        except JobFenced as error:
+            executor.undo(env)
+            _logger.warning("%s: its work was rolled back", error)
+            return
+        except Exception as exc:
+            if cls._settle_error(env, job, exc):
+                raise
+            return
+        cls._enqueue_dependent_jobs(env, job)
+
+    @classmethod
+    def _settle_error(cls, env, job, exc) -> bool:
+        """Write what an exception means for the job.
+
+        :return: whether the job failed
+        """
+        traceback_txt = traceback.format_exc()
+        executor.undo(env)
+        cause, decision = cls._judge(env, job, exc)
+        failure = None
+        if isinstance(decision, Fail):
+            _logger.error("job %s failed\n%s", job.uuid, traceback_txt)
+            failure = cls._get_failure_values(job, traceback_txt, exc)
+            if cause is not Cause.EXCEPTION:
+                failure["exc_name"] = decision.exc_name
+                failure["exc_message"] = decision.exc_message
+        else:
+            _logger.info("job %s: %s: %s", job.uuid, cause.value, decision.message)
+        try:
+            executor.settle(job, cause, decision, failure)
+        except JobFenced as error:
+            _logger.warning("%s: this attempt is forgotten", error)
+            return False
+        if not config["test_enable"]:
+            env.cr.rollback()
+        if not isinstance(decision, Retry):
+            cls._release_after_error(env, job, decision)
+        return isinstance(decision, Fail)
+
+    @classmethod
+    def _judge(cls, env, job, exc):
+        """The cause of an error and what is decided about the job."""
+        cause = executor.cause_of(exc)
+        message = str(exc)
+        if executor.was_interrupted(exc) or cause in INTERRUPTIONS:
+            with job.in_temporary_env():
+                said = executor.signal_of(job.env.cr, job)
+            cause, message = said or (cause, message)
+        decision = decide(
+            cause,
+            job.retry,
+            job.max_retries,
+            exc_name=exception_name(exc),
+            message=message,
+            seconds=getattr(exc, "seconds", None),
+            ignore_retry=getattr(exc, "ignore_retry", False),
+            limit_seconds=job.timeout or None,
+        )
+        return cause, decision
+
+    @classmethod
+    def _release_after_error(cls, env, job, decision):
+        """Failed and cancelled jobs may have children that wait for just that."""
+        if job.release_queue is not None:
+            job.release_queue.append(job.id)
+        elif isinstance(decision, Cancel | Fail) and job.should_check_dependents():
+            job.enqueue_waiting()
+
+    @classmethod
+    def _get_failure_values(cls, job, traceback_txt, exc):
+        """exc_info, exc_name and exc_message of a failure."""
+        return {
+            "exc_info": traceback_txt,
+            "exc_name": exception_name(exc),
+            "exc_message": exception_message(exc),
+        }
+
+    # -- the doors -----------------------------------------------------------------------
+
+    @http.route(
+        "/queue_job/runjob",
+        type="http",
+        auth="none",
+        save_session=False,
+        readonly=False,
+    )
+    def runjob(self, job_uuid, **kw):
+        http.request.update_env(user=SUPERUSER_ID)
+        env = http.request.env
+        job = self._acquire_job(env, job_uuid)
+        if not job:
+            return ""
+        self._runjob(env, job)
+        return ""
+
+    @http.route(
+        lease_protocol.PATH,
+        type="http",
+        auth="none",
+        methods=["POST"],
+        csrf=False,
+        save_session=False,
+        readonly=False,
+    )
+    def lease(self):
+        request = http.request
+        request.update_env(user=SUPERUSER_ID)
+        env = request.env
+        try:
+            lease = self._open_lease(env, request.httprequest)
+            report = executor.serve(env, lease, self._runjob)
+        except lease_protocol.LeaseRefused as refusal:
+            _logger.warning(
+                "refused a lease request from %s: %s",
+                request.httprequest.remote_addr,
+                refusal,
+            )
+            raise Forbidden() from refusal
+        return request.make_json_response(report)
+
+    @classmethod
+    def _open_lease(cls, env, httprequest):
+        secret = env["ir.config_parameter"].sudo().get_param("database.secret")
+        return lease_protocol.open_lease(
+            lease_protocol.derive_key(secret),
+            httprequest.get_data(),
+            httprequest.headers.get(lease_protocol.SIGNATURE_HEADER),
+            env.cr.dbname,
+            time.time(),
+        )

@@ -1,0 +1,541 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Execute and settle: what a worker does with a job.
+
+``run_lease`` serves one request of the runner: it starts the claimed job, runs it,
+settles it, and goes on with the next jobs of the channel until the lease's time is
+over. Two connections are used, one after the other in time, never inside each other:
+
+- the *book* (autocommit, READ COMMITTED) claims, starts and returns jobs and
+  releases the children of those that are over: short statements of
+  :mod:`.claims`, that can't meet a serialization error;
+- the *job's own transaction* (REPEATABLE READ, as everywhere in Odoo) runs the
+  method and commits its work together with ``done``.
+
+Why a job is done at most once, and by whom it may be settled:
+
+1. ``started`` is written only by whoever holds the last ``claim_token``, and so are
+   done, failed and postponed: a worker that was overtaken finds no row, and its
+   transaction, work included, is rolled back (:class:`~.exception.JobFenced`).
+2. While the method runs, its transaction holds the liveness lock. The lock ends with
+   the session, however the worker dies, and then the runner takes the job up again.
+   It is taken again right after a commit or rollback inside the job.
+3. Nobody else writes the row of a started job: REPEATABLE READ would make the job
+   fail at its end. Whoever has something to say writes a ``queue.job.signal``.
+"""
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections import deque
+from contextlib import contextmanager
+
+import psycopg2
+
+from odoo import SUPERUSER_ID, api, http
+from odoo.tools import config
+
+from . import claims, dependencies, outcome, repository
+from .exception import JobCancelled, JobFenced, JobTimeout
+from .job import Job
+from .jobrunner.lease import BURY, Lease, LeaseRefused
+from .retry import Cancel, Cause, Fail, Retry, decide
+
+_logger = logging.getLogger(__name__)
+
+#: A lease claims the next jobs by the handful: as many as are likely to run in this
+#: time, in seconds, and not more than the number below. The jobs of a handful are
+#: taken from the other workers, so it is short.
+HANDFUL_SECONDS = 0.05
+HANDFUL_LIMIT = 50
+
+#: Sessions that PostgreSQL has ended (admin shutdown, crash shutdown) or lost.
+LOST_SESSION_PGCODES = frozenset({"57P01", "57P02", "57P03", "08000", "08003", "08006"})
+
+#: What the history calls an attempt that ended for some cause.
+ATTEMPT_OF = {
+    Cause.RETRYABLE: "postponed",
+    Cause.CONFLICT: "conflict",
+    Cause.EXCEPTION: "failed",
+    Cause.DEAD: "dead",
+    Cause.TIMEOUT: "timeout",
+    Cause.CANCEL: "cancelled",
+}
+
+START = claims.START.format(
+    columns=", ".join(f"j.{column}" for column in repository.LOAD_COLUMNS)
+)
+
+RECORD_ATTEMPT = f"""
+INSERT INTO queue_job_attempt
+       (job_id, number, date_start, date_end, worker_host, worker_pid, outcome,
+        exc_name, message)
+VALUES (%(job_id)s, %(number)s, %(date_start)s, {claims.UTC_NOW}, %(host)s, %(pid)s,
+        %(outcome)s, %(exc_name)s, %(message)s)
+"""
+
+FAIL_UNLOADABLE = f"""
+UPDATE queue_job
+   SET state = 'failed', exc_name = %(exc_name)s, exc_message = %(exc_message)s,
+       exc_info = %(exc_info)s, lease_id = NULL, identity_slot = NULL
+ WHERE id = %(id)s AND claim_token = %(token)s AND state = 'started'
+"""
+
+
+# -- connections and transactions ---------------------------------------------------
+
+
+@contextmanager
+def autocommit(cr):
+    """Lend a cursor of Odoo's pool in autocommit mode: READ COMMITTED statements."""
+    cr.rollback()
+    connection = cr._cnx
+    connection.autocommit = True
+    try:
+        yield cr
+    finally:
+        if not connection.closed:
+            connection.autocommit = False
+
+
+def hold_liveness(cr, job) -> None:
+    """Take the liveness lock of a job in the cursor's transaction."""
+    if job.id:
+        cr.execute(claims.HOLD_LIVENESS, {"id": job.id})
+
+
+def check_fence(cr, job) -> None:
+    """Make sure that this attempt may still commit.
+
+    :raise JobFenced: the job was given to another worker
+    :raise JobCancelled: a user has asked to cancel it
+    :raise JobTimeout: its time is over
+    """
+    if job.claim_token is None:
+        return
+    cr.execute(claims.MAY_COMMIT, {"id": job.id, "token": job.claim_token})
+    row = cr.fetchone()
+    if row is None:
+        raise JobFenced(f"Job {job.uuid} was given to another worker")
+    if row[0] == "cancel":
+        raise JobCancelled("Cancelled while it was running")
+    if row[0] == "timeout":
+        raise JobTimeout(limit_seconds=job.timeout)
+
+
+@contextmanager
+def commits_guarded(cr, job):
+    """Let the job commit and roll back, without losing its fence and its lock."""
+    commit, rollback = cr.commit, cr.rollback
+
+    def guarded_commit():
+        check_fence(cr, job)
+        commit()
+        hold_liveness(cr, job)
+
+    def guarded_rollback():
+        rollback()
+        hold_liveness(cr, job)
+
+    with replaced(cr, "commit", guarded_commit):
+        with replaced(cr, "rollback", guarded_rollback):
+            yield
+
+
+@contextmanager
+def replaced(target, name, value):
+    """Replace an attribute of an instance for a while."""
+    missing = object()
+    before = vars(target).get(name, missing)
+    setattr(target, name, value)
+    try:
+        yield
+    finally:
+        if before is missing:
+            delattr(target, name)
+        else:
+            setattr(target, name, before)
+
+
+@contextmanager
+def undone_on_error(cr):
+    """Undo the work of a job that fails inside a test, where nothing may roll back.
+
+    Outside of tests the whole transaction is rolled back, see :func:`undo`.
+    """
+    if config["test_enable"]:
+        with cr.savepoint():
+            yield
+    else:
+        yield
+
+
+def undo(env) -> None:
+    """Forget the work of a failed attempt, and the locks it took."""
+    if not config["test_enable"]:
+        try:
+            env.cr.rollback()
+        except psycopg2.Error:
+            _logger.debug("the session of the job is gone", exc_info=True)
+    env.transaction.clear()
+    env.registry.reset_changes()
+
+
+# -- judging and settling ------------------------------------------------------------
+
+
+def cause_of(exc: Exception) -> Cause:
+    """Why an attempt did not end well."""
+    if isinstance(exc, psycopg2.Error):
+        if exc.pgcode in LOST_SESSION_PGCODES or (
+            exc.pgcode is None
+            and isinstance(exc, psycopg2.OperationalError | psycopg2.InterfaceError)
+        ):
+            return Cause.DEAD
+        return outcome.classify(exc, exc.pgcode)
+    return outcome.classify(exc)
+
+
+def was_interrupted(exc: Exception) -> bool:
+    """Whether PostgreSQL, or the loss of its session, raised the error."""
+    while exc is not None:
+        if isinstance(exc, psycopg2.errors.QueryCanceled | psycopg2.InterfaceError):
+            return True
+        exc = exc.__cause__ or exc.__context__
+    return False
+
+
+def signal_of(cr, job) -> tuple[Cause, str] | None:
+    """What was said to the job while it ran: (cause, message)."""
+    if job.claim_token is None:
+        return None
+    cr.execute(claims.READ_SIGNAL, {"id": job.id, "token": job.claim_token})
+    row = cr.fetchone()
+    if row is None:
+        return None
+    kind, message, login = row
+    if kind == "cancel" and not message and login:
+        message = f"Cancelled by {login} while it was running"
+    return Cause(kind), message or ""
+
+
+def record_attempt(job, name: str, exc_name=None, message=None) -> None:
+    """Write an attempt that did not end in done into the job's history."""
+    if not job.id:
+        return
+    job.env.cr.execute(
+        RECORD_ATTEMPT,
+        {
+            "job_id": job.id,
+            "number": job.retry,
+            "date_start": job.date_started,
+            "host": job.worker_host or socket.gethostname(),
+            "pid": job.worker_pid or os.getpid(),
+            "outcome": name,
+            "exc_name": exc_name,
+            "message": str(message)[:2000] if message else None,
+        },
+    )
+
+
+def settle(job, cause: Cause, decision, failure: dict | None = None) -> None:
+    """Write what becomes of an attempt that did not end well, in a transaction of
+    its own.
+
+    :param cause: why the attempt ended
+    :param decision: a decision of :func:`.retry.decide`
+    :param failure: exc_info, exc_name and exc_message, for a failure
+    :raise JobFenced: the job was given to another worker meanwhile
+    """
+    with job.in_temporary_env():
+        hold_liveness(job.env.cr, job)
+        if isinstance(decision, Retry):
+            _settle_retry(job, cause, decision)
+        elif isinstance(decision, Cancel):
+            _settle_cancel(job, decision)
+        else:
+            _settle_failure(job, cause, failure)
+
+
+def _settle_retry(job, cause, decision):
+    record_attempt(job, ATTEMPT_OF[cause], message=decision.message)
+    if cause is Cause.DEAD:
+        job.eta = None
+    else:
+        job.postpone(result=decision.message, seconds=decision.seconds)
+    job.set_pending(reset_retry=False)
+    job.store()
+
+
+def _settle_cancel(job, decision):
+    record_attempt(job, "cancelled", message=decision.message)
+    job.set_cancelled(result=decision.message)
+    job.store()
+    job.cancel_dependent_jobs()
+
+
+def _settle_failure(job, cause, failure):
+    record_attempt(
+        job, ATTEMPT_OF[cause], failure.get("exc_name"), failure.get("exc_message")
+    )
+    job.set_failed(**failure)
+    job.store()
+    job.env.flush_all()
+    try:
+        with job.env.cr.savepoint():
+            job.on_fail(failure)
+    except Exception:
+        # the job is failed all the same: if this undid it, it would run again
+        _logger.exception("on_fail of job %s raised an error", job.uuid)
+
+
+def release_children(cr, job_ids: list[int]) -> list[int]:
+    """Let the children of jobs that are over run, where all their parents allow it.
+
+    :param cr: READ COMMITTED; in a REPEATABLE READ transaction two last parents that
+        finish together would not see each other
+    """
+    return dependencies.release_children(cr, job_ids) if job_ids else []
+
+
+# -- the lease -------------------------------------------------------------------------
+
+
+class LeaseRun:
+    """One lease, served by one worker.
+
+    :param registry: the registry of the database, checked for changes
+    :param book: cursor in autocommit mode
+    :param lease: what the runner has granted
+    :param runjob: ``(env, job)`` -> None; performs and settles one job, raises where
+        the job failed
+    """
+
+    def __init__(self, registry, book, lease: Lease, runjob):
+        self.registry = registry
+        self.book = book
+        self.lease = lease
+        self.runjob = runjob
+        self.outcomes: list[dict] = []
+        self._cr = None
+        self._todo: deque[tuple[int, int]] = deque()
+        self._over: list[int] = []
+        self._began = time.monotonic()
+        self._pid = os.getpid()
+        self._host = socket.gethostname()
+
+    def run(self) -> dict:
+        """Serve the lease and return the report for the runner.
+
+        :raise LeaseRefused: its claim was already used, so the request is a replay
+        """
+        try:
+            if self.lease.kind == BURY:
+                self._bury()
+            else:
+                self._run_jobs()
+        finally:
+            self._give_back()
+            if self._cr is not None:
+                self._cr.close()
+        return {"lease": self.lease.id, "outcomes": self.outcomes}
+
+    def _run_jobs(self):
+        if not self._start_and_run(self.lease.job_id, self.lease.claim_token):
+            self._refuse_replay()
+        while self._next_handful():
+            while self._todo and self._time_left() > 0:
+                self._start_and_run(*self._todo.popleft())
+        self._release()
+
+    def _time_left(self) -> float:
+        return self.lease.seconds - (time.monotonic() - self._began)
+
+    def _next_handful(self) -> bool:
+        self._release()
+        if self.lease.exclusive or self._todo or self._time_left() <= 0:
+            return False
+        if self.lease.channel is None:
+            return False
+        self.book.execute(
+            claims.TOP_UP,
+            {
+                "channel": self.lease.channel,
+                "limit": self._handful(),
+                "lease": self.lease.id,
+            },
+        )
+        self._todo.extend(row[2:] for row in sorted(self.book.fetchall()))
+        return bool(self._todo)
+
+    def _handful(self) -> int:
+        last = self.outcomes[-10:]
+        if not last:
+            return 1
+        mean = sum(entry["seconds"] for entry in last) / len(last)
+        return max(1, min(HANDFUL_LIMIT, int(HANDFUL_SECONDS / max(mean, 1e-4))))
+
+    def _refuse_replay(self):
+        self.book.execute(claims.WHY_NOT_STARTED, {"id": self.lease.job_id})
+        row = self.book.fetchone()
+        used = row and row[1] == self.lease.claim_token and row[0] != "pending"
+        if used and row[0] != "cancelled":
+            raise LeaseRefused("its claim was already used")
+        _logger.info(
+            "job %s of lease %s is not there to be started any more",
+            self.lease.job_id,
+            self.lease.id,
+        )
+
+    def _give_back(self):
+        if self._todo:
+            self.book.execute(claims.RETURN_UNSTARTED, {"leases": [self.lease.id]})
+            self._todo.clear()
+
+    def _release(self):
+        release_children(self.book, self._over)
+        self._over = []
+
+    # -- one job ---------------------------------------------------------------------
+
+    def _start_and_run(self, job_id: int, token: int) -> bool:
+        self.book.execute(
+            START,
+            {"id": job_id, "token": token, "pid": self._pid, "host": self._host},
+        )
+        row = self.book.fetchone()
+        if row is None:
+            return False
+        began = time.monotonic()
+        values = dict(zip(repository.LOAD_COLUMNS, row, strict=True))
+        state, function = self._run_started(values)
+        self.outcomes.append(
+            {
+                "id": job_id,
+                "uuid": values["uuid"],
+                "function": function,
+                "state": state,
+                "seconds": round(time.monotonic() - began, 6),
+            }
+        )
+        return True
+
+    def _run_started(self, values: dict) -> tuple[str, str]:
+        env = self._new_env()
+        env.cr.execute(claims.HOLD_LIVENESS, {"id": values["id"]})
+        try:
+            job = Job._from_row(env, values)
+        except Exception as error:
+            self._fail_unloadable(env, values, error)
+            return "failed", values.get("channel_method_name") or ""
+        job.release_queue = self._over
+        with http.borrow_request():
+            try:
+                self.runjob(env, job)
+            except Exception:  # settled and logged; the next job doesn't care
+                _logger.debug("job %s failed", job.uuid, exc_info=True)
+        self._leave_transaction(env)
+        return job.state, job.job_function_name
+
+    def _new_env(self):
+        if self._cr is None or self._cr.closed:
+            self._cr = self.registry.cursor()
+        env = api.Environment(self._cr, SUPERUSER_ID, {})
+        env.transaction.default_env = env
+        threading.current_thread().uid = SUPERUSER_ID
+        return env
+
+    def _leave_transaction(self, env):
+        """Whatever a job left behind ends here, and its cache news are told."""
+        try:
+            env.cr.rollback()
+            self.registry.signal_changes()
+        except psycopg2.Error:
+            _logger.debug("the session of the job is gone", exc_info=True)
+            self._cr = None
+
+    def _fail_unloadable(self, env, values, error):
+        """The job's model, method or arguments are gone: it fails once, and says so."""
+        env.cr.rollback()
+        message = f"The job can't be loaded: {error}"
+        _logger.error("job %s failed: %s", values["uuid"], message)
+        env.cr.execute(
+            FAIL_UNLOADABLE,
+            {
+                "id": values["id"],
+                "token": values["claim_token"],
+                "exc_name": type(error).__name__,
+                "exc_message": message,
+                "exc_info": f"{message}\nIts model, its method or a model among its"
+                " arguments was removed or renamed since it was enqueued.",
+            },
+        )
+        record = env["queue.job"].browse(values["id"])
+        record.invalidate_recordset()
+        record._message_post_on_failure()
+        env.cr.commit()
+        self._over.append(values["id"])
+
+    def _bury(self):
+        """Settle a job whose worker is gone, by the same path as any failure."""
+        env = self._new_env()
+        columns = ", ".join(repository.LOAD_COLUMNS)
+        env.cr.execute(
+            f"SELECT {columns} FROM queue_job"  # pylint: disable=sql-injection
+            " WHERE id = %s AND claim_token = %s AND state = 'started'",
+            (self.lease.job_id, self.lease.claim_token),
+        )
+        row = env.cr.fetchone()
+        if row is None:
+            raise LeaseRefused("its claim was already used")
+        values = dict(zip(repository.LOAD_COLUMNS, row, strict=True))
+        env.cr.execute(claims.HOLD_LIVENESS, {"id": values["id"]})
+        try:
+            job = Job._from_row(env, values)
+        except Exception as error:
+            self._fail_unloadable(env, values, error)
+            return
+        env.cr.commit()  # the settlement takes the liveness lock itself
+        bury(job, Cause(self.lease.cause))
+        self._over.append(job.id)
+        self._release()
+
+
+def bury(job, cause: Cause) -> None:
+    """Write the end of a job that died in other hands.
+
+    :param cause: dead, timeout or cancel
+    """
+    said = signal_of(job.env.cr, job)
+    job.retry += 1
+    decision = decide(
+        cause,
+        job.retry,
+        job.max_retries,
+        message=said[1] if said else "",
+        limit_seconds=job.timeout or None,
+    )
+    settle(job, cause, decision, failure_of(decision))
+
+
+def failure_of(decision) -> dict | None:
+    """The failure values of a decision that wasn't made from an exception."""
+    if not isinstance(decision, Fail):
+        return None
+    return {
+        "exc_info": decision.exc_message,
+        "exc_name": decision.exc_name,
+        "exc_message": decision.exc_message,
+    }
+
+
+def serve(env, lease: Lease, runjob) -> dict:
+    """Serve a lease in the worker that received it.
+
+    :param env: environment of the request; its cursor becomes the book
+    :return: the report for the runner
+    :raise LeaseRefused: the request is a replay
+    """
+    with autocommit(env.cr) as book:
+        return LeaseRun(env.registry, book, lease, runjob).run()

@@ -1,0 +1,114 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Who is dead? Judgements over what is in flight; nothing is written here.
+
+The runner looks at all jobs that are enqueued or started (``queries.LOOK``) when a
+lease's connection breaks and every two seconds, and hands the rows to a
+:class:`Watch`. A job that runs holds an advisory lock in its own transaction, so
+
+- a *started* job whose lock nobody holds, in two looks a second apart, is **dead**.
+  One look isn't enough: the lock is taken just after the start is committed, and
+  again just after a commit inside the job;
+- a started job that was told to stop and has lost its session is dead at once;
+- an *enqueued* job that belongs to no lease of ours is an **orphan** of a runner
+  that died: at once when its lease is known to be broken, else in two looks;
+- a started job with a session, of a lease that isn't ours, is **foreign**: it runs,
+  and its slot must be counted;
+- a started job that has used up its time is **overdue**.
+"""
+
+from dataclasses import dataclass, field
+
+#: Seconds between two looks before a job is declared dead.
+SECOND_LOOK = 1.0
+
+#: Seconds between looks when all is well.
+LOOK_INTERVAL = 2.0
+
+#: Seconds that a session has to react to a cancelled query before it is terminated.
+PATIENCE = 1.0
+
+
+@dataclass
+class Findings:
+    """What a look has found; lists of rows of ``queries.LOOK``."""
+
+    dead: list[dict] = field(default_factory=list)
+    orphans: list[dict] = field(default_factory=list)
+    foreign: list[dict] = field(default_factory=list)
+    overdue: list[dict] = field(default_factory=list)
+    to_end: list[dict] = field(default_factory=list)
+
+
+class Watch:
+    """Remembers what was suspicious at the last look."""
+
+    def __init__(self):
+        self._suspects: dict[tuple, float] = {}
+        self._told: dict[tuple, float] = {}
+
+    @property
+    def suspicious(self) -> bool:
+        """Something needs a second look soon."""
+        return bool(self._suspects or self._told)
+
+    def examine(
+        self,
+        rows: list[dict],
+        now: float,
+        own_leases: set[int],
+        broken_leases: set[int],
+    ) -> Findings:
+        """Judge all that is in flight.
+
+        :param rows: all rows of ``queries.LOOK``
+        :param now: monotonic time in seconds
+        :param own_leases: ids of the leases whose requests are open
+        :param broken_leases: ids of leases whose connection broke since the last look
+        """
+        findings = Findings()
+        suspects: dict[tuple, float] = {}
+        told: dict[tuple, float] = {}
+        for row in rows:
+            key = (row["id"], row["claim_token"], row["state"])
+            if row["state"] == "enqueued":
+                if row["lease_id"] in own_leases:
+                    continue
+                if row["lease_id"] in broken_leases or self._again(key, now):
+                    findings.orphans.append(row)
+                else:
+                    suspects[key] = self._suspects.get(key, now)
+            elif row["backend_pid"] is None:
+                if row["signal"] or self._again(key, now):
+                    findings.dead.append(row)
+                else:
+                    suspects[key] = self._suspects.get(key, now)
+                    findings.foreign.append(row)
+            else:
+                self._examine_running(row, key, now, told, findings)
+        self._suspects = suspects
+        self._told = told
+        return findings
+
+    def _again(self, key, now) -> bool:
+        first = self._suspects.get(key)
+        return first is not None and now - first >= SECOND_LOOK * 0.95
+
+    def _examine_running(self, row, key, now, told, findings) -> None:
+        findings.foreign.append(row)
+        overdue = row["timeout"] and row["running_seconds"] >= row["timeout"]
+        if overdue and not row["signal"]:
+            findings.overdue.append(row)
+        if row["signal"] or overdue:
+            told[key] = self._told.get(key, now)
+            row["force"] = now - told[key] >= PATIENCE
+            findings.to_end.append(row)
+
+
+def next_deadline(rows: list[dict]) -> float | None:
+    """Seconds until the first running job has used up its time, None without one."""
+    left = [
+        row["timeout"] - row["running_seconds"]
+        for row in rows
+        if row["state"] == "started" and row["timeout"]
+    ]
+    return max(0.0, min(left)) if left else None

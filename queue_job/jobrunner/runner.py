@@ -1,0 +1,235 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""The job runner of a server: one loop per database.
+
+It lists the databases every few seconds and keeps one :class:`DatabaseLoop` for each,
+so that databases which are created, dropped, renamed or get the addon installed are
+found without a restart. What the databases share stands here: the configuration, the
+capacity of the channels which the configuration names, and the HTTP connections.
+
+Logs, at INFO: ``starting``, ``initializing database connections``, ``queue job runner
+ready for db <name>``, ``database connections ready``, ``stopped``.
+
+>>> _odoo_now() > 1e9
+True
+"""
+
+import logging
+import os
+import selectors
+import threading
+import time
+from contextlib import suppress
+
+import odoo
+from odoo.tools import config as odoo_config
+
+from . import channels
+from .channel_config import parse  # noqa: F401  (known here to deployment code)
+from .config import RunnerConfig
+from .database import (
+    PG_ADVISORY_LOCK_ID,
+    Database,
+    MasterElectionLost,
+    _connection_info_for,
+)
+from .database_loop import DatabaseLoop
+from .dispatcher import Dispatcher
+from .slots import SharedSlots
+
+__all__ = [
+    "ERROR_RECOVERY_DELAY",
+    "PG_ADVISORY_LOCK_ID",
+    "SELECT_TIMEOUT",
+    "Database",
+    "MasterElectionLost",
+    "QueueJobRunner",
+    "_connection_info_for",
+]
+
+_logger = logging.getLogger(__name__)
+
+select = selectors.DefaultSelector
+
+#: Seconds; the longest time the runner sleeps without looking around.
+SELECT_TIMEOUT = 60
+
+#: Seconds between two tries after an error of the runner itself.
+ERROR_RECOVERY_DELAY = 5
+
+#: Seconds between two lists of the databases.
+DISCOVERY_INTERVAL = 5.0
+
+
+def _channels() -> str:
+    """The channel configuration string in force."""
+    return RunnerConfig.load().channels or "root:1"
+
+
+def _odoo_now() -> float:
+    """Now, in seconds since the epoch."""
+    return time.time()
+
+
+class QueueJobRunner:
+    """Runs the jobs of all databases of this server.
+
+    :param scheme: ``http`` or ``https``, how the workers are reached
+    :param host: their host
+    :param port: their port
+    :param user: user name of HTTP basic authentication, None for none
+    :param password: its password
+    :param channel_config_string: capacities of the channels, None for the configured
+    :raise ValueError: the channel configuration is malformed
+    """
+
+    def __init__(
+        self,
+        scheme="http",
+        host="localhost",
+        port=8069,
+        user=None,
+        password=None,
+        channel_config_string=None,
+        *,
+        config: RunnerConfig | None = None,
+    ):
+        self.config = config or RunnerConfig.load().with_address(
+            scheme, host, port, user, password, channel_config_string
+        )
+        self.channel_manager = channels.ChannelManager()
+        self.channel_manager.simple_configure(self.config.channels or "root:1")
+        self.shared_slots = SharedSlots()
+        self.dispatcher = Dispatcher(self.config)
+        self.loops: dict[str, DatabaseLoop] = {}
+        self._stop = False
+        self._stop_event = threading.Event()
+        self._stop_pipe = os.pipe()
+        self._announced = False
+
+    def __del__(self):
+        for descriptor in getattr(self, "_stop_pipe", ()):
+            with suppress(OSError):
+                os.close(descriptor)
+
+    @classmethod
+    def from_environ_or_config(cls) -> "QueueJobRunner":
+        """The runner as the environment and the configuration file describe it."""
+        return cls(config=RunnerConfig.load())
+
+    # -- databases -----------------------------------------------------------------
+
+    @property
+    def db_by_name(self) -> dict[str, DatabaseLoop]:
+        """The loops by the name of their database."""
+        return self.loops
+
+    def get_db_names(self) -> list[str]:
+        """The databases this server serves, sorted."""
+        names = odoo_config["db_name"]
+        if not names:
+            names = odoo.service.db.list_dbs(True)
+        elif isinstance(names, str):
+            names = names.split(",")
+        return sorted(names)
+
+    def initialize_databases(self) -> None:
+        """Start a loop for each new database, stop those of the vanished."""
+        wanted = set(self.get_db_names())
+        for name in sorted(wanted - set(self.loops)):
+            loop = DatabaseLoop(name, self)
+            self.loops[name] = loop
+            self.shared_slots.listen(name, loop.wake)
+            loop.start()
+        for name in sorted(set(self.loops) - wanted):
+            _logger.info("%s: database is gone", name)
+            self._drop(name)
+
+    def _drop(self, name):
+        loop = self.loops.pop(name)
+        loop.stop()
+        self.shared_slots.forget(name)
+        return loop
+
+    def close_databases(self, remove_jobs=True) -> None:
+        """Stop all loops and wait for them, some seconds at most."""
+        loops = [self._drop(name) for name in list(self.loops)]
+        deadline = time.monotonic() + 2.0
+        for loop in loops:
+            loop.join(max(0.0, deadline - time.monotonic()))
+
+    # -- the life of the runner ------------------------------------------------------
+
+    def ready(self, db_name: str) -> None:
+        """Called by a loop which has begun to lead its database."""
+        _logger.info("queue job runner ready for db %s", db_name)
+        if not self._announced:
+            self._announced = True
+            _logger.info("database connections ready")
+
+    def run(self) -> None:
+        """Run until :meth:`stop`; errors of the runner itself don't end it."""
+        _logger.info("starting")
+        _logger.info("initializing database connections")
+        while not self._stop:
+            try:
+                self.initialize_databases()
+                self.sleep(DISCOVERY_INTERVAL)
+            except (KeyboardInterrupt, InterruptedError):
+                self.stop()
+            except Exception as error:
+                _logger.warning(
+                    "can't list the databases: %s; next try in %s s",
+                    error,
+                    ERROR_RECOVERY_DELAY,
+                )
+                self.sleep(ERROR_RECOVERY_DELAY)
+        self.close_databases()
+        self.dispatcher.close()
+        _logger.info("stopped")
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep, but not longer than until :meth:`stop`."""
+        self._stop_event.wait(seconds)
+
+    def stop(self) -> None:
+        """Ask the runner to end; returns at once."""
+        self._stop = True
+        self._stop_event.set()
+        for loop in list(self.loops.values()):
+            loop.stop()
+        with suppress(OSError):
+            os.write(self._stop_pipe[1], b".")
+
+    # -- known to deployment code ------------------------------------------------------
+
+    def requeue_dead_jobs(self) -> None:
+        """Look after dead jobs now, in each database."""
+        for loop in self.loops.values():
+            loop.look_now()
+
+    def run_jobs(self) -> None:
+        """Take a turn now, in each database."""
+        for loop in self.loops.values():
+            loop.wake()
+
+    def process_notifications(self) -> None:
+        """Notifications are read by each database's own loop."""
+        self.run_jobs()
+
+    def wait_notification(self) -> None:
+        """Wait as long as the runner does between two lists of the databases."""
+        self.sleep(DISCOVERY_INTERVAL)
+
+
+def _async_http_get(scheme, host, port, user, password, db_name, job_uuid) -> None:
+    """Ask a worker by the classic request to run one enqueued job, in a thread.
+
+    The runner itself sends leases; this is for code that calls it by name.
+    """
+    from .dispatcher import classic_get
+
+    threading.Thread(
+        target=classic_get,
+        args=(scheme, host, port, user, password, db_name, job_uuid),
+        daemon=True,
+    ).start()
