@@ -163,7 +163,9 @@ class Templates:
 
 def our_modules() -> tuple[str, ...]:
     root = cache.REPOSITORY
-    return tuple(name for name in OUR_MODULES if (root / name / "__manifest__.py").exists())
+    return tuple(
+        name for name in OUR_MODULES if (root / name / "__manifest__.py").exists()
+    )
 
 
 def _sources() -> Iterator[bytes]:

@@ -132,7 +132,9 @@ class OdooServer:
             return False
 
     def last_words(self) -> str:
-        logs = [log for log in (self.directory / "output.log", self.log) if log.exists()]
+        logs = [
+            log for log in (self.directory / "output.log", self.log) if log.exists()
+        ]
         return " ".join(filter(None, map(last_line, logs))) + f" (see {self.log})"
 
     def stop(self, seconds: float = STOP_SECONDS) -> None:
@@ -185,7 +187,9 @@ class OdooServer:
         """The living processes of one kind of prefork worker."""
         children = {process.pid for process in self.processes()}
         alive = dict.fromkeys(WORKER_ALIVE.findall(self.text()))
-        return [int(pid) for name, pid in alive if name == kind and int(pid) in children]
+        return [
+            int(pid) for name, pid in alive if name == kind and int(pid) in children
+        ]
 
     @staticmethod
     def _signal(process: psutil.Process, number: int) -> None:

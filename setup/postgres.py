@@ -62,7 +62,9 @@ def server() -> Iterator[str]:
             yield f"private cluster, 127.0.0.1:{port}"
         finally:
             for key, value in previous.items():
-                os.environ.pop(key) if value is None else os.environ.update({key: value})
+                os.environ.pop(key) if value is None else os.environ.update(
+                    {key: value}
+                )
 
 
 def free_port() -> int:
@@ -146,7 +148,15 @@ class Cluster:
         if self.user:
             shutil.chown(self.directory, self.user)
             shutil.chown(password_file, self.user)
-        options = ["-U", "odoo", "-E", "UTF8", "--locale=C.UTF-8", "-A", "scram-sha-256"]
+        options = [
+            "-U",
+            "odoo",
+            "-E",
+            "UTF8",
+            "--locale=C.UTF-8",
+            "-A",
+            "scram-sha-256",
+        ]
         command = ["initdb", *options, f"--pwfile={password_file}", "-D", self.data]
         log = cache.path("logs", "initdb.log")
         try:
@@ -163,7 +173,11 @@ class Cluster:
         quiet = subprocess.DEVNULL
         result = subprocess.run(
             [str(part) for part in command],
-            stdin=quiet, stdout=quiet, stderr=quiet, cwd="/", check=False,
+            stdin=quiet,
+            stdout=quiet,
+            stderr=quiet,
+            cwd="/",
+            check=False,
         )
         return result.returncode == 0
 
@@ -188,7 +202,9 @@ def _binaries() -> Path | None:
     on_path = shutil.which("initdb")
     if on_path:
         candidates.append(Path(on_path).resolve().parent)
-    return max((path for path in candidates if _version(path)), key=_version, default=None)
+    return max(
+        (path for path in candidates if _version(path)), key=_version, default=None
+    )
 
 
 def _version(binaries: Path) -> int:
@@ -214,7 +230,10 @@ def _unprivileged_user() -> str | None:
 def _cluster_directory(user: str | None) -> Path:
     """The cache, or beside the system's caches where ``user`` cannot enter ours."""
     inside = cache.path("postgres")
-    if user is None or read(["runuser", "-u", user, "--", "ls", cache.root()]) is not None:
+    if (
+        user is None
+        or read(["runuser", "-u", user, "--", "ls", cache.root()]) is not None
+    ):
         return inside
     name = hashlib.sha256(str(cache.root()).encode()).hexdigest()[:12]
     return Path("/var/cache/odoo-job-queue") / name
