@@ -1,0 +1,205 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""The configuration of the job runner.
+
+Each setting is looked up in this order; an empty value counts as unset:
+
+1. the environment variable `ODOO_QUEUE_JOB_<KEY>`;
+2. the section `queue_job` of the addon `server_environment`, if it is there;
+3. the section `[queue_job]` of Odoo's configuration file;
+4. the option of Odoo that says the same, if there is one;
+5. the default.
+
+`SETTINGS` is the list of all keys: reading, checking and documentation follow it.
+An unknown key in a section is reported once, a wrong value stops the start of the
+runner: both would otherwise be found out by jobs that do not run.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import logging
+import os
+from collections.abc import Callable, Mapping
+from configparser import RawConfigParser
+from dataclasses import dataclass
+from typing import Any
+
+from odoo.tools import config as odoo_config
+
+from . import channel_config
+
+_logger = logging.getLogger(__name__)
+
+SECTION = "queue_job"
+ENV_PREFIX = "ODOO_QUEUE_JOB_"
+
+#: Environment variables of long ago, and the keys they became.
+DEPRECATED_ENV = {"ODOO_CONNECTOR_CHANNELS": "channels"}
+
+#: Interfaces that a server can listen on but that are no place to connect to.
+WILDCARDS = frozenset({"0.0.0.0", "::", "[::]"})
+
+_warned: set[str] = set()
+
+
+def _channels(value: Any) -> str:
+    channel_config.validate(value)
+    return value
+
+
+def _scheme(value: Any) -> str:
+    if value not in ("http", "https"):
+        raise ValueError("it is either http or https")
+    return value
+
+
+def _host(value: Any) -> str:
+    host = "localhost" if value in WILDCARDS else value
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
+
+
+def _port(value: Any) -> int:
+    port = int(value)
+    if not 0 < port < 65536:
+        raise ValueError("it is a number from 1 to 65535")
+    return port
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One key, and all there is to know about it."""
+
+    key: str
+    help: str
+    default: Any = None
+    odoo_option: str | None = None
+    convert: Callable[[Any], Any] = str
+
+    @property
+    def env(self) -> str:
+        """The environment variable."""
+        return ENV_PREFIX + self.key.upper()
+
+
+SETTINGS = (
+    Setting(
+        "channels",
+        "How many jobs run at once, by channel: name[:capacity[:option[=value]]...],"
+        " separated by commas or line ends. root:0 keeps the runner from starting.",
+        "root:1",
+        convert=_channels,
+    ),
+    Setting("scheme", "http or https: how workers are reached.", "http", None, _scheme),
+    Setting(
+        "host", "Host on which workers listen.", "localhost", "http_interface", _host
+    ),
+    Setting("port", "Port on which workers listen.", 8069, "http_port", _port),
+    Setting("http_auth_user", "User, where a proxy asks for HTTP authentication."),
+    Setting("http_auth_password", "Password for this user."),
+    Setting(
+        "jobrunner_db_host",
+        "Database host of the runner, if not db_host: needed where that is a"
+        " connection pooler, because LISTEN and locks want a session.",
+    ),
+    Setting("jobrunner_db_port", "Database port of the runner, if not db_port."),
+    Setting("jobrunner_db_user", "Database user of the runner, if not db_user."),
+    Setting("jobrunner_db_password", "Password of this user, if not db_password."),
+)
+
+
+@dataclass(frozen=True)
+class RunnerConfig:
+    """What the runner needs to know, checked and converted."""
+
+    channels: str = "root:1"
+    scheme: str = "http"
+    host: str = "localhost"
+    port: int = 8069
+    http_auth_user: str | None = None
+    http_auth_password: str | None = None
+    jobrunner_db_host: str | None = None
+    jobrunner_db_port: str | None = None
+    jobrunner_db_user: str | None = None
+    jobrunner_db_password: str | None = None
+
+    @classmethod
+    def load(cls) -> RunnerConfig:
+        """Read the configuration; ValueError says which setting is wrong and why."""
+        environ, section = environment(), read_section()
+        return cls(**{each.key: _lookup(each, environ, section) for each in SETTINGS})
+
+    @property
+    def is_enabled(self) -> bool:
+        """Whether jobs may run at all: the capacity of root is not 0."""
+        return not channel_config.is_disabled(self.channels)
+
+
+def _lookup(
+    setting: Setting, environ: Mapping[str, str], section: Mapping[str, str]
+) -> Any:
+    option = odoo_config.get(setting.odoo_option) if setting.odoo_option else None
+    places = (
+        (f"environment variable {setting.env}", environ.get(setting.env)),
+        (f"key {setting.key} of section [{SECTION}]", section.get(setting.key)),
+        (f"option {setting.odoo_option}", option),
+        ("default", setting.default),
+    )
+    for place, value in places:
+        value = value.strip() if isinstance(value, str) else value
+        if value:
+            return _convert(setting, value, place)
+    return None
+
+
+def _convert(setting: Setting, value: Any, place: str) -> Any:
+    try:
+        return setting.convert(value)
+    except ValueError as error:
+        raise ValueError(f"queue_job: {place}: {error}") from error
+
+
+def environment() -> dict[str, str]:
+    """Return the environment, the old names translated."""
+    environ = dict(os.environ)
+    for old, key in DEPRECATED_ENV.items():
+        new = ENV_PREFIX + key.upper()
+        if environ.get(old) and not environ.get(new):
+            _warn_once(f"{old} is deprecated, set {new} instead")
+            environ[new] = environ[old]
+    return environ
+
+
+def read_section() -> dict[str, str]:
+    """Return the section `queue_job`, from wherever it is."""
+    section = {**_file_section(), **_server_environment_section()}
+    known = [setting.key for setting in SETTINGS]
+    for key in section:
+        if key not in known:
+            nearest = difflib.get_close_matches(key, known, 1)
+            hint = f", did you mean {nearest[0]}?" if nearest else ""
+            _warn_once(f"unknown key {key} in section [{SECTION}]{hint}")
+    return section
+
+
+def _file_section() -> dict[str, str]:
+    parser = RawConfigParser()  # a password may hold a percent sign
+    parser.read(odoo_config["config"] or [])
+    return dict(parser[SECTION]) if parser.has_section(SECTION) else {}
+
+
+def _server_environment_section() -> dict[str, str]:
+    try:
+        addon = importlib.import_module("odoo.addons.server_environment")
+    except ImportError:
+        return {}
+    parser = getattr(addon, "serv_config", None)
+    if parser is None or not parser.has_section(SECTION):
+        return {}
+    return {key: value for key, value in parser[SECTION].items() if value}
+
+
+def _warn_once(message: str) -> None:
+    if message not in _warned:
+        _warned.add(message)
+        _logger.warning("queue_job: %s", message)
