@@ -42,7 +42,7 @@ UPDATE queue_job j
 RETURNING j.id, j.claim_token, j.lease_id, j.timeout
 """
 
-# Claims the next jobs of a channel for a lease that has time left.
+# Claims the next jobs of a channel for a lease that has time left, in their order.
 TOP_UP = f"""
 WITH head AS MATERIALIZED (
     SELECT id FROM queue_job
@@ -51,14 +51,16 @@ WITH head AS MATERIALIZED (
      ORDER BY priority, date_created, id
      LIMIT %(limit)s
        FOR NO KEY UPDATE SKIP LOCKED
+), claimed AS (
+    UPDATE queue_job j
+       SET state = 'enqueued', date_enqueued = {UTC_NOW}, date_started = NULL,
+           worker_pid = NULL, lease_id = %(lease)s,
+           claim_token = coalesce(j.claim_token, 0) + 1
+      FROM head h, {QUICK}
+     WHERE j.id = h.id
+    RETURNING j.priority, j.date_created, j.id, j.claim_token
 )
-UPDATE queue_job j
-   SET state = 'enqueued', date_enqueued = {UTC_NOW}, date_started = NULL,
-       worker_pid = NULL, lease_id = %(lease)s,
-       claim_token = coalesce(j.claim_token, 0) + 1
-  FROM head h, {QUICK}
- WHERE j.id = h.id
-RETURNING j.priority, j.date_created, j.id, j.claim_token
+SELECT id, claim_token FROM claimed ORDER BY priority, date_created, id
 """
 
 # Starts a claimed job and reads it; %s columns are those of repository.LOAD_COLUMNS.

@@ -29,18 +29,17 @@ import socket
 import threading
 import time
 from collections import deque
-from contextlib import contextmanager
 
 import psycopg2
 
 from odoo import SUPERUSER_ID, api, http
-from odoo.tools import config
 
-from . import claims, dependencies, outcome, repository
-from .exception import JobCancelled, JobFenced, JobTimeout
-from .job import Job
+from . import claims, dependencies, repository
 from .jobrunner.lease import BURY, Lease, LeaseRefused
-from .retry import Cancel, Cause, Fail, Retry, decide
+from .job import Job
+from .retry import Cause
+from .settle import bury
+from .transactions import autocommit
 
 _logger = logging.getLogger(__name__)
 
@@ -50,30 +49,9 @@ _logger = logging.getLogger(__name__)
 HANDFUL_SECONDS = 0.05
 HANDFUL_LIMIT = 50
 
-#: Sessions that PostgreSQL has ended (admin shutdown, crash shutdown) or lost.
-LOST_SESSION_PGCODES = frozenset({"57P01", "57P02", "57P03", "08000", "08003", "08006"})
-
-#: What the history calls an attempt that ended for some cause.
-ATTEMPT_OF = {
-    Cause.RETRYABLE: "postponed",
-    Cause.CONFLICT: "conflict",
-    Cause.EXCEPTION: "failed",
-    Cause.DEAD: "dead",
-    Cause.TIMEOUT: "timeout",
-    Cause.CANCEL: "cancelled",
-}
-
 START = claims.START.format(
     columns=", ".join(f"j.{column}" for column in repository.LOAD_COLUMNS)
 )
-
-RECORD_ATTEMPT = f"""
-INSERT INTO queue_job_attempt
-       (job_id, number, date_start, date_end, worker_host, worker_pid, outcome,
-        exc_name, message)
-VALUES (%(job_id)s, %(number)s, %(date_start)s, {claims.UTC_NOW}, %(host)s, %(pid)s,
-        %(outcome)s, %(exc_name)s, %(message)s)
-"""
 
 FAIL_UNLOADABLE = f"""
 UPDATE queue_job
@@ -81,225 +59,6 @@ UPDATE queue_job
        exc_info = %(exc_info)s, lease_id = NULL, identity_slot = NULL
  WHERE id = %(id)s AND claim_token = %(token)s AND state = 'started'
 """
-
-
-# -- connections and transactions ---------------------------------------------------
-
-
-@contextmanager
-def autocommit(cr):
-    """Lend a cursor of Odoo's pool in autocommit mode: READ COMMITTED statements."""
-    cr.rollback()
-    connection = cr._cnx
-    connection.autocommit = True
-    try:
-        yield cr
-    finally:
-        if not connection.closed:
-            connection.autocommit = False
-
-
-def hold_liveness(cr, job) -> None:
-    """Take the liveness lock of a job in the cursor's transaction."""
-    if job.id:
-        cr.execute(claims.HOLD_LIVENESS, {"id": job.id})
-
-
-def check_fence(cr, job) -> None:
-    """Make sure that this attempt may still commit.
-
-    :raise JobFenced: the job was given to another worker
-    :raise JobCancelled: a user has asked to cancel it
-    :raise JobTimeout: its time is over
-    """
-    if job.claim_token is None:
-        return
-    cr.execute(claims.MAY_COMMIT, {"id": job.id, "token": job.claim_token})
-    row = cr.fetchone()
-    if row is None:
-        raise JobFenced(f"Job {job.uuid} was given to another worker")
-    if row[0] == "cancel":
-        raise JobCancelled("Cancelled while it was running")
-    if row[0] == "timeout":
-        raise JobTimeout(limit_seconds=job.timeout)
-
-
-@contextmanager
-def commits_guarded(cr, job):
-    """Let the job commit and roll back, without losing its fence and its lock."""
-    commit, rollback = cr.commit, cr.rollback
-
-    def guarded_commit():
-        check_fence(cr, job)
-        commit()
-        hold_liveness(cr, job)
-
-    def guarded_rollback():
-        rollback()
-        hold_liveness(cr, job)
-
-    with replaced(cr, "commit", guarded_commit):
-        with replaced(cr, "rollback", guarded_rollback):
-            yield
-
-
-@contextmanager
-def replaced(target, name, value):
-    """Replace an attribute of an instance for a while."""
-    missing = object()
-    before = vars(target).get(name, missing)
-    setattr(target, name, value)
-    try:
-        yield
-    finally:
-        if before is missing:
-            delattr(target, name)
-        else:
-            setattr(target, name, before)
-
-
-@contextmanager
-def undone_on_error(cr):
-    """Undo the work of a job that fails inside a test, where nothing may roll back.
-
-    Outside of tests the whole transaction is rolled back, see :func:`undo`.
-    """
-    if config["test_enable"]:
-        with cr.savepoint():
-            yield
-    else:
-        yield
-
-
-def undo(env) -> None:
-    """Forget the work of a failed attempt, and the locks it took."""
-    if not config["test_enable"]:
-        try:
-            env.cr.rollback()
-        except psycopg2.Error:
-            _logger.debug("the session of the job is gone", exc_info=True)
-    env.transaction.clear()
-    env.registry.reset_changes()
-
-
-# -- judging and settling ------------------------------------------------------------
-
-
-def cause_of(exc: Exception) -> Cause:
-    """Why an attempt did not end well."""
-    if isinstance(exc, psycopg2.Error):
-        if exc.pgcode in LOST_SESSION_PGCODES or (
-            exc.pgcode is None
-            and isinstance(exc, psycopg2.OperationalError | psycopg2.InterfaceError)
-        ):
-            return Cause.DEAD
-        return outcome.classify(exc, exc.pgcode)
-    return outcome.classify(exc)
-
-
-def was_interrupted(exc: Exception) -> bool:
-    """Whether PostgreSQL, or the loss of its session, raised the error."""
-    while exc is not None:
-        if isinstance(exc, psycopg2.errors.QueryCanceled | psycopg2.InterfaceError):
-            return True
-        exc = exc.__cause__ or exc.__context__
-    return False
-
-
-def signal_of(cr, job) -> tuple[Cause, str] | None:
-    """What was said to the job while it ran: (cause, message)."""
-    if job.claim_token is None:
-        return None
-    cr.execute(claims.READ_SIGNAL, {"id": job.id, "token": job.claim_token})
-    row = cr.fetchone()
-    if row is None:
-        return None
-    kind, message, login = row
-    if kind == "cancel" and not message and login:
-        message = f"Cancelled by {login} while it was running"
-    return Cause(kind), message or ""
-
-
-def record_attempt(job, name: str, exc_name=None, message=None) -> None:
-    """Write an attempt that did not end in done into the job's history."""
-    if not job.id:
-        return
-    job.env.cr.execute(
-        RECORD_ATTEMPT,
-        {
-            "job_id": job.id,
-            "number": job.retry,
-            "date_start": job.date_started,
-            "host": job.worker_host or socket.gethostname(),
-            "pid": job.worker_pid or os.getpid(),
-            "outcome": name,
-            "exc_name": exc_name,
-            "message": str(message)[:2000] if message else None,
-        },
-    )
-
-
-def settle(job, cause: Cause, decision, failure: dict | None = None) -> None:
-    """Write what becomes of an attempt that did not end well, in a transaction of
-    its own.
-
-    :param cause: why the attempt ended
-    :param decision: a decision of :func:`.retry.decide`
-    :param failure: exc_info, exc_name and exc_message, for a failure
-    :raise JobFenced: the job was given to another worker meanwhile
-    """
-    with job.in_temporary_env():
-        hold_liveness(job.env.cr, job)
-        if isinstance(decision, Retry):
-            _settle_retry(job, cause, decision)
-        elif isinstance(decision, Cancel):
-            _settle_cancel(job, decision)
-        else:
-            _settle_failure(job, cause, failure)
-
-
-def _settle_retry(job, cause, decision):
-    record_attempt(job, ATTEMPT_OF[cause], message=decision.message)
-    if cause is Cause.DEAD:
-        job.eta = None
-    else:
-        job.postpone(result=decision.message, seconds=decision.seconds)
-    job.set_pending(reset_retry=False)
-    job.store()
-
-
-def _settle_cancel(job, decision):
-    record_attempt(job, "cancelled", message=decision.message)
-    job.set_cancelled(result=decision.message)
-    job.store()
-    job.cancel_dependent_jobs()
-
-
-def _settle_failure(job, cause, failure):
-    record_attempt(
-        job, ATTEMPT_OF[cause], failure.get("exc_name"), failure.get("exc_message")
-    )
-    job.set_failed(**failure)
-    job.store()
-    job.env.flush_all()
-    try:
-        with job.env.cr.savepoint():
-            job.on_fail(failure)
-    except Exception:
-        # the job is failed all the same: if this undid it, it would run again
-        _logger.exception("on_fail of job %s raised an error", job.uuid)
-
-
-def release_children(cr, job_ids: list[int]) -> list[int]:
-    """Let the children of jobs that are over run, where all their parents allow it.
-
-    :param cr: READ COMMITTED; in a REPEATABLE READ transaction two last parents that
-        finish together would not see each other
-    """
-    return dependencies.release_children(cr, job_ids) if job_ids else []
-
-
-# -- the lease -------------------------------------------------------------------------
 
 
 class LeaseRun:
@@ -344,6 +103,7 @@ class LeaseRun:
     def _run_jobs(self):
         if not self._start_and_run(self.lease.job_id, self.lease.claim_token):
             self._refuse_replay()
+            return
         while self._next_handful():
             while self._todo and self._time_left() > 0:
                 self._start_and_run(*self._todo.popleft())
@@ -366,7 +126,7 @@ class LeaseRun:
                 "lease": self.lease.id,
             },
         )
-        self._todo.extend(row[2:] for row in sorted(self.book.fetchall()))
+        self._todo.extend(self.book.fetchall())
         return bool(self._todo)
 
     def _handful(self) -> int:
@@ -394,8 +154,9 @@ class LeaseRun:
             self._todo.clear()
 
     def _release(self):
-        release_children(self.book, self._over)
-        self._over = []
+        if self._over:
+            dependencies.release_children(self.book, self._over)
+            self._over.clear()
 
     # -- one job ---------------------------------------------------------------------
 
@@ -500,34 +261,6 @@ class LeaseRun:
         bury(job, Cause(self.lease.cause))
         self._over.append(job.id)
         self._release()
-
-
-def bury(job, cause: Cause) -> None:
-    """Write the end of a job that died in other hands.
-
-    :param cause: dead, timeout or cancel
-    """
-    said = signal_of(job.env.cr, job)
-    job.retry += 1
-    decision = decide(
-        cause,
-        job.retry,
-        job.max_retries,
-        message=said[1] if said else "",
-        limit_seconds=job.timeout or None,
-    )
-    settle(job, cause, decision, failure_of(decision))
-
-
-def failure_of(decision) -> dict | None:
-    """The failure values of a decision that wasn't made from an exception."""
-    if not isinstance(decision, Fail):
-        return None
-    return {
-        "exc_info": decision.exc_message,
-        "exc_name": decision.exc_name,
-        "exc_message": decision.exc_message,
-    }
 
 
 def serve(env, lease: Lease, runjob) -> dict:

@@ -20,7 +20,7 @@ from werkzeug.exceptions import Forbidden
 from odoo import SUPERUSER_ID, http
 from odoo.tools import config
 
-from .. import executor
+from .. import executor, settle, transactions
 from ..exception import JobFenced
 from ..job import ENQUEUED, Job
 from ..jobrunner import lease as lease_protocol
@@ -56,7 +56,7 @@ def _prevent_commit(cr):
             " Function, or disable its protection against commits."
         )
 
-    with executor.replaced(cr, "commit", forbidden_commit):
+    with transactions.replaced(cr, "commit", forbidden_commit):
         yield
 
 
@@ -98,9 +98,9 @@ class RunJobController(SampleJobs, http.Controller):
         guard = (
             _prevent_commit(env.cr)
             if protected
-            else executor.commits_guarded(env.cr, job)
+            else transactions.commits_guarded(env.cr, job)
         )
-        with guard, executor.undone_on_error(env.cr):
+        with guard, transactions.undone_on_error(env.cr):
             job.perform()
             env.flush_all()
         job.set_done()
@@ -133,7 +133,7 @@ class RunJobController(SampleJobs, http.Controller):
         try:
             cls._try_perform_job(env, job)
         except JobFenced as error:
-            executor.undo(env)
+            transactions.undo(env)
             _logger.warning("%s: its work was rolled back", error)
             return
         except Exception as exc:
@@ -149,7 +149,7 @@ class RunJobController(SampleJobs, http.Controller):
         :return: whether the job failed
         """
         traceback_txt = traceback.format_exc()
-        executor.undo(env)
+        transactions.undo(env)
         cause, decision = cls._judge(env, job, exc)
         failure = None
         if isinstance(decision, Fail):
@@ -161,7 +161,7 @@ class RunJobController(SampleJobs, http.Controller):
         else:
             _logger.info("job %s: %s: %s", job.uuid, cause.value, decision.message)
         try:
-            executor.settle(job, cause, decision, failure)
+            settle.settle(job, cause, decision, failure)
         except JobFenced as error:
             _logger.warning("%s: this attempt is forgotten", error)
             return False
@@ -174,11 +174,11 @@ class RunJobController(SampleJobs, http.Controller):
     @classmethod
     def _judge(cls, env, job, exc):
         """The cause of an error and what is decided about the job."""
-        cause = executor.cause_of(exc)
+        cause = settle.cause_of(exc)
         message = str(exc)
-        if executor.was_interrupted(exc) or cause in INTERRUPTIONS:
+        if settle.was_interrupted(exc) or cause in INTERRUPTIONS:
             with job.in_temporary_env():
-                said = executor.signal_of(job.env.cr, job)
+                said = settle.signal_of(job.env.cr, job)
             cause, message = said or (cause, message)
         decision = decide(
             cause,
