@@ -270,7 +270,7 @@ class ChannelManager:
         """Forget all jobs of a database, and give back the slots it holds."""
         self._forget(job for job in self._jobs.values() if job.db_name == db_name)
         if self._shared:
-            self._shared.forget(db_name)
+            self._shared.give_up(db_name)
 
     def clear_candidates(self) -> None:
         """Forget all jobs but those that run."""

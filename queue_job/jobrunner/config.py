@@ -22,7 +22,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from configparser import RawConfigParser
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from odoo.tools import config as odoo_config
@@ -128,6 +128,26 @@ class RunnerConfig:
         """Read the configuration; ValueError says which setting is wrong and why."""
         environ, section = environment(), read_section()
         return cls(**{each.key: _lookup(each, environ, section) for each in SETTINGS})
+
+    def with_address(
+        self,
+        scheme: str,
+        host: str,
+        port: int,
+        user: str | None,
+        password: str | None,
+        channels: str | None = None,
+    ) -> RunnerConfig:
+        """Return the same with another way to the workers, and maybe other channels."""
+        return replace(
+            self,
+            scheme=_scheme(scheme),
+            host=_host(host),
+            port=_port(port),
+            http_auth_user=user,
+            http_auth_password=password,
+            channels=_channels(channels) if channels else self.channels,
+        )
 
     @property
     def is_enabled(self) -> bool:

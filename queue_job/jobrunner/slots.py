@@ -205,12 +205,17 @@ class SharedSlots:
             times = [slots.ask_again.get(db_name, 0) for slots in self._slots.values()]
             return min(filter(None, times), default=0)
 
-    def forget(self, db_name: str) -> None:
-        """Give up all that a database holds or waits for: it is gone or in trouble."""
+    def give_up(self, db_name: str) -> None:
+        """Release all that a database holds, and don't wait for it: it is in trouble."""
         with self.lock:
-            self._wakers.pop(db_name, None)
-            self.turns.pop(db_name, None)
             for slots in self._slots.values():
                 slots.held.pop(db_name, None)
                 slots.feed(db_name)
                 slots.call_hungriest()
+
+    def forget(self, db_name: str) -> None:
+        """A database is gone."""
+        with self.lock:
+            self._wakers.pop(db_name, None)
+            self.turns.pop(db_name, None)
+            self.give_up(db_name)
