@@ -22,11 +22,12 @@ COMMANDS = {
 
 def main():
     if len(sys.argv) < 2 or sys.argv[1] not in COMMANDS:
-        sys.exit("usage: python3 -m setup {%s}" % ",".join(COMMANDS))  # noqa: UP031
-    if sys.version_info < (3, 8):
+        sys.exit(f"usage: python3 -m setup {{{','.join(COMMANDS)}}}")
+    version = "{}.{}".format(*sys.version_info)
+    if sys.version_info < (3, 8):  # noqa: UP036 - the older ones are told here
         sys.exit(
-            "setup: Python %d.%d is too old, 3.10 to 3.13 is needed: "
-            "make PYTHON=/path/to/python3.12" % sys.version_info[:2]  # noqa: UP031
+            f"setup: Python {version} is too old, 3.10 to 3.13 is needed: "
+            "make PYTHON=/path/to/python3.12"
         )
     from setup.console import reporting_errors
 

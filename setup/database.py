@@ -162,10 +162,10 @@ class Templates:
 
 
 def our_modules() -> tuple[str, ...]:
+    """Those of our addons that this checkout has."""
     root = cache.REPOSITORY
-    return tuple(
-        name for name in OUR_MODULES if (root / name / "__manifest__.py").exists()
-    )
+    manifests = {name: root / name / "__manifest__.py" for name in OUR_MODULES}
+    return tuple(name for name, manifest in manifests.items() if manifest.exists())
 
 
 def _sources() -> Iterator[bytes]:

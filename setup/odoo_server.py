@@ -23,7 +23,7 @@ from pathlib import Path
 
 import psutil
 
-from .console import SetupError, last_line
+from .console import SetupError, complaint
 from .odoo_source import OdooSource
 from .postgres import free_port
 
@@ -83,7 +83,7 @@ class OdooServer:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    # -- life ---------------------------------------------------------------------------
+    # -- life ------------------------------------------------------------------------
 
     def start(self, *, wait: bool = True) -> OdooServer:
         """Start the server; return when it answers, unless told not to wait."""
@@ -132,10 +132,9 @@ class OdooServer:
             return False
 
     def last_words(self) -> str:
-        logs = [
-            log for log in (self.directory / "output.log", self.log) if log.exists()
-        ]
-        return " ".join(filter(None, map(last_line, logs))) + f" (see {self.log})"
+        logs = (self.directory / "output.log", self.log)
+        words = [complaint(log) for log in logs if log.exists() and log.stat().st_size]
+        return f"{' '.join(words)} (see {self.log})"
 
     def stop(self, seconds: float = STOP_SECONDS) -> None:
         """End the server as an administrator would, and by force what is left."""
@@ -161,7 +160,7 @@ class OdooServer:
     def __exit__(self, *exception) -> None:
         self.stop()
 
-    # -- processes ----------------------------------------------------------------------
+    # -- processes -------------------------------------------------------------------
 
     def processes(self) -> list[psutil.Process]:
         """The server's process and all below it. Dead ones are left out."""
@@ -186,10 +185,8 @@ class OdooServer:
     def worker_pids(self, kind: str = "WorkerHTTP") -> list[int]:
         """The living processes of one kind of prefork worker."""
         children = {process.pid for process in self.processes()}
-        alive = dict.fromkeys(WORKER_ALIVE.findall(self.text()))
-        return [
-            int(pid) for name, pid in alive if name == kind and int(pid) in children
-        ]
+        announced = WORKER_ALIVE.findall(self.text())
+        return sorted({int(pid) for name, pid in announced if name == kind} & children)
 
     @staticmethod
     def _signal(process: psutil.Process, number: int) -> None:
@@ -198,7 +195,7 @@ class OdooServer:
         except psutil.NoSuchProcess:
             pass
 
-    # -- log ----------------------------------------------------------------------------
+    # -- log -------------------------------------------------------------------------
 
     def text(self) -> str:
         return self.log.read_text(errors="replace") if self.log.exists() else ""

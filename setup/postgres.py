@@ -56,15 +56,14 @@ def server() -> Iterator[str]:
             "PGUSER": "odoo",
             "PGPASSWORD": cluster.password,
         }
-        previous = {key: os.environ.get(key) for key in address}
+        before = dict(os.environ)
         os.environ.update(address)
         try:
             yield f"private cluster, 127.0.0.1:{port}"
         finally:
-            for key, value in previous.items():
-                os.environ.pop(key) if value is None else os.environ.update(
-                    {key: value}
-                )
+            for key in address:
+                os.environ.pop(key)
+            os.environ.update({k: before[k] for k in address if k in before})
 
 
 def free_port() -> int:
@@ -148,16 +147,8 @@ class Cluster:
         if self.user:
             shutil.chown(self.directory, self.user)
             shutil.chown(password_file, self.user)
-        options = [
-            "-U",
-            "odoo",
-            "-E",
-            "UTF8",
-            "--locale=C.UTF-8",
-            "-A",
-            "scram-sha-256",
-        ]
-        command = ["initdb", *options, f"--pwfile={password_file}", "-D", self.data]
+        command = ["initdb", "-U", "odoo", "-E", "UTF8", "--locale=C.UTF-8"]
+        command += ["-A", "scram-sha-256", f"--pwfile={password_file}", "-D", self.data]
         log = cache.path("logs", "initdb.log")
         try:
             run(self._command(*command), "Making a database cluster", log, cwd="/")
@@ -202,9 +193,7 @@ def _binaries() -> Path | None:
     on_path = shutil.which("initdb")
     if on_path:
         candidates.append(Path(on_path).resolve().parent)
-    return max(
-        (path for path in candidates if _version(path)), key=_version, default=None
-    )
+    return max(filter(_version, candidates), key=_version, default=None)
 
 
 def _version(binaries: Path) -> int:
@@ -229,11 +218,8 @@ def _unprivileged_user() -> str | None:
 
 def _cluster_directory(user: str | None) -> Path:
     """The cache, or beside the system's caches where ``user`` cannot enter ours."""
-    inside = cache.path("postgres")
-    if (
-        user is None
-        or read(["runuser", "-u", user, "--", "ls", cache.root()]) is not None
-    ):
-        return inside
+    look = ["runuser", "-u", str(user), "--", "ls", cache.root()]
+    if user is None or read(look) is not None:
+        return cache.path("postgres")
     name = hashlib.sha256(str(cache.root()).encode()).hexdigest()[:12]
     return Path("/var/cache/odoo-job-queue") / name
