@@ -104,8 +104,20 @@ class Server:
     def cpu_seconds(self) -> float:
         return processes.cpu_seconds(self.process.pid)
 
-    def runner(self) -> psutil.Process | None:
-        """The process of the job runner: the one which holds the leader lock."""
+    def runner(self, patience: float = 15.0) -> psutil.Process | None:
+        """The process of the job runner: the one which holds the leader lock.
+
+        A runner that starts over holds none for a while, hence the patience.
+        """
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline:
+            runner = self._leader()
+            if runner:
+                return runner
+            time.sleep(0.2)
+        return None
+
+    def _leader(self) -> psutil.Process | None:
         with self.side.cluster.cursor() as cursor:
             cursor.execute(_LEADER_PORT, [self.databases[0]])
             ports = {port for (port,) in cursor.fetchall()}

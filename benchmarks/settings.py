@@ -1,23 +1,18 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Paths, ports and sizes: everything of a run that is not code.
 
-Each path has a default in the project's cache and can be given by an environment
-variable, so that the benchmark runs on an Odoo which is already there.
+Odoo and Python are those which the project's set-up finds or fetches.
 """
 
 import getpass
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from setup import cache, odoo_source, python_env
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 BENCH_ADDONS = REPOSITORY / "benchmarks" / "addons"
-
-
-def cache_dir() -> Path:
-    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(os.environ.get("QUEUE_JOB_CACHE") or default / "odoo-job-queue")
 
 
 def bench_dir() -> Path:
@@ -30,31 +25,29 @@ def bench_dir() -> Path:
         return Path(given)
     if getpass.getuser() == "root":
         return Path("/var/tmp/odoo-job-queue-bench")
-    return cache_dir() / "bench"
+    return cache.path("bench")
 
 
 @dataclass(frozen=True)
 class Paths:
-    """The programs that are run."""
+    """The programs that are run, as the project's set-up finds them."""
 
     odoo_bin: Path
     odoo_lib: Path
+    odoo_addons: tuple[str, ...]
     python: Path
 
     @classmethod
     def find(cls) -> "Paths":
-        cache = cache_dir()
-        lib = cache / "odoo/usr/lib/python3/dist-packages"
-        python = cache / "venv/bin/python"
+        source = odoo_source.find()
+        ours = str(REPOSITORY)
+        addons = [path for path in source.addons_path.split(",") if path != ours]
         return cls(
-            odoo_bin=Path(os.environ.get("ODOO_BIN") or cache / "odoo/usr/bin/odoo"),
-            odoo_lib=Path(os.environ.get("ODOO_PATH") or lib),
-            python=python if python.exists() else Path(sys.executable),
+            odoo_bin=source.launcher(),
+            odoo_lib=source.python_path(),
+            odoo_addons=tuple(addons),
+            python=python_env.python(),
         )
-
-    @property
-    def odoo_addons(self) -> Path:
-        return self.odoo_lib / "odoo" / "addons"
 
 
 @dataclass(frozen=True)

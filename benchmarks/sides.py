@@ -38,7 +38,7 @@ class Side:
     @property
     def options(self) -> list[str]:
         """Odoo's options which both the server and the driver need."""
-        addons = [self.paths.odoo_addons, self.addons, BENCH_ADDONS]
+        addons = [*self.paths.odoo_addons, self.addons, BENCH_ADDONS]
         data = self.cluster.directory / f"data_{self.name}"
         return [
             "--addons-path=" + ",".join(map(str, addons)),
@@ -48,7 +48,8 @@ class Side:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**clean_environment(), "PYTHONPATH": str(self.paths.odoo_lib)}
+        odoo = {"PYTHONPATH": str(self.paths.odoo_lib), "ODOO_RC": os.devnull}
+        return {**clean_environment(), **odoo}
 
     def odoo(self, *arguments: str) -> list[str]:
         program = [str(self.paths.python), str(self.paths.odoo_bin)]
@@ -85,7 +86,7 @@ class Side:
         if not self.cluster.exists(name):
             self.cluster.drop(f"{name}_new")
             options = [
-                f"--addons-path={self.paths.odoo_addons}",
+                "--addons-path=" + ",".join(self.paths.odoo_addons),
                 f"--data-dir={self.cluster.directory / 'data_base'}",
                 *self.cluster.odoo_options(),
             ]

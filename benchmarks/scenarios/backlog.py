@@ -76,15 +76,20 @@ def _while_waiting(bench, side, server, kind: str) -> dict:
 
 
 def _metrics(kind: str, count: int, base: str) -> tuple[Metric, ...]:
-    start, rate, memory = (
+    start, rate, memory, latency = (
         share_of(share, (base, OURS, key), "that at 1,000")
-        for share, key in ((1.1, "start"), (0.9, "rate"), (1.1, "memory"))
+        for share, key in (
+            (1.1, "start"),
+            (0.9, "rate"),
+            (1.1, "memory"),
+            (1.25, "latency"),
+        )
     )
     large = count > 1000
     metrics = [
         Metric("start", "server start to first job", "s", LESS, (start,) * large),
         Metric("rate", "no-op jobs beside it", "/s", targets=(rate,) * large),
-        Metric("latency", "commit to start, p50", "ms", LESS),
+        Metric("latency", "commit to start, p50", "ms", LESS, (latency,) * large),
         Metric(
             "memory",
             "runner memory",
@@ -109,7 +114,7 @@ def _scenario(kind: str, count: int) -> Scenario:
         _name(kind, count),
         f"backlog: {count:,} {kind.replace('_', ' ')}",
         _run(kind, count),
-        _metrics(kind, count, _name(kind, 1000)),
+        _metrics(kind, count, _name(kind.removeprefix("far_"), 1000)),
         rounds=1,
         only=OURS if count > REFERENCE_LIMIT else None,
         quick=(kind, count) in QUICK,
