@@ -36,6 +36,9 @@ INSERT INTO ir_config_parameter (key, value) VALUES ('queue_job.database_uuid', 
 ON CONFLICT (key) DO NOTHING
 """
 
+# Does LISTEN deliver? A ping that comes back says so.
+PING = "SELECT pg_notify('queue_job', %(payload)s)"
+
 # While modules are installed or updated, their jobs must not run.
 MODULES_IN_FLUX = """
 SELECT EXISTS (SELECT 1 FROM ir_module_module
@@ -130,7 +133,8 @@ WITH held AS MATERIALIZED (
 SELECT j.id, j.uuid, j.channel, j.priority, j.date_created, j.state,
        coalesce(j.claim_token, 0) AS claim_token, j.lease_id,
        coalesce(j.retry, 0) AS retry, coalesce(j.max_retries, 0) AS max_retries,
-       j.date_started, coalesce(j.timeout, 0) AS timeout,
+       j.date_started, nullif(j.timeout, 0) AS own_timeout,
+       coalesce(least(nullif(j.timeout, 0), nullif(%(limit)s::float, 0)), 0) AS timeout,
        extract(epoch FROM {UTC_NOW} - j.date_started)::float AS running_seconds,
        j.worker_host, j.worker_pid, held.pid AS backend_pid, s.kind AS signal
   FROM queue_job j

@@ -19,12 +19,12 @@ import selectors
 import threading
 import time
 from contextlib import suppress
+from dataclasses import replace
 
 import odoo
 from odoo.tools import config as odoo_config
 
 from . import channels
-from .channel_config import parse  # noqa: F401  (known here to deployment code)
 from .config import RunnerConfig
 from .database import (
     PG_ADVISORY_LOCK_ID,
@@ -93,8 +93,14 @@ class QueueJobRunner:
         *,
         config: RunnerConfig | None = None,
     ):
-        self.config = config or RunnerConfig.load().with_address(
-            scheme, host, port, user, password, channel_config_string
+        self.config = config or replace(
+            RunnerConfig.load(),
+            scheme=scheme,
+            host=host,
+            port=port,
+            http_auth_user=user,
+            http_auth_password=password,
+            channels=channel_config_string or _channels(),
         )
         self.channel_manager = channels.ChannelManager()
         self.channel_manager.simple_configure(self.config.channels or "root:1")

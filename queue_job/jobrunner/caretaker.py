@@ -1,0 +1,188 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Looks after what is in flight: the dead, the orphans, the overdue, the foreign.
+
+What they are is judged by :mod:`.rescue`; here it is acted upon. One WARNING line for
+each job that is found dead or overdue, one INFO line when claimed jobs are returned.
+"""
+
+import logging
+
+from ..retry import Cause, Retry, decide
+from . import queries
+from .channels import ChannelManager
+from .database import Database
+from .lease_book import LeaseBook
+from .rescue import LOOK_INTERVAL, SECOND_LOOK, Watch, next_deadline
+from .turn import notify
+
+_logger = logging.getLogger(__name__)
+
+
+class Caretaker:
+    """Looks after one database.
+
+    :param database: its session
+    :param manager: its channels, which must know what runs outside our leases
+    :param leases: the open leases
+    :param limit_seconds: what a job may take before its worker is killed by the
+        server's ``limit_time_real``; 0 for no limit
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        manager: ChannelManager,
+        leases: LeaseBook,
+        limit_seconds: float = 0,
+    ):
+        self.database = database
+        self.manager = manager
+        self.leases = leases
+        self.limit_seconds = limit_seconds
+        self.in_flight = 0
+        self._watch = Watch()
+        self._foreign: set[str] = set()
+        self._idle_leases: set[int] = set()
+
+    def look(self, now: float) -> tuple[float, bool]:
+        """Look at everything in flight, and act.
+
+        :param now: monotonic time in seconds
+        :return: seconds until the next look, and whether slots or jobs came free
+        """
+        rows = self.database.rows(queries.LOOK, {"limit": self.limit_seconds})
+        self.in_flight = len(rows)
+        findings = self._watch.examine(
+            rows, now, self.leases.ids(), self.leases.take_broken()
+        )
+        freed = self._count_foreign(findings.foreign)
+        freed |= self._abandon_idle_leases(rows)
+        self._end_overdue(findings)
+        freed |= self._return_orphans(findings.orphans)
+        for row in findings.dead:
+            self._rescue(row)
+        return self._next_look(rows), freed or bool(findings.dead)
+
+    def _next_look(self, rows) -> float:
+        wait = SECOND_LOOK if self._watch.suspicious else LOOK_INTERVAL
+        deadline = next_deadline(rows)
+        if deadline is not None:
+            wait = min(wait, deadline + 0.05)
+        return max(wait, 0.1)
+
+    def _count_foreign(self, rows) -> bool:
+        """Jobs that run outside our leases hold slots as well."""
+        present = {row["uuid"]: row for row in rows if row["lease_id"] not in self.leases}
+        for row in present.values():
+            notify(self.manager, self.database.db_name, row, "started")
+        gone = self._foreign - set(present)
+        for job_uuid in gone:
+            self.manager.remove_job(job_uuid)
+        self._foreign = set(present)
+        return bool(gone)
+
+    def _abandon_idle_leases(self, rows) -> bool:
+        """Leases with nothing in flight in two looks: their request is stuck."""
+        idle = self.leases.ids() - {row["lease_id"] for row in rows}
+        stuck = idle & self._idle_leases
+        for lease_id in stuck:
+            _logger.warning(
+                "%s: lease %s has nothing in flight, but its request goes on; its slot"
+                " is given back",
+                self.database.db_name,
+                lease_id,
+            )
+            self.leases.abandon(lease_id)
+        self._idle_leases = idle - stuck
+        return bool(stuck)
+
+    def _end_overdue(self, findings) -> None:
+        for row in findings.overdue:
+            message = self._timeout_message(row)
+            self.database.execute(
+                queries.SIGNAL_TIMEOUT,
+                {"id": row["id"], "token": row["claim_token"], "message": message},
+            )
+            _logger.warning(
+                "%s: job %s: %s; its session is ended",
+                self.database.db_name,
+                row["uuid"],
+                message,
+            )
+        for row in findings.to_end:
+            self.database.execute(
+                queries.END_SESSION,
+                {"pid": row["backend_pid"], "force": row["force"]},
+            )
+
+    @staticmethod
+    def _timeout_message(row) -> str:
+        if row["own_timeout"]:
+            return f"The job ran longer than its timeout of {row['own_timeout']} seconds"
+        return (
+            f"The job ran for {row['timeout']:.0f} seconds, just short of the server's"
+            " limit_time_real, which would have killed its worker; raise"
+            " limit_time_real, or split the job"
+        )
+
+    def _return_orphans(self, rows) -> bool:
+        if not rows:
+            return False
+        count = self.database.execute(
+            queries.RETURN_ORPHANS,
+            {"ids": [row["id"] for row in rows], "leases": list(self.leases.ids())},
+        )
+        if count:
+            _logger.info(
+                "%s: %s claimed jobs returned unstarted", self.database.db_name, count
+            )
+        return True
+
+    # -- the dead --------------------------------------------------------------------
+
+    def _rescue(self, row) -> None:
+        """A dead attempt counts like any other; one function judges them all."""
+        cause = Cause(row["signal"] or "dead")
+        decision = decide(cause, row["retry"] + 1, row["max_retries"])
+        if isinstance(decision, Retry):
+            self._retry(row)
+        else:
+            self._bury(row, cause)
+
+    def _retry(self, row) -> None:
+        worker = f"{row['worker_host'] or '?'}:{row['worker_pid'] or '?'}"
+        number = self.database.value(
+            queries.RETRY_DEAD,
+            {
+                "id": row["id"],
+                "token": row["claim_token"],
+                "date_started": row["date_started"],
+                "host": row["worker_host"],
+                "pid": row["worker_pid"],
+                "message": f"The worker {worker} died while it ran the job",
+            },
+        )
+        if number is not None:
+            _logger.warning(
+                "%s: re-queued dead job with uuid: %s (attempt %s, worker %s)",
+                self.database.db_name,
+                row["uuid"],
+                number,
+                worker,
+            )
+
+    def _bury(self, row, cause) -> None:
+        """Have a worker settle the failure, with its hooks and messages."""
+        lease_id = self.leases.new_id()
+        token = self.database.value(
+            queries.CLAIM_FOR_BURIAL,
+            {"id": row["id"], "token": row["claim_token"], "lease": lease_id},
+        )
+        if token is not None:
+            _logger.warning(
+                "%s: job %s ends without its worker: %s",
+                self.database.db_name,
+                row["uuid"],
+                cause.value,
+            )
+            self.leases.grant_burial(row, lease_id, token, cause.value)

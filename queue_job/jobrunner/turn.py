@@ -1,0 +1,124 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""A turn: start what may start now.
+
+The turn reads the first candidates of each channel, asks the channels which of them
+may run, claims these by one statement and grants each a lease. Nothing is kept in
+memory from one turn to the next: the table is the queue.
+"""
+
+import time
+
+from .. import claims
+from . import queries
+from .channels import ChannelManager
+from .database import Database
+from .lease_book import LeaseBook
+
+#: Jobs claimed by one statement at most.
+CLAIM_LIMIT = 64
+
+
+class Turn:
+    """Turns over one database.
+
+    :param database: its session
+    :param manager: its channels
+    :param leases: grants what was claimed
+    """
+
+    def __init__(self, database: Database, manager: ChannelManager, leases: LeaseBook):
+        self.database = database
+        self.manager = manager
+        self.leases = leases
+
+    def take(self) -> list[dict]:
+        """Start all that may start.
+
+        :return: the claims: id, claim_token, lease_id and timeout of each job
+        """
+        started = []
+        while True:
+            chosen, claimed = self._round()
+            started += claimed
+            if not chosen:
+                return started
+
+    def promote_due(self) -> float | None:
+        """Let the jobs whose due date has come compete.
+
+        :return: seconds until the next due date, None without one
+        """
+        while True:
+            seconds = self.database.value(queries.NEXT_DUE)
+            if seconds is None or seconds > 0:
+                return seconds
+            if not self.database.execute(queries.PROMOTE):
+                return 1.0  # somebody holds their rows
+
+    def _round(self):
+        free = min(self.manager.free_slots(), CLAIM_LIMIT)
+        if free <= 0:
+            return [], []
+        chosen = self._choose(self._read_heads(free))
+        return chosen, self._claim(chosen) if chosen else []
+
+    def _read_heads(self, limit: int) -> dict[str, dict]:
+        rows = self.database.rows(queries.HEADS, {"limit": limit})
+        early = {row["channel"] for row in rows if row["too_early"]}
+        if early:
+            for channel in early:
+                self.database.execute(queries.DEMOTE, {"channel": channel})
+            rows = self.database.rows(queries.HEADS, {"limit": limit})
+        return {row["uuid"]: row for row in rows if not row["too_early"]}
+
+    def _choose(self, heads: dict[str, dict]) -> list[dict]:
+        self.manager.clear_candidates()
+        for row in heads.values():
+            notify(self.manager, self.database.db_name, row, "pending")
+        extra = self._notify_sequential(heads)
+        jobs = self.manager.get_jobs_to_run(time.time())
+        for job_uuid in extra:
+            self.manager.remove_job(job_uuid)
+        self.manager.clear_candidates()
+        return [heads[job.uuid] for job in jobs if job.uuid in heads]
+
+    def _notify_sequential(self, heads) -> list[str]:
+        """A sequential channel also waits for its failed and its future-dated jobs."""
+        channels = {row["channel"] for row in heads.values() if row["channel"]}
+        sequential = [name for name in channels if self.manager.is_sequential(name)]
+        if not sequential:
+            return []
+        rows = self.database.rows(queries.SEQUENTIAL_HEADS, {"channels": sequential})
+        now = time.time()
+        for row in rows:
+            eta = None if row["wait_seconds"] is None else now + row["wait_seconds"]
+            notify(self.manager, self.database.db_name, row, row["state"], eta)
+        return [row["uuid"] for row in rows]
+
+    def _claim(self, chosen: list[dict]) -> list[dict]:
+        leases = {row["id"]: self.leases.new_id() for row in chosen}
+        rows = self.database.rows(
+            claims.CLAIM, {"ids": list(leases), "leases": list(leases.values())}
+        )
+        claimed = {row["id"]: row for row in rows}
+        for row in chosen:
+            claim = claimed.get(row["id"])
+            if claim:
+                self.leases.grant(row, claim["lease_id"], claim["claim_token"])
+            else:
+                self.manager.remove_job(row["uuid"])
+        return rows
+
+
+def notify(manager, db_name, row, state, eta=None) -> None:
+    """Tell the channels about a row of the table."""
+    manager.notify(
+        db_name,
+        row["channel"],
+        row["uuid"],
+        row["id"],
+        row["date_created"],
+        row["priority"],
+        eta,
+        state,
+    )
