@@ -1,1 +1,49 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""The job runner: it decides which job may start, and gives it to a worker.
+
+| module | duty |
+|---|---|
+| `server_hooks` | start and stop with the Odoo server |
+| `config` | settings from environment, file and Odoo |
+| `runner`, `database_loop` | which databases there are; the loop of one of them |
+| `database`, `queries` | sessions, leadership, LISTEN; all statements |
+| `channels` (`channel`, `channel_queue`, `slots`, ...) | what may start now |
+| `dispatcher`, `lease` | HTTP requests to workers, and what they say |
+| `rescue` | jobs whose worker died |
+
+Importing the package installs the server hooks; it reads no configuration.
+"""
+
+from typing import Any
+
+from . import channels, config, runner, server_hooks
+from .runner import QueueJobRunner, _channels
+from .server_hooks import (
+    START_DELAY,
+    QueueJobRunnerThread,
+    WorkerJobRunner,
+    _is_runner_enabled,
+    _start_runner_thread,
+    orig_prefork__init__,
+    orig_prefork_process_spawn,
+    orig_prefork_worker_pop,
+    orig_threaded_start,
+    orig_threaded_stop,
+    prefork__init__,
+    prefork_process_spawn,
+    prefork_worker_pop,
+    threaded_start,
+    threaded_stop,
+)
+
+#: The thread of a threaded server, once it is started.
+runner_thread: QueueJobRunnerThread | None = None
+
+server_hooks.install()
+
+
+def __getattr__(name: str) -> Any:
+    """Read the section `queue_job` of the configuration when somebody asks for it."""
+    if name == "queue_job_config":
+        return config.read_section()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

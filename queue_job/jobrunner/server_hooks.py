@@ -1,0 +1,281 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Start and stop the job runner with the Odoo server.
+
+This is the only place that changes classes of `odoo.service.server`; there is no hook
+for it in Odoo. It happens when the addon is imported, thus nothing changes unless
+`queue_job` is one of the server-wide modules:
+
+* a *threaded* server runs the runner in a daemon thread, from its `start` to `stop`;
+* a *prefork* server keeps one more child, which it spawns again when it dies;
+* there is no runner in the gevent process, with `--stop-after-init`, in tests, and
+  when the capacity of root is 0.
+
+Each patch calls the original first and then does its own part. The names are looked
+up in the package `jobrunner` when they are used, so that deployment code can replace
+`_start_runner_thread`, `_is_runner_enabled`, `QueueJobRunner` and so on there.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+from types import ModuleType
+from typing import Any
+
+from odoo.service import server
+from odoo.tools import config
+
+from . import channel_config
+
+_logger = logging.getLogger(__name__)
+
+#: Seconds to wait before the first look at the databases. None are needed: who asks
+#: for a worker before the HTTP port is open tries again.
+START_DELAY = 0
+
+#: Seconds a stopping server waits for its runner.
+JOIN_TIMEOUT = 5
+
+#: Seconds between two looks of the runner process at its parent.
+PARENT_INTERVAL = 1
+
+#: Seconds; a runner process that lives shorter than this died at once.
+QUICK_DEATH = 5
+
+#: Seconds; the longest pause before a runner that dies at once is spawned again.
+MAX_RESPAWN_PAUSE = 30
+
+M_ARENA_MAX = -8  # of mallopt(3)
+
+orig_prefork__init__ = server.PreforkServer.__init__
+orig_prefork_process_spawn = server.PreforkServer.process_spawn
+orig_prefork_worker_pop = server.PreforkServer.worker_pop
+orig_threaded_start = server.ThreadedServer.start
+orig_threaded_stop = server.ThreadedServer.stop
+
+
+def _package() -> ModuleType:
+    return sys.modules[__package__]
+
+
+def _is_runner_enabled() -> bool:
+    """Tell whether the configuration lets the runner start.
+
+    A malformed channel configuration raises ValueError, which stops the server: it
+    would otherwise run, but its jobs would not.
+    """
+    return not channel_config.is_disabled(_package()._channels())
+
+
+def _is_one_off() -> bool:
+    """Tell whether this server only installs, updates or tests something."""
+    return bool(config["stop_after_init"] or config["test_enable"])
+
+
+# -- threaded server -------------------------------------------------------------------
+
+
+class QueueJobRunnerThread(threading.Thread):
+    """A runner in a thread of its own."""
+
+    def __init__(self) -> None:
+        super().__init__(name="odoo.addons.queue_job.jobrunner", daemon=True)
+        self._stopping = threading.Event()
+        self.runner = _package().QueueJobRunner.from_environ_or_config()
+
+    def run(self) -> None:
+        """Run the runner until `stop`."""
+        if not self._stopping.wait(_package().START_DELAY):
+            self.runner.run()
+
+    def stop(self) -> None:
+        """Ask the runner to end; join the thread to wait for it."""
+        self._stopping.set()
+        self.runner.stop()
+
+
+def _start_runner_thread(server_type: str) -> None:
+    """Start the runner of a threaded server, unless it is disabled."""
+    package = _package()
+    if package._is_runner_enabled():
+        _logger.info("starting jobrunner thread (in %s)", server_type)
+        package.runner_thread = package.QueueJobRunnerThread()
+        package.runner_thread.start()
+    else:
+        _log_not_started("thread", server_type)
+
+
+def _log_not_started(kind: str, server_type: str) -> None:
+    _logger.info(
+        "jobrunner %s (in %s) NOT started, "
+        "because the root channel's capacity is set to 0",
+        kind,
+        server_type,
+    )
+
+
+def threaded_start(self: server.ThreadedServer, *args: Any, **kwargs: Any) -> Any:
+    """Start the server, then the runner."""
+    result = orig_threaded_start(self, *args, **kwargs)
+    stop = kwargs.get("stop") or any(args[:1])
+    if not stop and not _is_one_off():
+        _package()._start_runner_thread("threaded server")
+    return result
+
+
+def threaded_stop(self: server.ThreadedServer, *args: Any, **kwargs: Any) -> Any:
+    """Stop the runner along with the server."""
+    thread = _package().runner_thread
+    if thread:
+        thread.stop()
+    result = orig_threaded_stop(self, *args, **kwargs)
+    if thread:
+        thread.join(JOIN_TIMEOUT)
+    return result
+
+
+# -- prefork server --------------------------------------------------------------------
+
+
+class WorkerJobRunner(server.Worker):
+    """The child of a prefork server in which the runner runs.
+
+    SIGINT and SIGTERM end it gracefully. It is no worker that could hang in a request:
+    no watchdog kills it, and the CPU limit only renews the runner, should something
+    send that signal. It ends by itself when its parent is gone.
+    """
+
+    def __init__(self, multi: server.PreforkServer) -> None:
+        super().__init__(multi)
+        self.watchdog_timeout = None
+        self.runner: Any = None  # made in the child, where its file descriptors belong
+
+    def start(self) -> None:
+        super().start()
+        signal.signal(signal.SIGTERM, self.signal_handler)
+        if self.multi.socket:
+            self.multi.socket.close()
+        _limit_memory_arenas()
+        self._renew_runner()
+        threading.Thread(
+            name="queue_job parent watch", target=self._watch_parent, daemon=True
+        ).start()
+
+    def _renew_runner(self) -> None:
+        self.runner = _package().QueueJobRunner.from_environ_or_config()
+        self._renew = False
+
+    def signal_handler(self, sig: int, frame: Any) -> None:
+        super().signal_handler(sig, frame)
+        self._stop_runner()
+
+    def signal_time_expired_handler(self, n: int, stack: Any) -> None:
+        _logger.info("Worker (%d) CPU time limit reached, renewing the runner", self.pid)
+        self._renew = True
+        self._stop_runner()
+
+    def _stop_runner(self) -> None:
+        if self.runner:
+            self.runner.stop()
+
+    def sleep(self) -> None:
+        """The runner sleeps by itself."""
+
+    def check_limits(self) -> None:
+        super().check_limits()
+        _soft, hard = resource.getrlimit(resource.RLIMIT_CPU)
+        resource.setrlimit(resource.RLIMIT_CPU, (hard, hard))
+
+    def process_work(self) -> None:
+        """Run the runner; come back to do it again, or to end."""
+        if self._renew:
+            self._renew_runner()
+        if self.alive:  # a signal between the two would have stopped the old one
+            self.runner.run()
+        self.alive = self.alive and self._renew
+
+    def _watch_parent(self) -> None:
+        while self.ppid == os.getppid():
+            time.sleep(PARENT_INTERVAL)
+        _logger.info("Worker (%s) Parent changed", self.pid)
+        self.alive = False
+        self._stop_runner()
+        time.sleep(JOIN_TIMEOUT)
+        os._exit(1)  # still here: nobody else could end it any more
+
+
+def _limit_memory_arenas() -> None:
+    """Keep threads from reserving memory each, as Odoo does for its threaded server."""
+    try:
+        ctypes.CDLL("libc.so.6").mallopt(ctypes.c_int(M_ARENA_MAX), ctypes.c_int(2))
+    except (OSError, AttributeError):
+        _logger.debug("mallopt is not available")
+
+
+class Respawn:
+    """When the prefork server may spawn a runner.
+
+    At once, also after a first death; with growing pauses when runners keep dying as
+    soon as they are born.
+    """
+
+    def __init__(self) -> None:
+        self._born = -float("inf")
+        self._pause = 0.0
+        self.enabled: bool | None = None  # not known yet
+
+    def is_due(self, now: float) -> bool:
+        """Tell whether the pause is over."""
+        return now >= self._born + self._pause
+
+    def note(self, now: float) -> None:
+        """A runner was spawned."""
+        quick = now - self._born < QUICK_DEATH + self._pause
+        self._pause = min(max(2 * self._pause, 1), MAX_RESPAWN_PAUSE) if quick else 0.0
+        self._born = now
+
+
+def prefork__init__(self: server.PreforkServer, app: Any) -> None:
+    """Add the register of runner processes."""
+    orig_prefork__init__(self, app)
+    self.jobrunner = {}
+    self.jobrunner_respawn = Respawn()
+
+
+def prefork_process_spawn(self: server.PreforkServer) -> None:
+    """Spawn the workers, and the runner if there is none."""
+    orig_prefork_process_spawn(self)
+    # the attribute is missing if queue_job was imported after the server was made
+    if not hasattr(self, "jobrunner") or self.jobrunner or _is_one_off():
+        return
+    respawn = self.jobrunner_respawn
+    if respawn.enabled is None:
+        respawn.enabled = _package()._is_runner_enabled()
+        if not respawn.enabled:
+            _log_not_started("process", "prefork server")
+    now = time.monotonic()
+    if respawn.enabled and respawn.is_due(now):
+        respawn.note(now)
+        self.worker_spawn(_package().WorkerJobRunner, self.jobrunner)
+
+
+def prefork_worker_pop(self: server.PreforkServer, pid: int) -> None:
+    """Forget the worker, and the runner if it is that."""
+    orig_prefork_worker_pop(self, pid)
+    if hasattr(self, "jobrunner"):
+        self.jobrunner.pop(pid, None)
+
+
+def install() -> None:
+    """Patch the server classes."""
+    server.PreforkServer.__init__ = prefork__init__
+    server.PreforkServer.process_spawn = prefork_process_spawn
+    server.PreforkServer.worker_pop = prefork_worker_pop
+    server.ThreadedServer.start = threaded_start
+    server.ThreadedServer.stop = threaded_stop
