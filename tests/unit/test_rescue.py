@@ -1,0 +1,112 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Who is dead: judgements over what is in flight."""
+
+import pytest
+from queue_job.jobrunner.rescue import PATIENCE, SECOND_LOOK, Watch, next_deadline
+
+OWN = {1}
+
+
+def row(state, lease_id=1, backend_pid=None, **values):
+    return {
+        "id": 42,
+        "state": state,
+        "claim_token": 3,
+        "lease_id": lease_id,
+        "backend_pid": backend_pid,
+        "signal": None,
+        "timeout": 0,
+        "running_seconds": 1.0,
+        **values,
+    }
+
+
+def found(findings):
+    """The names of the lists that aren't empty."""
+    return {name for name, rows in vars(findings).items() if rows}
+
+
+def look(watch, *rows, now=100.0, broken=()):
+    return found(watch.examine(list(rows), now, OWN, set(broken)))
+
+
+# reason, row, found at the first look, found a second later
+CASES = [
+    ("waits for its turn in our lease", row("enqueued"), set(), set()),
+    ("claimed by a lease of another", row("enqueued", 2), set(), {"orphans"}),
+    ("claimed by nobody's lease", row("enqueued", None), set(), {"orphans"}),
+    ("runs in our lease", row("started", 1, 99), {"foreign"}, {"foreign"}),
+    ("runs elsewhere", row("started", 2, 99), {"foreign"}, {"foreign"}),
+    ("its session is gone", row("started"), {"foreign"}, {"dead"}),
+    ("told to stop, and gone", row("started", signal="cancel"), {"dead"}, {"dead"}),
+    (
+        "told to stop, and still there",
+        row("started", 1, 99, signal="cancel"),
+        {"foreign", "to_end"},
+        {"foreign", "to_end"},
+    ),
+    (
+        "its time is over",
+        row("started", 1, 99, timeout=1),
+        {"foreign", "overdue", "to_end"},
+        {"foreign", "overdue", "to_end"},
+    ),
+    (
+        "has time left",
+        row("started", 1, 99, timeout=2),
+        {"foreign"},
+        {"foreign"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("reason", "job", "first", "second"), CASES)
+def test_two_looks(reason, job, first, second):
+    watch = Watch()
+    assert look(watch, job) == first
+    assert look(watch, dict(job), now=100.0 + SECOND_LOOK) == second
+
+
+def test_two_looks_too_close_are_one():
+    """The liveness lock is taken just after the start: look twice, but not at once."""
+    watch = Watch()
+    look(watch, row("started"))
+    assert look(watch, row("started"), now=100.2) == {"foreign"}
+    assert look(watch, row("started"), now=100.0 + SECOND_LOOK) == {"dead"}
+
+
+def test_another_attempt_is_another_suspect():
+    watch = Watch()
+    look(watch, row("started"))
+    later = 100.0 + SECOND_LOOK
+    assert look(watch, row("started", claim_token=4), now=later) == {"foreign"}
+
+
+def test_a_lock_that_came_back_clears_the_suspicion():
+    watch = Watch()
+    look(watch, row("started"))
+    look(watch, row("started", 1, 99), now=101.0)
+    assert not watch.suspicious
+    assert look(watch, row("started"), now=102.0) == {"foreign"}
+
+
+def test_a_broken_lease_returns_its_jobs_at_once():
+    assert look(Watch(), row("enqueued", 2), broken=[2]) == {"orphans"}
+
+
+def test_a_session_that_ignores_a_cancel_is_forced():
+    watch = Watch()
+    job = row("started", 1, 99, signal="cancel")
+    watch.examine([job], 100.0, OWN, set())
+    assert not job["force"]
+    watch.examine([job], 100.0 + PATIENCE, OWN, set())
+    assert job["force"]
+
+
+def test_next_deadline():
+    assert next_deadline([]) is None
+    assert next_deadline([row("started", timeout=0)]) is None
+    assert next_deadline([row("enqueued", timeout=5)]) is None
+    jobs = [row("started", timeout=5), row("started", timeout=3)]
+    assert next_deadline(jobs) == 2.0
+    assert next_deadline([row("started", timeout=0.5)]) == 0.0
