@@ -26,7 +26,7 @@ from odoo.tools.misc import file_open
 from ..exception import JobError, RetryableJobError
 from ..fields import JobSerialized
 from ..states import CANCELLED, DONE, FAILED, FINAL, PENDING, STARTED, STATES, WAITING
-from .queue_job_upkeep import OLD_JOBS, STUCK_JOBS, UNSTICK, stuck_minutes
+from .queue_job_upkeep import old_job_ids, requeue_stuck
 
 _logger = logging.getLogger(__name__)
 
@@ -174,6 +174,15 @@ class QueueJob(models.Model):
         for path in ("queue_job/sql/notify.sql", "queue_job/sql/storage.sql"):
             with file_open(path) as script:
                 self.env.cr.execute(script.read())
+
+    @api.model
+    def search_panel_select_range(self, field_name, **kwargs):
+        """Offer the channels in the search panel, without counting any job."""
+        if field_name != "channel":
+            return super().search_panel_select_range(field_name, **kwargs)
+        names = self.env["queue.job.channel"].search([]).mapped("complete_name")
+        values = [{"id": name, "display_name": name} for name in names]
+        return {"parent_field": False, "values": values}
 
     @api.depends("date_created", "eta", "date_started")
     def _compute_wait_time(self):
@@ -401,12 +410,7 @@ class QueueJob(models.Model):
 
         :return: number of deleted jobs, and whether there may be more
         """
-        self.flush_model()
-        self.env["queue.job.channel"].flush_model()
-        self.env.cr.execute(
-            OLD_JOBS, {"default_days": self._removal_interval, "limit": limit + 1}
-        )
-        ids = [job_id for (job_id,) in self.env.cr.fetchall()]
+        ids = old_job_ids(self, limit + 1)
         self.sudo().browse(ids[:limit]).unlink()
         return len(ids[:limit]), len(ids) > limit
 
@@ -421,20 +425,7 @@ class QueueJob(models.Model):
         :param started_delta: minutes in state started; 0 leaves such jobs alone, -1
             takes the time after which the server kills a worker (limit_time_real)
         """
-        self.flush_model()
-        limits = {
-            "enqueued": stuck_minutes(enqueued_delta),
-            "started": stuck_minutes(started_delta),
-        }
-        self.env.cr.execute(STUCK_JOBS, limits)
-        ids = [job_id for (job_id,) in self.env.cr.fetchall()]
-        if ids:
-            reason = self.env._("Nobody was running the job any more.")
-            self.env.cr.execute(UNSTICK, {"ids": ids, "reason": reason})
-            failed = [job_id for job_id, state in self.env.cr.fetchall() if state == FAILED]
-            self.browse(ids).invalidate_recordset(flush=False)
-            self.sudo().browse(failed)._message_post_on_failure()
-            _logger.info("%s stuck job(s): %s, failed: %s", len(ids), ids, failed)
+        requeue_stuck(self.sudo(), enqueued_delta, started_delta)
         return True
 
     # -- test jobs -----------------------------------------------------------------

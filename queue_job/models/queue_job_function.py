@@ -205,7 +205,9 @@ class QueueJobFunction(models.Model):
         """Return the pattern with numbers as keys, and tuples where a pair is given."""
         try:
             return {
-                int(attempt): tuple(delay) if isinstance(delay, list) else int(delay)
+                int(attempt): (
+                    tuple(delay) if isinstance(delay, (list, tuple)) else int(delay)
+                )
                 for attempt, delay in (self.retry_pattern or {}).items()
             }
         except (TypeError, ValueError):

@@ -15,51 +15,11 @@ from markupsafe import escape
 
 from odoo import api, fields, models
 
-from ..claims import UTC_NOW
+from ..dependencies import _SATISFIED as SATISFIED
+from ..dependencies import CANCEL_DEPENDENTS, release_children
 from ..states import CANCELLED, DONE, PENDING, WAIT_DEPENDENCIES
 
-# Does the state of the parent fulfil what the child waits for?
-FULFILLED = """
-    CASE edge.condition
-        WHEN 'failed' THEN parent.state = 'failed'
-        WHEN 'always' THEN parent.state IN ('done', 'failed', 'cancelled')
-        ELSE parent.state = 'done'
-    END
-"""
-
-RELEASE_CHILDREN = f"""
-    UPDATE queue_job child
-    SET state = 'pending', scheduled = COALESCE(child.eta > {UTC_NOW}, FALSE)
-    WHERE child.state = 'wait_dependencies'
-      AND child.id IN (
-          SELECT child_id FROM queue_job_dependency WHERE parent_id = ANY(%(ids)s)
-      )
-      AND NOT EXISTS (
-          SELECT FROM queue_job_dependency edge
-          JOIN queue_job parent ON parent.id = edge.parent_id
-          WHERE edge.child_id = child.id AND NOT {FULFILLED}
-      )
-    RETURNING child.id
-"""
-
-# `always` children run after a cancelled parent; the others never could.
-DEPENDENTS_TO_CANCEL = """
-    WITH RECURSIVE dependent AS (
-        SELECT unnest(%(ids)s) AS id
-        UNION
-        SELECT child.id
-        FROM dependent
-        JOIN queue_job_dependency edge ON edge.parent_id = dependent.id
-        JOIN queue_job child ON child.id = edge.child_id
-        WHERE child.state = 'wait_dependencies' AND edge.condition <> 'always'
-    )
-    SELECT DISTINCT edge.child_id
-    FROM dependent
-    JOIN queue_job_dependency edge ON edge.parent_id = dependent.id
-    JOIN queue_job child ON child.id = edge.child_id
-    WHERE child.state = 'wait_dependencies' AND edge.condition <> 'always'
-"""
-
+# The children which were cancelled by the cascade have the date of their parent.
 CANCELLED_WITH_THEM = """
     WITH RECURSIVE cancelled AS (
         SELECT id, date_cancelled FROM queue_job
@@ -75,12 +35,13 @@ CANCELLED_WITH_THEM = """
     SELECT id FROM cancelled
 """
 
+# All of the requeued jobs have to run, whatever their state is yet.
 WAITING_FOR_PARENTS = f"""
     SELECT DISTINCT edge.child_id
     FROM queue_job_dependency edge
     JOIN queue_job parent ON parent.id = edge.parent_id
     WHERE edge.child_id = ANY(%(ids)s)
-      AND (parent.id = ANY(%(ids)s) OR NOT {FULFILLED})
+      AND (parent.id = ANY(%(ids)s) OR NOT ({SATISFIED}))
 """
 
 # A slot that is free again goes to the oldest of the jobs with its key.
@@ -282,31 +243,29 @@ class QueueJob(models.Model):
         jobs._write_store_hooks()
 
     def _set_to_cancelled(self, values):
-        dependents = self.browse(self._graph_query(DEPENDENTS_TO_CANCEL))
-        values = {
-            **values,
-            "state": CANCELLED,
-            "date_cancelled": fields.Datetime.now(),
-            "lease_id": False,
-        }
+        now = fields.Datetime.now()
         reason = self.env._("Cancelled because a job it depends on was cancelled")
-        (self - dependents).write(values)
-        dependents.write({**values, "result": reason})
+        parameters = {"parents": self.ids, "date": now, "result": reason}
+        dependents = self.browse(self._graph_query(CANCEL_DEPENDENTS, parameters))
+        dependents.invalidate_recordset(flush=False)
+        (self - dependents).write(
+            {**values, "state": CANCELLED, "date_cancelled": now, "lease_id": False}
+        )
         (self | dependents)._write_store_hooks()
         (self | dependents)._release_children()
 
-    def _graph_query(self, query):
-        """Return the ids which `query` finds for the ids of the jobs."""
+    def _graph_query(self, query, parameters=None):
+        """Return the ids which `query` finds, by default for the ids of the jobs."""
         self.env["queue.job"].flush_model()
         self.env["queue.job.dependency"].flush_model()
-        self.env.cr.execute(query, {"ids": self.ids})
+        self.env.cr.execute(query, parameters or {"ids": self.ids})
         return [job_id for (job_id,) in self.env.cr.fetchall()]
 
     def _release_children(self):
         """Let the children run whose parents have all ended as they wanted."""
-        released = self.browse(self._graph_query(RELEASE_CHILDREN))
-        released.invalidate_recordset(["state", "scheduled"], flush=False)
-        return released
+        self.env["queue.job"].flush_model()
+        release_children(self.env.cr, self.ids)
+        self.env["queue.job"].invalidate_model(flush=False)
 
     def _take_identity_slots(self):
         """Let runnable jobs hold their identity key again, where it is free."""

@@ -1,5 +1,5 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""The statements of the upkeep: which jobs are too old, and which are stuck.
+"""The upkeep: which jobs are too old, and which are stuck.
 
 Stuck jobs are the runner's business, which recovers them within seconds. The
 scheduled action "Jobs Garbage Collector" is a second net for installations where the
@@ -7,9 +7,14 @@ runner is stopped for long or misconfigured: it uses minutes, and never touches 
 started job whose database session still holds its advisory lock.
 """
 
+import logging
+
 from odoo.tools import config
 
 from ..claims import LIVENESS_LOCK, UTC_NOW
+from ..states import FAILED
+
+_logger = logging.getLogger(__name__)
 
 # Each channel keeps its ended jobs for a time of its own; those of a channel that
 # does not exist (any more) follow the root channel. The states do not matter for done
@@ -92,6 +97,36 @@ UNSTICK = """
     WHERE id = stuck_id
     RETURNING id, state
 """
+
+
+def old_job_ids(jobs, limit: int) -> list[int]:
+    """Return the ids of the oldest jobs which their channel keeps no longer."""
+    jobs.flush_model()
+    jobs.env["queue.job.channel"].flush_model()
+    jobs.env.cr.execute(
+        OLD_JOBS, {"default_days": jobs._removal_interval, "limit": limit}
+    )
+    return [job_id for (job_id,) in jobs.env.cr.fetchall()]
+
+
+def requeue_stuck(jobs, enqueued_delta: int, started_delta: int) -> None:
+    """Put back, or fail, the jobs which nobody runs (see `requeue_stuck_jobs`)."""
+    cr = jobs.env.cr
+    jobs.flush_model()
+    minutes = {
+        "enqueued": stuck_minutes(enqueued_delta),
+        "started": stuck_minutes(started_delta),
+    }
+    cr.execute(STUCK_JOBS, minutes)
+    ids = [job_id for (job_id,) in cr.fetchall()]
+    if not ids:
+        return
+    reason = jobs.env._("Nobody was running the job any more.")
+    cr.execute(UNSTICK, {"ids": ids, "reason": reason})
+    failed = jobs.browse([job_id for job_id, state in cr.fetchall() if state == FAILED])
+    jobs.browse(ids).invalidate_recordset(flush=False)
+    failed._message_post_on_failure()
+    _logger.info("Stuck jobs: %s, of which failed: %s", ids, failed.ids)
 
 
 def stuck_minutes(delta: int) -> float | None:

@@ -1,0 +1,54 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Bring the jobs of the community addon into the new columns and tables.
+
+- The dependencies, JSON with uuids, become rows of `queue_job_dependency`.
+- Pending jobs with a date wait for it as scheduled ones.
+- Waiting jobs hold their identity key; of several with the same key, the oldest one.
+- Full indexes, which each change of a state would have to write, are dropped.
+
+Each step can be run again.
+"""
+
+from odoo import SUPERUSER_ID, api
+
+MARK_SCHEDULED = """
+    UPDATE queue_job SET scheduled = TRUE
+    WHERE state = 'pending'
+      AND eta > (now() AT TIME ZONE 'UTC')
+      AND scheduled IS NOT TRUE
+"""
+
+HOLD_IDENTITY = """
+    UPDATE queue_job SET identity_slot = identity_key
+    WHERE id IN (
+        SELECT DISTINCT ON (job.identity_key) job.id
+        FROM queue_job job
+        WHERE job.identity_key IS NOT NULL
+          AND job.state IN ('wait_dependencies', 'pending', 'enqueued')
+          AND NOT EXISTS (
+              SELECT FROM queue_job holder
+              WHERE holder.identity_slot = job.identity_key
+          )
+        ORDER BY job.identity_key, job.id
+    )
+"""
+
+OBSOLETE_INDEXES = (
+    "queue_job__state_index",
+    "queue_job__channel_index",
+    "queue_job__uuid_index",
+    "queue_job_state_index",
+    "queue_job_channel_index",
+    "queue_job_uuid_index",
+)
+
+
+def migrate(cr, version):
+    if not version:
+        return
+    env = api.Environment(cr, SUPERUSER_ID, {})
+    env["queue.job.dependency"]._add_from_json()
+    cr.execute(MARK_SCHEDULED)
+    cr.execute(HOLD_IDENTITY)
+    for index in OBSOLETE_INDEXES:
+        cr.execute(f'DROP INDEX IF EXISTS "{index}"')

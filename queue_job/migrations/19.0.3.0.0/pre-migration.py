@@ -1,0 +1,36 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Prepare the tables of the community addon.
+
+- Serialized columns were of type text up to 16.0: they become jsonb.
+- New columns with a default are added here, where PostgreSQL does so without
+  rewriting the table; the ORM would update every row.
+- The trigger which notifies for every row is gone before rows are touched.
+"""
+
+from odoo.tools import sql
+
+SERIALIZED = {
+    "queue_job": ("records", "args", "kwargs"),
+    "queue_job_function": ("retry_pattern", "related_action"),
+}
+
+
+def migrate(cr, version):
+    if not version:
+        return
+    for table, columns in SERIALIZED.items():
+        for column in columns:
+            _text_to_jsonb(cr, table, column)
+    cr.execute("DROP TRIGGER IF EXISTS queue_job_notify ON queue_job")
+    cr.execute(
+        "ALTER TABLE queue_job ADD COLUMN IF NOT EXISTS claim_token integer DEFAULT 0"
+    )
+
+
+def _text_to_jsonb(cr, table, column):
+    existing = sql.table_columns(cr, table).get(column)
+    if existing and existing["udt_name"] != "jsonb":
+        cr.execute(
+            f"""ALTER TABLE "{table}" ALTER COLUMN "{column}" TYPE jsonb
+                USING NULLIF("{column}"::text, '')::jsonb"""
+        )
