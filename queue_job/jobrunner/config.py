@@ -86,8 +86,8 @@ SETTINGS = (
     Setting(
         "channels",
         "How many jobs run at once, by channel: name[:capacity[:option[=value]]...],"
-        " separated by commas or line ends. root:0 keeps the runner from starting.",
-        "root:1",
+        " separated by commas or line ends. root:0 keeps the runner from starting. What"
+        " it doesn't name is ruled by the channel's own form; root alone has 1.",
         convert=_channels,
     ),
     Setting("scheme", "http or https: how workers are reached.", "http", None, _scheme),
@@ -112,7 +112,7 @@ SETTINGS = (
 class RunnerConfig:
     """What the runner needs to know, checked and converted."""
 
-    channels: str = "root:1"
+    channels: str | None = None
     scheme: str = "http"
     host: str = "localhost"
     port: int = 8069
@@ -152,7 +152,7 @@ class RunnerConfig:
     @property
     def is_enabled(self) -> bool:
         """Whether jobs may run at all: the capacity of root is not 0."""
-        return not channel_config.is_disabled(self.channels)
+        return not (self.channels and channel_config.is_disabled(self.channels))
 
 
 def _lookup(

@@ -19,7 +19,6 @@ import selectors
 import threading
 import time
 from contextlib import suppress
-from dataclasses import replace
 
 import odoo
 from odoo.tools import config as odoo_config
@@ -93,14 +92,8 @@ class QueueJobRunner:
         *,
         config: RunnerConfig | None = None,
     ):
-        self.config = config or replace(
-            RunnerConfig.load(),
-            scheme=scheme,
-            host=host,
-            port=port,
-            http_auth_user=user,
-            http_auth_password=password,
-            channels=channel_config_string or _channels(),
+        self.config = config or RunnerConfig.load().with_address(
+            scheme, host, port, user, password, channel_config_string
         )
         self.channel_manager = channels.ChannelManager()
         self.channel_manager.simple_configure(self.config.channels or "root:1")
