@@ -156,7 +156,7 @@ class Operations:
     ) -> list[dict]:
         """The rows which the addon itself would write, read back and rolled back.
 
-        With `parent`, the job waits for a job that is due in a month: two rows.
+        With `parent`, the job waits for a job that is due in ten days: two rows.
         """
         with self.registry.cursor() as cursor:
             env = self._environment(cursor)
@@ -165,7 +165,7 @@ class Operations:
                 record = record.browse(record_id)
             job = getattr(record.delayable(**(options or {})), method)(*args)
             if parent:
-                self.chain(record.delayable(eta=30 * 86400).noop(), job).delay()
+                self.chain(record.delayable(eta=10 * 86400).noop(), job).delay()
             else:
                 job.delay()
             env.flush_all()
