@@ -17,7 +17,6 @@ from odoo import SUPERUSER_ID, api
 from odoo.modules.registry import Registry
 from odoo.tools import config
 
-
 CLAIM = """
     UPDATE bench_queue SET state = 'started'
     WHERE id = (

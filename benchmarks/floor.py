@@ -59,7 +59,9 @@ def bare_loop(bench: Bench, side: Side, processes: int) -> dict[str, float]:
         before = cpu_seconds(postgres)
         python = sum(cpu_seconds(driver.process.pid) for driver in drivers)
         with ThreadPoolExecutor(processes) as pool:
-            calls = [pool.submit(driver.bare_loop, seconds=seconds) for driver in drivers]
+            calls = [
+                pool.submit(driver.bare_loop, seconds=seconds) for driver in drivers
+            ]
             count = sum(call.result() for call in calls)
         python = sum(cpu_seconds(driver.process.pid) for driver in drivers) - python
         return {

@@ -22,7 +22,7 @@ _STATEMENTS = f"""
     SELECT coalesce(sum(calls) FILTER (WHERE query !~* '^{_CONTROL}'), 0),
            coalesce(sum(calls), 0)
     FROM pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid
-    WHERE d.datname = %s AND query !~ '/\* bench'
+    WHERE d.datname = %s AND position('/* bench' in query) = 0
 """
 _DATABASE = """
     /* bench */

@@ -66,7 +66,7 @@ class Metric:
         return ours / reference if self.better == MORE else reference / ours
 
     def verdict(self, ours, reference, results) -> str:
-        """"yes", "NO", or nothing where there is no target or no figure."""
+        """ "yes", "NO", or nothing where there is no target or no figure."""
         if ours is None or not self.targets:
             return ""
         checks = [

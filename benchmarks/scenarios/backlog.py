@@ -63,9 +63,9 @@ def _run(kind: str, count: int):
 def _while_waiting(bench, side, server, kind: str) -> dict:
     """Rate, latency and the runner's memory and idle CPU beside the backlog."""
     jobs, sizes = bench.jobs(side), bench.sizes
-    row = bench.driver(side).templates(
-        method="noop", args=[], options={"priority": 5}
-    )[0]
+    row = bench.driver(side).templates(method="noop", args=[], options={"priority": 5})[
+        0
+    ]
     figures = {"rate": drain(jobs, row, sizes.backlog_drain, sizes.timeout)}
     values = measure_latency(bench, side, 20, 0.1, priority=1)
     figures["latency"] = median(values) if values else math.inf

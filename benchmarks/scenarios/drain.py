@@ -13,9 +13,7 @@ SLOTS = 4
 # a spread of 0 to 100 ms, the same for every run
 _MIXED_MS = "(i * 7919) %% 101"
 _COSTS = (
-    Metric(
-        "statements", "SQL statements per job", better=LESS, targets=(at_most(6),)
-    ),
+    Metric("statements", "SQL statements per job", better=LESS, targets=(at_most(6),)),
     Metric("all_statements", "the same with BEGIN and COMMIT", better=LESS),
     Metric("commits", "commits per job", better=LESS, targets=(at_most(3),)),
     Metric(

@@ -84,7 +84,5 @@ SCENARIOS = [
     Scenario(
         "scale_databases", "3 databases", _databases, _metrics(_LIKE_ONE), rounds=1
     ),
-    Scenario(
-        "scale_slots", "8 slots, 8 workers", _slots, _metrics(times(8)), rounds=1
-    ),
+    Scenario("scale_slots", "8 slots, 8 workers", _slots, _metrics(times(8)), rounds=1),
 ]

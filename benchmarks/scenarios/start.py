@@ -28,11 +28,7 @@ SCENARIOS = [
         "start_empty",
         "server start, empty queue",
         _empty,
-        (
-            Metric(
-                "seconds", "start to first job", "s", LESS, (at_most(2.5, " s"),)
-            ),
-        ),
+        (Metric("seconds", "start to first job", "s", LESS, (at_most(2.5, " s"),)),),
         rounds=1,
     ),
 ]
