@@ -38,7 +38,8 @@ from unittest import mock
 
 from odoo.tests.case import TestCase
 
-from ..job import Job
+from odoo.addons.queue_job.job import Job
+
 from .drain import Drained, drain
 from .matching import ANY, containing, having, matches
 from .trap import JobCall, JobCalls, JobsTrap, trap_jobs
@@ -145,7 +146,7 @@ def mock_with_delay():
         yield delayable_cls, delayable
 
 
-# -- docstrings as tests ----------------------------------------------------------------
+# -- docstrings as tests ------------------------------------------------------------
 
 
 class OdooDocTestCase(doctest.DocTestCase, TestCase):

@@ -5,12 +5,14 @@ Where `trap_jobs` shows what is enqueued, `drain` shows what becomes of it: each
 pending job goes through enqueued and started to its outcome, by the code that runs in
 production. What fails temporarily is retried, what is done releases its dependents,
 and a job enqueued by a job runs as well. When nothing is left to do at present, the
-clock is moved to the next due date::
+clock is moved to the next due date:
 
-    order.with_delay(eta=3600).send_mail()
-    result = drain(self.env)
-    self.assertEqual(len(result.done), 1)
-    self.assertGreater(result.elapsed, timedelta(minutes=59))
+>>> job = partner.with_delay(eta=3600).write({"name": "Ada"})
+>>> result = drain(env)
+>>> partner.name, result.done == job.db_record()
+('Ada', True)
+>>> result.elapsed > timedelta(minutes=59)
+True
 
 The outcome is in the rows, as in production: a job that fails ends in ``failed`` and
 raises nothing, unless you ask for it with ``raise_failures=True``.
@@ -35,18 +37,21 @@ from odoo import SUPERUSER_ID, api
 from odoo.modules import module as odoo_module
 from odoo.tools import SQL
 
-from ..controllers.main import RunJobController
-from ..states import CANCELLED, DONE, FAILED, FINAL
+from odoo.addons.queue_job.controllers.main import RunJobController
+from odoo.addons.queue_job.states import CANCELLED, DONE, FAILED, FINAL
 
-#: Code that behaves otherwise in tests, because there is no cursor to commit.
-_SETTLERS = ("odoo.addons.queue_job.executor", "odoo.addons.queue_job.controllers.main")
+#: Modules that commit nothing in tests, because most have no cursor to commit.
+_COMMITTERS = (
+    "odoo.addons.queue_job.controllers.main",
+    "odoo.addons.queue_job.transactions",
+)
 
 
 @dataclass
 class Drained:
     """What `drain` has done.
 
-    * ``done``, ``failed``, ``cancelled``: records of ``queue.job``, by their last state;
+    * ``done``, ``failed``, ``cancelled``: records of ``queue.job`` by their last state;
     * ``waiting``: those that did not come to an end (see the limits of `drain`);
     * ``attempts``: uuids in the order of running, one for each attempt;
     * ``elapsed``: how far the clock was moved.
@@ -185,7 +190,7 @@ def _new_cursors_are_test_cursors(env) -> Iterator[None]:
         if not type(test)._registry_patched:
             stack.enter_context(test.enter_registry_test_mode())
         env.flush_all()
-        for path in _SETTLERS:
+        for path in _COMMITTERS:
             # Its cursors can commit, so nothing need be spared.
             patch = mock.patch(f"{path}.config", {"test_enable": False})
             stack.enter_context(patch)

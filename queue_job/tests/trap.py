@@ -2,27 +2,41 @@
 """Trap jobs: catch them when they are enqueued, look at them, run them.
 
 While :func:`trap_jobs` is active no row is written. Each enqueued job is kept in
-memory, in the :class:`JobsTrap`, where a test asks what has been enqueued and runs
-it in its own transaction::
+memory, in the :class:`JobsTrap`:
 
-    with trap_jobs() as trap:
-        order.button_confirm()
-        trap.assert_jobs_count(1, only=order.send_mail)
-        trap.assert_enqueued_job(
-            order.send_mail,
-            args=(partner, is_today),     # exact value, then a predicate
-            kwargs=having(force=True),    # other keywords do not matter
-            properties={"priority": 5},   # only what is given is compared
-        )
-        trap.refute_enqueued_job(order.write)
-        trap.perform_enqueued_jobs()
+>>> with trap_jobs() as trap:
+...     job = partner.with_delay(priority=5).write({"name": "Ada"})
+
+A test asks what has been enqueued. Values are compared exactly; a predicate, a class or
+``ANY`` may stand for a value, and only those properties count which are given:
+
+>>> trap.assert_jobs_count(1, only=partner.write)
+>>> trap.assert_enqueued_job(
+...     partner.write, args=({"name": "Ada"},), properties={"priority": 5}
+... )
+>>> trap.assert_enqueued_job(partner.write, args=(having(name=str),))
+>>> trap.refute_enqueued_job(partner.unlink)
+
+It runs the jobs, in its own transaction:
+
+>>> trap.perform_enqueued_jobs()
+>>> partner.name
+'Ada'
+
+What is missing is told with what is there:
+
+>>> trap.assert_enqueued_job(partner.write, args=({"name": "Bob"},))
+Traceback (most recent call last):
+    ...
+AssertionError: Job <res.partner(...)>.write(...) with properties () was not enqueued.
+Actual enqueued jobs:
+ * <res.partner(...)>.write({'name': 'Ada'}) with properties ()
 
 Arguments make the same journey as in production: they must be serialisable, and a
 value which is not makes the test fail at the call that enqueues it. Switch this off
 with ``trap_jobs(json_round_trip=False)``.
 
-It does not show what a real row does (states, retries, due dates): for that, see
-:mod:`.drain`.
+Rows, states, retries and due dates are not shown: for these, see :mod:`.drain`.
 """
 
 import json
@@ -32,10 +46,11 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 from unittest import TestCase, mock
 
-from ..fields import JobDecoder, JobEncoder
-from ..graph import Graph
-from ..job import Job
-from .matching import ANY, describe, matches
+from odoo.addons.queue_job.fields import JobDecoder, JobEncoder
+from odoo.addons.queue_job.graph import Graph
+from odoo.addons.queue_job.job import Job
+
+from .matching import ANY, describe, having, matches  # noqa: F401 (in the examples)
 
 # The assertions of unittest, for their messages.
 _case = TestCase()
@@ -305,4 +320,4 @@ def _check_round_trip(job):
 def _filter_context(job):
     """Give the job's records the context that a stored job is loaded with."""
     context = job.recordset._job_prepare_context_before_enqueue()
-    job.recordset = job.recordset.with_env(job.env(context=context))
+    job._recordset = job.recordset.with_env(job.env(context=context))

@@ -1,0 +1,74 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""What the end-to-end tests delay: methods that leave a trace of who ran when.
+
+``delay`` is what a remote client calls, for ``with_delay`` itself returns an object
+that does not travel over RPC.
+"""
+
+import os
+import time
+from datetime import datetime, timezone
+
+from odoo import fields, models
+
+from odoo.addons.queue_job.exception import RetryableJobError
+
+
+class TestQueueJobProbe(models.Model):
+    _name = "test.queue.job.probe"
+    _description = "Trace of a job for the end-to-end tests"
+
+    tag = fields.Char()
+    pid = fields.Integer()
+    user_id = fields.Many2one("res.users")
+    # to the microsecond, which a Datetime field does not keep
+    date_start = fields.Float(digits=(20, 6))
+    date_end = fields.Float(digits=(20, 6))
+
+    # -- for remote clients ---------------------------------------------------------
+
+    def delay(self, method, args=(), options=None):
+        """Delay ``method`` of this model; return the uuid of the job."""
+        return getattr(self.with_delay(**(options or {})), method)(*args).uuid
+
+    def delay_many(self, count, method, args=(), options=None):
+        """Delay ``method`` ``count`` times in one transaction; return the uuids."""
+        return [self.delay(method, args, options) for _i in range(count)]
+
+    # -- the jobs -------------------------------------------------------------------
+
+    def record_run(self, tag="", seconds=0):
+        """Take ``seconds`` and leave a trace."""
+        start = self._now()
+        if seconds:
+            time.sleep(seconds)
+        return self._trace(tag, start).id
+
+    def write_and_fail(self, tag=""):
+        """Leave a trace that must not stay."""
+        self._trace(tag, self._now()).flush_recordset()
+        raise ValueError(f"The probe {tag} fails as it was told")
+
+    def fail_until_attempt(self, attempt, tag="", seconds=0):
+        """Be retried until the given attempt, then leave a trace."""
+        job = self.env["queue.job"].sudo()
+        uuid = self.env.context.get("job_uuid")
+        past = job.search([("uuid", "=", uuid)]).retry
+        if past + 1 < attempt:
+            raise RetryableJobError("Not yet", seconds=seconds)
+        return self.record_run(tag)
+
+    def _trace(self, tag, start):
+        return self.create(
+            {
+                "tag": tag,
+                "pid": os.getpid(),
+                "user_id": self.env.uid,
+                "date_start": start,
+                "date_end": self._now(),
+            }
+        )
+
+    @staticmethod
+    def _now():
+        return datetime.now(timezone.utc).timestamp()
