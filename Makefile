@@ -4,7 +4,7 @@ PYTHON ?= python3
 SETUP = $(PYTHON) -m setup
 
 .DEFAULT_GOAL := help
-.PHONY: help prepare run test lint format bench chaos clean
+.PHONY: help prepare run shell test lint format bench chaos clean
 
 help: ## show this help
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -14,6 +14,9 @@ prepare: ## fetch and build all that the other commands need
 
 run: ## run Odoo with a contacts import as jobs (CSV=file ONCE=1 WORKERS=4 PORT=8069)
 	@CSV='$(CSV)' ONCE='$(ONCE)' WORKERS='$(WORKERS)' PORT='$(PORT)' $(SETUP) run
+
+shell: ## a Python shell on the database of the running `make run`
+	@$(SETUP) shell
 
 test: ## run all checks and tests (PARTS="lint unit odoo e2e" for some of them)
 	@PARTS='$(PARTS)' $(SETUP) test

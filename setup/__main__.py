@@ -16,6 +16,7 @@ COMMANDS = {
     "bench": "setup.tools",
     "chaos": "setup.tools",
     "pytest": "setup.tools",
+    "shell": "setup.tools",
     "clean": "setup.tools",
 }
 

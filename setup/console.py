@@ -75,12 +75,12 @@ class Progress:
     def seconds(self) -> int:
         return int(time.monotonic() - self.started)
 
-    def tick(self, detail: str = "") -> None:
+    def tick(self, detail: str = "", every: float = PROGRESS_SECONDS) -> None:
         if self.live:
             width = os.get_terminal_size().columns - 1
             line = f"{self.title} ... {self.seconds} s  {detail}"[:width]
             print(f"\r\033[K{line}", end="", flush=True)
-        elif time.monotonic() - self.shown > PROGRESS_SECONDS:
+        elif time.monotonic() - self.shown > every:
             self.shown = time.monotonic()
             say(f"  {self.seconds} s  {detail}"[:100])
 

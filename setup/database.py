@@ -32,6 +32,11 @@ env["ir.config_parameter"].set_param("ir_attachment.location", "db")
 env["ir.attachment"].force_storage()
 env.cr.commit()
 """
+# the tests' addon installs two, which look like those of a dead worker
+NO_JOBS = """
+env.cr.execute("DELETE FROM queue_job")
+env.cr.commit()
+"""
 
 
 def connect(name: str = "postgres"):
@@ -94,7 +99,7 @@ class Templates:
         name = f"{PREFIX}_base_{_digest(release, repr(BASE_MODULES).encode())}"
         with cache.locked("templates"):
             if not exists(name):
-                self._build(name, "template0", BASE_MODULES)
+                self._build(name, "template0", BASE_MODULES, ATTACHMENTS_IN_DATABASE)
         return name
 
     def app(self) -> str:
@@ -103,11 +108,13 @@ class Templates:
         name = f"{PREFIX}_app_{_digest(base.encode(), *_sources())}"
         with cache.locked("templates"):
             if not exists(name):
-                self._build(name, base, our_modules())
+                self._build(name, base, our_modules(), NO_JOBS)
                 self._prune(keep=name)
         return name
 
-    def _build(self, name: str, template: str, modules: tuple[str, ...]) -> None:
+    def _build(
+        self, name: str, template: str, modules: tuple[str, ...], script: str
+    ) -> None:
         """Install into a scratch database and rename it when all went well."""
         scratch = f"{PREFIX}_{secrets.token_hex(4)}"
         log = cache.LOGS / "template.log"
@@ -115,8 +122,7 @@ class Templates:
             clone(template, scratch)
             title = f"Installing {', '.join(modules)} into a template database"
             run(self._install_command(scratch, modules), title, log, env=self._env())
-            if template == "template0":
-                self._shell(scratch, ATTACHMENTS_IN_DATABASE)
+            self._shell(scratch, script)
             rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
             execute(rename.format(sql.Identifier(scratch), sql.Identifier(name)))
         finally:

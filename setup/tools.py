@@ -1,8 +1,9 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""The small commands: ``bench``, ``chaos``, ``pytest`` and ``clean``.
+"""The small commands: ``bench``, ``chaos``, ``pytest``, ``shell`` and ``clean``.
 
 The first three run a program of the repository with Odoo and PostgreSQL at hand,
-and pass the rest of the command line on to it.
+and pass the rest of the command line on to it. ``shell`` opens Odoo's own shell on
+the database of the running ``make run``.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ def main(command: str) -> int:
     if command == "clean":
         shutil.rmtree(cache.BUILD, ignore_errors=True)
         return 0
+    if command == "shell":
+        return _shell()
     if command == "chaos" and not (cache.REPOSITORY / "tests" / "chaos").is_dir():
         raise SetupError("there are no chaos tests yet (tests/chaos)")
     arguments = {
@@ -33,6 +36,18 @@ def main(command: str) -> int:
             [python_env.python(), "-m", *arguments[command], *sys.argv[2:]],
             cwd=cache.REPOSITORY,
             env=os.environ,
+            check=False,
+        ).returncode
+
+
+def _shell() -> int:
+    config = cache.BUILD / "run" / "odoo.conf"
+    if not config.exists():
+        raise SetupError("`make run` is not running")
+    with open_stack() as stack:
+        return subprocess.run(
+            [stack.python, stack.source.launcher(), "shell", "-c", config, "--no-http"],
+            env={**os.environ, "PYTHONPATH": str(stack.source.python_path())},
             check=False,
         ).returncode
 

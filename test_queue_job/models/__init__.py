@@ -3,3 +3,5 @@ from . import queue_job
 from . import test_queue_job
 from . import test_queue_channel
 from . import test_related_action
+from . import contact_import
+from . import probe
