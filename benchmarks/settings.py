@@ -87,6 +87,7 @@ class Sizes:
     many: int = 2000
     idle_seconds: float = 10.0
     floor_seconds: float = 4.0
+    soak_seconds: float = 3600.0
     timeout: float = 90.0
 
 
@@ -106,6 +107,7 @@ QUICK = Sizes(
     many=800,
     idle_seconds=4.0,
     floor_seconds=2.0,
+    soak_seconds=60.0,
     timeout=45.0,
 )
 FULL = Sizes()

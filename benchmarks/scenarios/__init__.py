@@ -3,7 +3,7 @@
 first, then those which share one, then those which start their own.
 """
 
-from . import backlog, drain, enqueue, graphs, latency, scale, start
+from . import backlog, drain, enqueue, graphs, latency, scale, soak, start
 
 FAMILIES = {
     "enqueue": enqueue.SCENARIOS,
@@ -13,7 +13,9 @@ FAMILIES = {
     "start": start.SCENARIOS,
     "scale": scale.SCENARIOS,
     "backlog": backlog.SCENARIOS,
+    "soak": soak.SCENARIOS,
 }
+ON_DEMAND = {"soak"}
 
 
 def select(only: list[str], *, quick: bool) -> list:
@@ -21,7 +23,7 @@ def select(only: list[str], *, quick: bool) -> list:
     chosen = []
     for family, scenarios in FAMILIES.items():
         for scenario in scenarios:
-            wanted = not only or family in only
+            wanted = family in only or (not only and family not in ON_DEMAND)
             if scenario.name in only or (wanted and (scenario.quick or not quick)):
                 chosen.append(scenario)
     return chosen
