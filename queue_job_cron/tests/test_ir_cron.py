@@ -1,0 +1,157 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""When an action becomes a job, and which one."""
+
+from datetime import datetime
+from unittest import mock
+
+from odoo.tests import Form
+
+from odoo.addons.queue_job.controllers.main import _prevent_commit
+from odoo.addons.queue_job.exception import RetryableJobError
+from odoo.addons.queue_job.job import Job
+
+from .common import CronCase
+
+
+class TestEnqueue(CronCase):
+    def test_defaults(self):
+        cron = self.env["ir.cron"].create(
+            {
+                "name": "Other",
+                "model_id": self.env.ref("base.model_res_partner").id,
+                "state": "code",
+            }
+        )
+        self.assertFalse(cron.run_as_queue_job)
+        self.assertTrue(cron.no_parallel_queue_job_run)
+        self.assertFalse(cron.allow_commit)
+        self.assertFalse(cron.channel_id)
+
+    def test_channel(self):
+        channel = self.env.ref("queue_job_cron.channel_root_ir_cron")
+        self.assertEqual(self.cron.channel_id, channel)
+        self.assertEqual(channel.complete_name, "root.ir_cron")
+        other = self.env.ref("queue_job.channel_root")
+        self.cron.channel_id = other
+        self.cron.run_as_queue_job = False
+        self.cron.run_as_queue_job = True
+        self.assertEqual(self.cron.channel_id, other)
+
+    def test_form(self):
+        self.cron.allow_commit = True
+        with Form(self.cron) as form:
+            form.run_as_queue_job = False
+        self.assertFalse(self.cron.allow_commit)
+
+    def test_job_function(self):
+        name = self.env["queue.job.function"].job_function_name(
+            "ir.cron", "_run_job_as_queue_job"
+        )
+        config = self.env["queue.job.function"].job_config(name)
+        self.assertEqual(config.channel, "root.ir_cron")
+
+    def test_direct_trigger(self):
+        self.cron.lastcall = datetime(2025, 1, 2, 3, 4, 5)
+        self.assertTrue(self.cron.method_direct_trigger())
+        job = self.jobs
+        self.assertEqual(job.name, "Test cron")
+        self.assertEqual(job.priority, 7)
+        self.assertEqual(job.user_id, self.cron_user)
+        self.assertEqual(job.channel, "root.ir_cron")
+        self.assertTrue(job.identity_key)
+        recordset = Job.load(self.env, job.uuid).recordset
+        self.assertEqual(recordset, self.cron)
+        self.assertEqual(recordset.env.context["lastcall"], self.cron.lastcall)
+
+    def test_direct_trigger_of_a_normal_action(self):
+        self.cron.run_as_queue_job = False
+        with mock.patch.object(
+            type(self.cron), "_process_job", autospec=True
+        ) as process:
+            self.cron.method_direct_trigger()
+        self.assertEqual(process.call_count, 1)
+        self.assertFalse(self.jobs)
+
+    def test_one_waiting_job_if_not_parallel(self):
+        self.cron.method_direct_trigger()
+        self.cron.method_direct_trigger()
+        self.assertEqual(len(self.jobs), 1)
+        self.cron.no_parallel_queue_job_run = False
+        self.cron.method_direct_trigger()
+        self.cron.method_direct_trigger()
+        self.assertEqual(len(self.jobs), 3)
+
+    def test_due_action(self):
+        self.callback()
+        self.assertEqual(len(self.jobs), 1)
+        self.assertEqual(self.jobs.user_id, self.cron_user)
+        self.assertFalse(self.partner.ref)
+
+    def test_due_normal_action(self):
+        self.cron.run_as_queue_job = False
+        self.callback()
+        self.assertFalse(self.jobs)
+        self.assertEqual(self.partner.ref, "ran")
+
+    def test_same_job_for_trigger_and_calendar(self):
+        self.cron.method_direct_trigger()
+        self.callback()
+        self.assertEqual(len(self.jobs), 1)
+
+    def test_user_without_access_to_scheduled_actions(self):
+        self.cron.user_id.group_ids = self.env.ref("base.group_user")
+        self.cron.code = "env['ir.logging'].sudo().search([], limit=1)"
+        self.cron.model_id = self.env.ref("base.model_res_users_settings")
+        self.callback()
+        self.assertEqual(len(self.drain(self.counter).done), 1)
+
+
+class TestRun(CronCase):
+    def test_job_runs_the_action(self):
+        self.callback()
+        result = self.drain(self.counter)
+        self.assertEqual(result.done, self.jobs)
+        self.assertEqual(self.partner.ref, "ran")
+
+    def test_not_parallel(self):
+        self.cron.method_direct_trigger()
+        first = self.jobs
+        Job.load(self.env, first.uuid)
+        for state in ("enqueued", "started"):
+            job = Job.load(self.env, first.uuid)
+            getattr(job, f"set_{state}")()
+            job.store()
+        self.cron.method_direct_trigger()
+        second = Job.load(self.env, (self.jobs - first).uuid)
+        with self.assertRaisesRegex(RetryableJobError, "still running"):
+            second.perform()
+        self.assertEqual(second.retry, 0)
+        self.assertFalse(self.partner.ref)
+
+        self.cron.no_parallel_queue_job_run = False
+        second.perform()
+        self.assertEqual(self.partner.ref, "ran")
+
+    def test_commit_needs_its_own_cursor_where_it_is_forbidden(self):
+        self.cron.code = "env.cr.commit()"
+        server_action = self.cron.ir_actions_server_id
+        with self.enter_registry_test_mode(), _prevent_commit(self.env.cr):
+            with self.assertRaisesRegex(ValueError, "Commit is forbidden"):
+                self.cron._run_job_as_queue_job(server_action)
+            self.cron.allow_commit = True
+            self.env.flush_all()
+            self.cron._run_job_as_queue_job(server_action)
+
+    def test_action_that_commits(self):
+        write = f"model.browse({self.partner.id}).write"
+        self.cron.code = f"""
+{write}({{"ref": "committed"}})
+env.cr.commit()
+{write}({{"ref": "lost"}})
+raise UserError("no")
+"""
+        self.cron.method_direct_trigger()
+        with self.assertLogs("odoo.addons.queue_job.controllers.main", "ERROR"):
+            result = self.drain(self.counter)
+        self.assertEqual(result.failed, self.jobs)
+        self.assertEqual(self.partner.ref, "committed")
