@@ -176,8 +176,10 @@ class LeaseRun:
                 "id": job_id,
                 "uuid": values["uuid"],
                 "function": function,
+                "channel": values["channel"],
                 "state": state,
                 "seconds": round(time.monotonic() - began, 6),
+                "wait": waited_seconds(values),
             }
         )
         return True
@@ -186,10 +188,10 @@ class LeaseRun:
         env = self._new_env()
         env.cr.execute(claims.HOLD_LIVENESS, {"id": values["id"]})
         try:
-            job = Job._from_row(env, values)
+            job = load_whole(env, values)
         except Exception as error:
             self._fail_unloadable(env, values, error)
-            return "failed", values.get("channel_method_name") or ""
+            return "failed", f"<{values['model_name']}>.{values['method_name']}"
         job.release_queue = self._over
         with http.borrow_request():
             try:
@@ -253,7 +255,7 @@ class LeaseRun:
         values = dict(zip(repository.LOAD_COLUMNS, row, strict=True))
         env.cr.execute(claims.HOLD_LIVENESS, {"id": values["id"]})
         try:
-            job = Job._from_row(env, values)
+            job = load_whole(env, values)
         except Exception as error:
             self._fail_unloadable(env, values, error)
             return
@@ -261,6 +263,24 @@ class LeaseRun:
         bury(job, Cause(self.lease.cause))
         self._over.append(job.id)
         self._release()
+
+
+def load_whole(env, values: dict) -> Job:
+    """The job of a row, with its records, its method and its arguments.
+
+    :raise Exception: the model, the method or a model among the arguments is gone
+    """
+    job = Job._from_row(env, values)
+    job.func, job.args, job.kwargs  # noqa: B018  (they are decoded when first read)
+    return job
+
+
+def waited_seconds(values: dict) -> float:
+    """Seconds between being due and being started."""
+    due = max(filter(None, (values["date_created"], values["eta"])), default=None)
+    if due is None:
+        return 0.0
+    return max(0.0, (values["date_started"] - due).total_seconds())
 
 
 def serve(env, lease: Lease, runjob) -> dict:

@@ -176,6 +176,8 @@ class Channel:
         """Return the first job of this subtree which may start as far as it knows."""
         if not self._waiting or self.is_blocked(now):
             return None
+        if not self._slots.is_worth_asking(self.capacity):
+            return None
         candidates = [self._queue.peek(now)]
         candidates += [child.next_job(now) for child in self.children.values()]
         job = min(filter(None, candidates), default=None)

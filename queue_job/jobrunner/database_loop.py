@@ -35,6 +35,7 @@ from .channels import ChannelManager, ChannelSettings
 from .database import Database, MasterElectionLost
 from .dispatcher import Answer
 from .lease_book import LeaseBook
+from .statistics import ADD, FLUSH_INTERVAL, Statistics
 from .turn import Turn
 
 _logger = logging.getLogger(__name__)
@@ -93,6 +94,7 @@ class DatabaseLoop(threading.Thread):
         self._uuid = uuid.uuid4().hex
         self._pause = BACKOFF[0]
         self._next_look = 0.0
+        self.statistics = Statistics()
 
     # -- called from other threads ---------------------------------------------------
 
@@ -196,6 +198,7 @@ class DatabaseLoop(threading.Thread):
             database, self.manager, self.leases, job_time_limit()
         )
         self._next_look = self._next_poll = self._next_heartbeat = 0.0
+        self._next_flush = time.monotonic() + FLUSH_INTERVAL
         self._next_ping = self._not_before = 0.0
         self._ping_sent = self._unreachable_since = None
         self._due_at = self._room_at = None
@@ -296,6 +299,7 @@ class DatabaseLoop(threading.Thread):
         self._rung = True
         if answer.report is not None:
             self._unreachable_since = None
+            self.statistics.add(answer.outcomes)
             return
         self._next_look = 0.0
         if answer.unreachable or answer.status:
@@ -336,6 +340,10 @@ class DatabaseLoop(threading.Thread):
         if now >= self._next_heartbeat:
             self._next_heartbeat = now + HEARTBEAT_INTERVAL
             self._heartbeat()
+        if now >= self._next_flush:
+            self._next_flush = now + FLUSH_INTERVAL
+            for sums in self.statistics.take():
+                self.database.execute(ADD, sums)
         if now >= self._next_look:
             self._held_back = self._reason_to_hold_back()
             wait, freed = self._caretaker.look(now)
@@ -397,7 +405,12 @@ class DatabaseLoop(threading.Thread):
     def _wait(self):
         """Sleep until something happens; a stop and an answer wake at once."""
         now = time.monotonic()
-        times = [self._next_poll, self._next_look, self._next_heartbeat]
+        times = [
+            self._next_poll,
+            self._next_look,
+            self._next_heartbeat,
+            self._next_flush,
+        ]
         times += [when for when in (self._due_at, self._room_at) if when]
         if self._ping_sent is not None:
             times.append(self._ping_sent + PING_PATIENCE)

@@ -20,7 +20,6 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
-import resource
 import signal
 import sys
 import threading
@@ -32,6 +31,9 @@ from odoo.service import server
 from odoo.tools import config
 
 from . import channel_config
+
+if os.name == "posix":  # elsewhere there is no prefork server
+    import resource
 
 _logger = logging.getLogger(__name__)
 
@@ -198,7 +200,8 @@ class WorkerJobRunner(server.Worker):
             self._renew_runner()
         if self.alive:  # a signal between the two would have stopped the old one
             self.runner.run()
-        self.alive = self.alive and self._renew
+        if not self._renew:
+            self.alive = False
 
     def _watch_parent(self) -> None:
         while self.ppid == os.getppid():

@@ -51,6 +51,10 @@ class Slots:
         """Tell whether one more job fits in."""
         return not capacity or self.count < capacity
 
+    def is_worth_asking(self, capacity: int | None) -> bool:
+        """Tell whether it makes a difference if somebody has a job to start."""
+        return self.room(capacity)
+
     def admits(self, db_name: str, capacity: int | None) -> bool:
         """Tell whether this database may start one more job."""
         return self.room(capacity)
@@ -76,21 +80,36 @@ class Hunger(NamedTuple):
 class FairSlots(Slots):
     """Slots that several databases share evenly."""
 
-    __slots__ = ("_served", "_shared", "ask_again", "hungry")
+    __slots__ = (
+        "_capacity",
+        "_offered",
+        "_served",
+        "_shared",
+        "ask_again",
+        "hungry",
+    )
 
     def __init__(self, shared: SharedSlots) -> None:
         super().__init__()
         self._shared = shared
+        self._capacity: int | None = None
         self._served: dict[str, int] = {}
+        self._offered: set[str] = set()  # no longer refused, in their turn of now
         self.hungry: dict[str, Hunger] = {}
         #: database -> when it may ask again for room that it left to others
         self.ask_again: dict[str, float] = {}
 
+    def is_worth_asking(self, capacity: int | None) -> bool:
+        return True  # who is refused is hungry
+
     def admits(self, db_name: str, capacity: int | None) -> bool:
         """Tell whether a database may start a job; if not, it is hungry now."""
+        self._capacity = capacity
         self.ask_again.pop(db_name, None)
         room = self.room(capacity)
         if room and may_take(db_name, self._waiting(), self.rank):
+            if self.hungry.pop(db_name, None):
+                self._offered.add(db_name)
             return True
         self.hungry[db_name] = Hunger(self._shared.turns[db_name])
         if room:
@@ -109,16 +128,26 @@ class FairSlots(Slots):
         super().release(db_name)
         self.call_hungriest()
 
+    def end_turn(self, db_name: str, turn: int) -> None:
+        """Let the next one come, if this database was called, or asks no more."""
+        hunger = self.hungry.get(db_name)
+        if hunger and hunger.turn < turn:
+            self.feed(db_name)
+        elif db_name in self._offered:
+            self._offered.discard(db_name)
+            self.call_hungriest()
+
     def feed(self, db_name: str) -> None:
         """A database is not hungry any longer: it is the turn of another."""
+        self.hungry.pop(db_name, None)
         self.ask_again.pop(db_name, None)
-        if self.hungry.pop(db_name, None):
-            self.call_hungriest()
+        self._offered.discard(db_name)
+        self.call_hungriest()
 
     def call_hungriest(self) -> float:
         """Wake the database whose turn it is; return until when it may come."""
         waiting = self._waiting()
-        if not waiting:
+        if not waiting or not self.room(self._capacity):
             return 0
         db_name = min(waiting, key=self.rank)
         hunger = self.hungry[db_name]
@@ -193,11 +222,9 @@ class SharedSlots:
     def end_turn(self, db_name: str) -> None:
         """Forget hunger that a database did not show again during this turn."""
         with self.lock:
-            turn = self.turns[db_name]
-            self.turns[db_name] += 1
             for slots in self._slots.values():
-                if db_name in slots.hungry and slots.hungry[db_name].turn < turn:
-                    slots.feed(db_name)
+                slots.end_turn(db_name, self.turns[db_name])
+            self.turns[db_name] += 1
 
     def ask_again(self, db_name: str) -> float:
         """When a database should ask again for room that it left to others, or 0."""
@@ -211,7 +238,6 @@ class SharedSlots:
             for slots in self._slots.values():
                 slots.held.pop(db_name, None)
                 slots.feed(db_name)
-                slots.call_hungriest()
 
     def forget(self, db_name: str) -> None:
         """A database is gone."""

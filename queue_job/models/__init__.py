@@ -10,3 +10,4 @@ from . import queue_job_function
 from . import queue_job_lock
 from . import queue_job_runner
 from . import queue_job_signal
+from . import queue_job_statistic

@@ -1,0 +1,104 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Sums up what the leases report, and writes the sums every few seconds.
+
+The rows are those of ``queue.job.statistic``: one for each minute, job function and
+channel. Counting here costs the jobs nothing; what a killed runner had not written is
+lost.
+"""
+
+from bisect import bisect_left
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+
+#: The classes of run and wait times, in seconds; the same as the model's.
+BOUNDS = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 600.0)
+
+#: Seconds between two writes.
+FLUSH_INTERVAL = 5.0
+
+#: What counts for which final or next state of an attempt.
+COLUMN_OF = {
+    "done": "done",
+    "failed": "failed",
+    "cancelled": "cancelled",
+    "pending": "retried",
+    "wait_dependencies": "retried",
+}
+
+# Adds sums to those of their minute; histograms are added class by class.
+ADD = """
+INSERT INTO queue_job_statistic AS s
+       (minute, function, channel, done, failed, retried, cancelled, run_seconds,
+        run_max, wait_seconds, wait_max, run_histogram, wait_histogram)
+VALUES (%(minute)s, %(function)s, %(channel)s, %(done)s, %(failed)s, %(retried)s,
+        %(cancelled)s, %(run_seconds)s, %(run_max)s, %(wait_seconds)s, %(wait_max)s,
+        %(run_histogram)s, %(wait_histogram)s)
+ON CONFLICT (minute, function, channel) DO UPDATE
+   SET done = s.done + excluded.done,
+       failed = s.failed + excluded.failed,
+       retried = s.retried + excluded.retried,
+       cancelled = s.cancelled + excluded.cancelled,
+       run_seconds = s.run_seconds + excluded.run_seconds,
+       run_max = greatest(s.run_max, excluded.run_max),
+       wait_seconds = s.wait_seconds + excluded.wait_seconds,
+       wait_max = greatest(s.wait_max, excluded.wait_max),
+       run_histogram = ARRAY(SELECT a + b FROM unnest(s.run_histogram,
+                                  excluded.run_histogram) AS t(a, b)),
+       wait_histogram = ARRAY(SELECT a + b FROM unnest(s.wait_histogram,
+                                  excluded.wait_histogram) AS t(a, b))
+"""
+
+
+def _classes() -> list[int]:
+    return [0] * (len(BOUNDS) + 1)
+
+
+@dataclass
+class Sums:
+    """What one job function did in one channel during one minute."""
+
+    done: int = 0
+    failed: int = 0
+    retried: int = 0
+    cancelled: int = 0
+    run_seconds: float = 0.0
+    run_max: float = 0.0
+    wait_seconds: float = 0.0
+    wait_max: float = 0.0
+    run_histogram: list[int] = field(default_factory=_classes)
+    wait_histogram: list[int] = field(default_factory=_classes)
+
+    def add(self, state: str, run: float, wait: float) -> None:
+        """Add one attempt: the state it led to, its run time and its wait."""
+        column = COLUMN_OF.get(state, "retried")
+        setattr(self, column, getattr(self, column) + 1)
+        self.run_seconds += run
+        self.run_max = max(self.run_max, run)
+        self.wait_seconds += wait
+        self.wait_max = max(self.wait_max, wait)
+        self.run_histogram[bisect_left(BOUNDS, run)] += 1
+        self.wait_histogram[bisect_left(BOUNDS, wait)] += 1
+
+
+class Statistics:
+    """The sums of one database which are not written yet."""
+
+    def __init__(self):
+        self._sums: dict[tuple, Sums] = defaultdict(Sums)
+
+    def add(self, outcomes: list[dict], now: datetime | None = None) -> None:
+        """Add the outcomes of a lease's report."""
+        now = now or datetime.now(timezone.utc)
+        minute = now.replace(second=0, microsecond=0, tzinfo=None)
+        for entry in outcomes:
+            key = (minute, entry["function"] or "?", entry["channel"] or "root")
+            self._sums[key].add(entry["state"], entry["seconds"], entry["wait"])
+
+    def take(self) -> list[dict]:
+        """Return the parameters of ``ADD`` for each row, and begin anew."""
+        sums, self._sums = self._sums, defaultdict(Sums)
+        return [
+            {"minute": minute, "function": function, "channel": channel, **vars(each)}
+            for (minute, function, channel), each in sums.items()
+        ]

@@ -1,0 +1,57 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""What jobs have done, summed up by minute, job function and channel.
+
+The runner writes the sums every few seconds from what the leases report, so that no
+job pays for them and nobody has to count the table of jobs: the dashboard, the
+statistics of job functions and the metrics read from here. A runner that is killed
+loses the sums of its last seconds.
+"""
+
+from odoo import api, fields, models
+
+#: Upper bounds, in seconds, of the classes of run and wait times; a last class has none.
+BOUNDS = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 600.0)
+
+#: Days that the sums are kept.
+KEEP_DAYS = 31
+
+# The ORM has no arrays; the columns are read and written by SQL only.
+ADD_HISTOGRAMS = """
+ALTER TABLE queue_job_statistic
+  ADD COLUMN IF NOT EXISTS run_histogram integer[],
+  ADD COLUMN IF NOT EXISTS wait_histogram integer[]
+"""
+
+
+class QueueJobStatistic(models.Model):
+    _name = "queue.job.statistic"
+    _description = "Job Statistics"
+    _log_access = False
+    _order = "minute DESC, function, channel"
+    _rec_name = "function"
+
+    minute = fields.Datetime(required=True, readonly=True)
+    function = fields.Char(required=True, readonly=True)
+    channel = fields.Char(required=True, readonly=True)
+    done = fields.Integer(readonly=True)
+    failed = fields.Integer(readonly=True)
+    retried = fields.Integer(readonly=True)
+    cancelled = fields.Integer(readonly=True)
+    run_seconds = fields.Float(readonly=True, help="Sum of the run times.")
+    run_max = fields.Float(readonly=True, help="Longest run time, in seconds.")
+    wait_seconds = fields.Float(
+        readonly=True, help="Sum of the times between being due and starting."
+    )
+    wait_max = fields.Float(readonly=True, help="Longest wait, in seconds.")
+
+    _minute_function_channel_uniq = models.UniqueIndex("(minute, function, channel)")
+
+    def init(self):
+        self.env.cr.execute(ADD_HISTOGRAMS)
+
+    @api.autovacuum
+    def _gc_statistics(self):
+        limit = fields.Datetime.subtract(fields.Datetime.now(), days=KEEP_DAYS)
+        self.env.cr.execute(
+            "DELETE FROM queue_job_statistic WHERE minute < %s", (limit,)
+        )
