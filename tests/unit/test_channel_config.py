@@ -1,0 +1,111 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""What the configuration text means, and how its mistakes are named."""
+
+import doctest
+
+import pytest
+from queue_job.jobrunner import channel_config
+from queue_job.jobrunner.channel_config import (
+    as_boolean,
+    canonical_name,
+    is_disabled,
+    parse,
+    validate,
+)
+
+PARSED = [
+    ("", []),
+    (" , \n ,", []),
+    ("root:4", [{"name": "root", "capacity": 4}]),
+    ("sub", [{"name": "sub", "capacity": 1}]),
+    ("a:0", [{"name": "a", "capacity": 0}]),
+    # white space around every part, line ends as separators
+    (
+        " root : 4 \n a b.c : 2 ",
+        [{"name": "root", "capacity": 4}, {"name": "a b.c", "capacity": 2}],
+    ),
+    # an option without value is a switch, a value stays text
+    (
+        "a:1: sequential : throttle = 2 :other=x",
+        [
+            {
+                "name": "a",
+                "capacity": 1,
+                "sequential": True,
+                "throttle": "2",
+                "other": "x",
+            }
+        ],
+    ),
+    # a trailing colon says nothing
+    ("a:1:", [{"name": "a", "capacity": 1}]),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), PARSED)
+def test_parse(text, expected):
+    assert parse(text) == expected
+
+
+MISTAKES = [
+    (":4", "Invalid channel config :4: missing channel name"),
+    ("a:x", "Invalid channel config a:x: invalid capacity x"),
+    ("a:-1", "Invalid channel config a:-1: invalid capacity -1"),
+    ("a:1:k=1=2", "Invalid channel config a:1:k=1=2: incorrect config item k=1=2"),
+    ("a:1:k:k=2", "Invalid channel config a:1:k:k=2: duplicate key k"),
+    ("a:1:capacity=2", "Invalid channel config a:1:capacity=2: duplicate key capacity"),
+    # the entry that is wrong is named, not its neighbours
+    ("root:4,a:x,b:2", "Invalid channel config a:x: invalid capacity x"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), MISTAKES)
+def test_mistakes(text, message):
+    with pytest.raises(ValueError) as error:
+        parse(text)
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize("text", ["a:2:sequential", "a:1:throttle=soon"])
+def test_contradictions_are_found_before_the_start(text):
+    parse(text)
+    with pytest.raises(ValueError, match=f"Invalid channel config {text}: "):
+        validate(text)
+
+
+DISABLED = [
+    ("root:0", True),
+    (" root : 0 ", True),
+    ("A:1,root:0", True),  # wherever it stands
+    ("root:0,root:2", False),  # the last one counts
+    ("root:01", False),
+    ("root:2,A:0", False),  # no limit for A
+    ("", False),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), DISABLED)
+def test_disabled_iff_the_capacity_of_root_is_0(text, expected):
+    assert is_disabled(text) is expected
+
+
+def test_switches():
+    assert not any(as_boolean(value) for value in ("False", "0", " no ", "", None, 0))
+    assert all(as_boolean(value) for value in ("True", "1", "yes", "sure", True))
+
+
+def test_canonical_name():
+    cases = {
+        None: "root",
+        "": "root",
+        "root": "root",
+        "a": "root.a",
+        "root.a.b": "root.a.b",
+        " a . b ": "root.a.b",
+        "rooty": "root.rooty",
+    }
+    assert {name: canonical_name(name) for name in cases} == cases
+
+
+def test_doctests():
+    assert doctest.testmod(channel_config).failed == 0

@@ -1,0 +1,295 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Random life on random trees, compared with what anybody can see to be right.
+
+The model knows no queues and no slots: it lists all jobs with their facts, and says
+by looking at the whole list which of them could start. After each step:
+
+* no channel runs more jobs than its capacity, over all databases that share it;
+* what starts is the first of those that may, by (priority, creation, id);
+* nothing that may start is left waiting, and no job is lost or started twice.
+"""
+
+from dataclasses import dataclass
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
+from queue_job.jobrunner.channels import ChannelManager, ChannelSettings, SharedSlots
+
+PATHS = ("root", "root.a", "root.a.x", "root.a.y", "root.b", "root.b.z")
+SETTINGS = st.fixed_dictionaries(
+    {
+        "capacity": st.sampled_from((0, 1, 1, 2, 3)),
+        "sequential": st.booleans(),
+        "throttle": st.sampled_from((0, 0, 0, 2)),
+        "paused": st.sampled_from((False, False, False, True)),
+    }
+)
+STEP = settings(
+    max_examples=150,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+
+
+@dataclass
+class Fact:
+    """A job as the table has it."""
+
+    id: int
+    path: str
+    priority: int
+    created: int
+    eta: int | None
+    state: str = "pending"
+
+    @property
+    def rank(self):
+        return self.priority, self.created, self.id
+
+
+def lineage(path):
+    """The channel and its ancestors."""
+    parts = path.split(".")
+    return [".".join(parts[: end + 1]) for end in range(len(parts))]
+
+
+class ChannelMachine(RuleBasedStateMachine):
+    """One database, reconfigured while it works."""
+
+    def __init__(self):
+        super().__init__()
+        self.manager = ChannelManager()
+        self.jobs = {}
+        self.now = 100
+        self.rules = {}
+        self.throttled_until = dict.fromkeys(PATHS, 0)
+
+    # -- what happens --
+
+    @initialize(rows=st.fixed_dictionaries({path: SETTINGS for path in PATHS}))
+    def configure_all(self, rows):
+        for path, row in rows.items():
+            self.configure(path, row)
+
+    @rule(path=st.sampled_from(PATHS), row=SETTINGS)
+    def configure(self, path, row):
+        if row["sequential"] or (path == "root" and not row["capacity"]):
+            row = {**row, "capacity": 1}
+        self.rules[path] = row
+        if not row["throttle"]:
+            self.throttled_until[path] = 0
+        self.manager.apply_settings(
+            ChannelSettings(name, **each) for name, each in self.rules.items()
+        )
+
+    @rule(
+        path=st.sampled_from(PATHS),
+        priority=st.integers(1, 3),
+        created=st.integers(0, 3),
+        wait=st.sampled_from((None, None, 3)),
+    )
+    def enqueue(self, path, priority, created, wait):
+        eta = None if wait is None else self.now + wait
+        job = Fact(len(self.jobs) + 1, path, priority, created, eta)
+        self.jobs[job.id] = job
+        self.tell(job)
+
+    @rule(data=st.data(), state=st.sampled_from(("done", "failed", "pending")))
+    @precondition(lambda self: self.in_state("started"))
+    def finish(self, data, state):
+        job = data.draw(st.sampled_from(self.in_state("started")))
+        job.state = state
+        job.eta = self.now + 2 if state == "pending" else None
+        self.tell(job)
+
+    @rule(data=st.data(), state=st.sampled_from(("started", "cancelled", "pending")))
+    @precondition(lambda self: self.in_state("pending", "failed"))
+    def change_elsewhere(self, data, state):
+        """Another runner starts it, or a user cancels or requeues it."""
+        job = data.draw(st.sampled_from(self.in_state("pending", "failed")))
+        job.state, job.eta = state, None
+        self.tell(job)
+
+    @rule()
+    def forget_and_feed_again(self):
+        """The runner keeps no backlog."""
+        self.manager.clear_candidates()
+        for job in self.in_state("pending", "failed"):
+            self.tell(job)
+
+    @rule(seconds=st.integers(0, 4))
+    def wait(self, seconds):
+        self.now += seconds
+
+    @rule()
+    def turn(self):
+        for path, until in self.throttled_until.items():
+            if until <= self.now:
+                self.throttled_until[path] = 0
+        started = [job.uuid for job in self.manager.get_jobs_to_run(self.now)]
+        for uuid in started:
+            job = self.jobs[int(uuid)]
+            assert job is self.first_that_may_start()
+            self.start(job)
+        assert self.first_that_may_start() is None  # nobody starves
+
+    def tell(self, job):
+        self.manager.notify(
+            "db",
+            job.path,
+            str(job.id),
+            job.id,
+            job.created,
+            job.priority,
+            job.eta,
+            job.state,
+        )
+
+    # -- what is right --
+
+    def in_state(self, *states):
+        return [job for job in self.jobs.values() if job.state in states]
+
+    def running(self, path):
+        return sum(path in lineage(job.path) for job in self.in_state("started"))
+
+    def start(self, job):
+        job.state = "started"
+        for path in lineage(job.path):
+            if self.rules[path]["throttle"]:
+                self.throttled_until[path] = self.now + self.rules[path]["throttle"]
+
+    def is_open(self, path):
+        row = self.rules[path]
+        failed = any(job.path == path for job in self.in_state("failed"))
+        return not (
+            row["paused"]
+            or self.throttled_until[path] > self.now
+            or (row["sequential"] and failed)
+            or (row["capacity"] and self.running(path) >= row["capacity"])
+        )
+
+    def may_start(self, job):
+        if job.eta and job.eta > self.now:
+            return False
+        first = all(
+            job.rank <= other.rank
+            for other in self.in_state("pending")
+            if other.path == job.path
+        )
+        in_order = first or not self.rules[job.path]["sequential"]
+        return in_order and all(map(self.is_open, lineage(job.path)))
+
+    def first_that_may_start(self):
+        jobs = filter(self.may_start, self.in_state("pending"))
+        return min(jobs, key=lambda job: job.rank, default=None)
+
+    @invariant()
+    def counts_agree(self):
+        for path in PATHS:
+            channel = self.manager.get_channel_by_name(path, autocreate=True)
+            assert len(channel._running) == self.running(path) == channel._slots.count
+            for state, jobs in (("failed", channel._failed), ("pending", channel._queue)):
+                mine = [job for job in self.in_state(state) if job.path == path]
+                assert len(jobs) == len(mine)
+
+
+class SharedMachine(RuleBasedStateMachine):
+    """Three databases, of which each takes a turn when it is called."""
+
+    names = ("x", "y", "z")
+    capacities = {"root": 3, "root.a": 1}  # noqa: RUF012
+
+    def __init__(self):
+        super().__init__()
+        self.shared = SharedSlots(lambda: 1000.0)
+        self.called = []
+        self.managers = {}
+        self.waiting = {name: set() for name in self.names}
+        self.running = {name: {} for name in self.names}
+        self.number = 0
+        for name in self.names:
+            self.managers[name] = ChannelManager(self.shared, name)
+            self.managers[name].simple_configure("root:3,a:1")
+            self.shared.listen(name, lambda name=name: self.called.append(name))
+
+    @rule(
+        name=st.sampled_from(names),
+        path=st.sampled_from(("root.a", "root.b")),
+        count=st.integers(1, 4),
+    )
+    def enqueue(self, name, path, count):
+        for _each in range(count):
+            self.number += 1
+            self.waiting[name].add((path, self.number))
+        self.called.append(name)
+        self.answer_calls()
+
+    @rule(data=st.data())
+    @precondition(lambda self: any(self.running.values()))
+    def finish(self, data):
+        name = data.draw(
+            st.sampled_from([name for name in self.names if self.running[name]])
+        )
+        number = data.draw(st.sampled_from(sorted(self.running[name])))
+        del self.running[name][number]
+        self.managers[name].remove_job(str(number), name)
+        self.called.append(name)
+        self.answer_calls()
+
+    def answer_calls(self):
+        for _step in range(100):
+            if not self.called:
+                return
+            self.turn(self.called.pop(0))
+        raise AssertionError("they call each other for ever")
+
+    def turn(self, name):
+        """As the runner does: look for room, feed candidates, start, forget."""
+        manager = self.managers[name]
+        while manager.free_slots():
+            for path, number in self.waiting[name]:
+                args = (path, str(number), number, 0, 10, None, "pending")
+                manager.notify(name, *args)
+            jobs = manager.get_jobs_to_run(0)
+            manager.clear_candidates()
+            for job in jobs:
+                path = job.channel.fullname
+                self.waiting[name].remove((path, int(job.uuid)))
+                self.running[name][int(job.uuid)] = path
+            if not jobs:
+                break
+
+    @invariant()
+    def capacities_hold(self):
+        for path, capacity in self.capacities.items():
+            assert self.held(path) <= capacity
+            assert self.shared[path].count == self.held(path)
+
+    @invariant()
+    def nobody_waits_while_there_is_room(self):
+        if self.held("root") < 3:
+            waiting = {path for jobs in self.waiting.values() for path, _id in jobs}
+            assert "root.b" not in waiting
+            assert "root.a" not in waiting or self.held("root.a") == 1
+
+    def held(self, path):
+        return sum(
+            path in lineage(each)
+            for running in self.running.values()
+            for each in running.values()
+        )
+
+
+TestChannels = ChannelMachine.TestCase
+TestChannels.settings = STEP
+TestShared = SharedMachine.TestCase
+TestShared.settings = STEP
