@@ -1,7 +1,7 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 # Everything is done by the program in setup/; this file gives it short names.
 PYTHON ?= python3
-SETUP = $(PYTHON) -m setup
+SETUP = PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m setup
 
 .DEFAULT_GOAL := help
 .PHONY: help prepare run shell test lint format bench chaos clean

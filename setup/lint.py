@@ -12,9 +12,9 @@ import re
 import subprocess
 
 from . import cache, python_env
-from .console import SetupError, last_line, read, run, say
+from .console import SetupError, last_line, read, run
 
-HOOK_RESULT = re.compile(r"\.+(?:\(.*\))?(Passed|Failed|Skipped)$", re.MULTILINE)
+HOOK_RESULT = re.compile(r"\.(?:\([^)]*\))?(Passed|Failed)$", re.MULTILINE)
 FORMATTERS = ("ruff-fix", "ruff-format-fix", "prettier-fix")
 
 
@@ -52,32 +52,20 @@ def _pre_commit(*arguments: str) -> list[str]:
     return [str(python_env.python()), "-m", "pre_commit", *arguments]
 
 
-def check(output) -> tuple[int, str]:
-    """Run all hooks over all files: exit code and what was printed."""
-    result = subprocess.run(
-        _pre_commit("run", "--all-files", "--color=never"),
-        env=environment(),
-        cwd=cache.REPOSITORY,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    output(result.stdout)
-    return result.returncode, result.stdout
+def command() -> list[str]:
+    """All hooks over all files."""
+    return _pre_commit("run", "--all-files", "--color=never")
 
 
-def main(command: str) -> int:
+def main(name: str) -> int:
     prepare()
-    if command == "format":
-        for hook in FORMATTERS:
-            arguments = ["run", hook, "--all-files", "--hook-stage=manual"]
-            subprocess.run(
-                _pre_commit(*arguments),
-                env=environment(),
-                cwd=cache.REPOSITORY,
-                check=False,
-            )
-        return 0
-    return check(say)[0]
+    if name == "lint":
+        return _show(command())
+    for hook in FORMATTERS:
+        _show(_pre_commit("run", hook, "--all-files", "--hook-stage=manual"))
+    return 0
+
+
+def _show(program: list[str]) -> int:
+    options = {"env": environment(), "cwd": cache.REPOSITORY}
+    return subprocess.run(program, check=False, **options).returncode

@@ -38,7 +38,14 @@ def enter() -> None:
                 _install()
     if Path(sys.prefix).resolve() != directory().resolve():
         command = [str(python()), "-m", "setup", *sys.argv[1:]]
-        os.execv(command[0], command)
+        os.execve(command[0], command, _environment())
+
+
+def _environment() -> dict[str, str]:
+    """Byte code goes to the cache, not between the sources."""
+    environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(cache.path("pycache"))}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    return environment
 
 
 def _recipe() -> str:
