@@ -28,6 +28,8 @@ class Graph:
 
     def __init__(self, graph: dict[Any, set] | None = None) -> None:
         self._graph: dict[Any, set] = {} if graph is None else graph
+        for child in [c for children in self._graph.values() for c in children]:
+            self.add_vertex(child)
 
     def add_vertex(self, vertex: Hashable) -> None:
         """Add a vertex; nothing happens when it is there already."""
@@ -74,25 +76,27 @@ class Graph:
 
         The vertices of a cycle, and those behind it, are never yielded.
         """
+        order = {vertex: index for index, vertex in enumerate(self._graph)}
         missing_parents = dict.fromkeys(self._graph, 0)
         for children in self._graph.values():
             for child in children:
-                missing_parents[child] = missing_parents.get(child, 0) + 1
+                missing_parents[child] += 1
         ready = deque(
             vertex for vertex, missing in missing_parents.items() if not missing
         )
         while ready:
             vertex = ready.popleft()
             yield vertex
-            for child in self._graph.get(vertex, ()):
+            for child in sorted(self._graph[vertex], key=order.__getitem__):
                 missing_parents[child] -= 1
                 if not missing_parents[child]:
                     ready.append(child)
 
     def __repr__(self) -> str:
+        roots = self.root_vertices()
         return "\n".join(
             " → ".join(repr(vertex) for vertex in path)
             for root in self._graph
-            if root in self.root_vertices()
+            if root in roots
             for path in self.paths(root)
         )

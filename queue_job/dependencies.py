@@ -1,0 +1,169 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""The edges of job graphs (table queue_job_dependency): who waits for whom.
+
+A child waits in `wait_dependencies` until each of its edges is satisfied:
+
+=========  =================================  ==================================
+condition  satisfied when the parent is       never again satisfied when it is
+=========  =================================  ==================================
+done       done                               (cancelled: the child is as well)
+failed     failed                             done or cancelled
+always     done, failed or cancelled
+=========  =================================  ==================================
+
+Children are released by ONE statement on a READ COMMITTED connection, after the
+commit of the parent. Guarantees, and what gives each:
+
+1. Of two last parents which end at once, at least one sees both as ended: each
+   statement takes its snapshot after the commit of its own parent.
+2. A child is released once: the second statement waits for the row, then finds that
+   `state` is not `wait_dependencies` any more.
+3. What a crash between commit and release leaves behind, `REPAIR_RELEASES` finds.
+
+10,000 parents of one child: parents mostly end in the order of their ids, so an open
+one is found by reading the index on (child_id, parent_id) from its end. That is why
+the test is a subquery with `ORDER BY ... LIMIT 1` and not `NOT EXISTS`, which reads
+all the parents that are done each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+CONDITIONS = ("done", "failed", "always")
+
+RESULT_PARENT_CANCELLED = "Cancelled because a job it depends on was cancelled"
+RESULT_PARENT_NOT_FAILED = (
+    "Cancelled because it was to run after a failure, and there was none"
+)
+
+UTC_NOW = "(clock_timestamp() AT TIME ZONE 'UTC')"
+
+_SATISFIED = """
+    CASE edge.condition
+        WHEN 'failed' THEN parent.state = 'failed'
+        WHEN 'always' THEN parent.state IN ('done', 'failed', 'cancelled')
+        ELSE parent.state = 'done'
+    END"""
+
+# The newest parent which still stops the child; NULL when there is none.
+_OPEN_PARENT = f"""(
+    SELECT edge.parent_id
+      FROM queue_job_dependency edge JOIN queue_job parent ON parent.id = edge.parent_id
+     WHERE edge.child_id = child.id AND NOT ({_SATISFIED})
+     ORDER BY edge.parent_id DESC
+     LIMIT 1)"""
+
+_RELEASE = f"""
+UPDATE queue_job child
+   SET state = CASE WHEN w.doom IS NULL THEN 'pending' ELSE 'cancelled' END,
+       scheduled = coalesce(child.eta > {UTC_NOW}, false),
+       result = coalesce(w.doom, child.result),
+       date_cancelled = CASE WHEN w.doom IS NULL THEN NULL ELSE {UTC_NOW} END,
+       identity_slot = CASE WHEN w.doom IS NULL THEN child.identity_slot END
+  FROM waiting w
+ WHERE child.id = w.id AND child.state = 'wait_dependencies'
+   AND (w.doom IS NOT NULL OR {_OPEN_PARENT} IS NULL)
+RETURNING child.id, child.state, child.result"""
+
+# Releases the children of parents which have just ended, and cancels those which can
+# never run. Rows: (id, state, result), the state being 'pending' or 'cancelled'.
+RELEASE_CHILDREN = f"""
+WITH waiting AS MATERIALIZED (
+    SELECT edge.child_id AS id,
+           max(CASE WHEN edge.condition = 'failed' AND parent.state IN ('done', 'cancelled')
+                    THEN %(not_failed)s
+                    WHEN edge.condition = 'done' AND parent.state = 'cancelled'
+                    THEN %(parent_cancelled)s END) AS doom
+      FROM queue_job_dependency edge
+      JOIN queue_job parent ON parent.id = edge.parent_id
+      JOIN queue_job job ON job.id = edge.child_id AND job.state = 'wait_dependencies'
+     WHERE edge.parent_id = ANY(%(parents)s)
+     GROUP BY edge.child_id
+){_RELEASE}"""
+
+# The sweep: releases every waiting job whose parents allow it.
+REPAIR_RELEASES = f"""
+WITH waiting AS MATERIALIZED (
+    SELECT job.id,
+           (SELECT %(not_failed)s
+              FROM queue_job_dependency edge
+              JOIN queue_job parent ON parent.id = edge.parent_id
+             WHERE edge.child_id = job.id AND edge.condition = 'failed'
+               AND parent.state IN ('done', 'cancelled')
+             LIMIT 1) AS doom
+      FROM queue_job job
+     WHERE job.state = 'wait_dependencies'
+){_RELEASE}"""
+
+# Cancels all that waits, directly or not, for cancelled jobs to be done.
+CANCEL_DEPENDENTS = """
+WITH RECURSIVE doomed AS (
+    SELECT child.id
+      FROM queue_job_dependency edge JOIN queue_job child ON child.id = edge.child_id
+     WHERE edge.parent_id = ANY(%(parents)s) AND edge.condition = 'done'
+       AND child.state = 'wait_dependencies'
+     UNION
+    SELECT child.id
+      FROM doomed
+      JOIN queue_job_dependency edge ON edge.parent_id = doomed.id
+      JOIN queue_job child ON child.id = edge.child_id
+     WHERE edge.condition = 'done' AND child.state = 'wait_dependencies'
+)
+UPDATE queue_job job
+   SET state = 'cancelled', date_cancelled = %(date)s, result = %(result)s,
+       identity_slot = NULL
+  FROM doomed
+ WHERE job.id = doomed.id AND job.state = 'wait_dependencies'
+RETURNING job.id"""
+
+# Whether a parent still stops this job.
+IS_BLOCKED = f"""
+SELECT {_OPEN_PARENT} IS NOT NULL FROM queue_job child WHERE child.id = %(id)s"""
+
+# Adds edges; the condition of one which exists is replaced.
+ADD_EDGES = """
+INSERT INTO queue_job_dependency (parent_id, child_id, condition)
+SELECT * FROM unnest(%(parents)s::int[], %(children)s::int[], %(conditions)s::varchar[])
+    ON CONFLICT (child_id, parent_id) DO UPDATE SET condition = excluded.condition
+      WHERE queue_job_dependency.condition <> excluded.condition"""
+
+
+def released_rows(
+    cr,
+    parent_ids: Iterable[int],
+    *,
+    parent_cancelled: str = RESULT_PARENT_CANCELLED,
+    not_failed: str = RESULT_PARENT_NOT_FAILED,
+) -> list[tuple[int, str, str | None]]:
+    """Release or cancel what the ended parents decide; return (id, state, result).
+
+    A child which is cancelled because it can never run has ended as well: its own
+    children are looked at in turn.
+    """
+    texts = {"parent_cancelled": parent_cancelled, "not_failed": not_failed}
+    changed: list[tuple] = []
+    parents = list(parent_ids)
+    while parents:
+        cr.execute(RELEASE_CHILDREN, {"parents": parents, **texts})
+        rows = cr.fetchall()
+        changed += rows
+        parents = [id_ for id_, state, _result in rows if state == "cancelled"]
+    return changed
+
+
+def release_children(cr, parent_ids: Iterable[int]) -> list[int]:
+    """Release what the ended parents leave free; return the ids now pending."""
+    return _pending(released_rows(cr, parent_ids))
+
+
+def repair_releases(cr) -> list[int]:
+    """Release every waiting job whose parents allow it; return the ids now pending."""
+    cr.execute(REPAIR_RELEASES, {"not_failed": RESULT_PARENT_NOT_FAILED})
+    rows = cr.fetchall()
+    cancelled = [id_ for id_, state, _result in rows if state == "cancelled"]
+    return _pending(rows) + release_children(cr, cancelled)
+
+
+def _pending(rows: list[tuple]) -> list[int]:
+    return [id_ for id_, state, _result in rows if state == "pending"]

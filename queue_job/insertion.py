@@ -1,0 +1,244 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""New jobs: many rows by one statement, edges in bulk, one job per identity key.
+
+A job without an identity key costs its share of one INSERT. With a key the row also
+takes the key's slot, a column with a unique index, so that two transactions which
+enqueue the same key at once leave one job, whatever their snapshots show:
+
+1. A twin which this transaction sees is found before (`repository.find_twins`).
+2. A twin which it does not see yet makes the INSERT wait for the other transaction,
+   then fail on the index if that one has committed. A savepoint undoes the INSERT,
+   and a second cursor, with a snapshot of now, reads the twin.
+
+The slot is taken at the creation only. A job that is run again after an error does
+not take it back, and so cannot collide with a twin enqueued in the meantime.
+
+With the slot, a key held until the start is free again when the job starts, and one
+held until done when the job ends; a slot left behind by SQL from outside is freed
+when it is found in the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from psycopg2.errors import UniqueViolation
+
+from . import dependencies, fast_path, rows
+
+if TYPE_CHECKING:
+    from .job import Job
+
+#: Rows of one INSERT.
+PAGE_ROWS = 500
+#: Edges of one INSERT (three arrays).
+PAGE_EDGES = 20_000
+#: How often a slot is tried for, when its holder is gone before it can be read.
+SLOT_ATTEMPTS = 3
+
+_PLACEHOLDERS = {
+    **dict.fromkeys(rows.SERIALIZED_COLUMNS, "to_jsonb(%s::text)"),
+    "options": "%s::jsonb",
+}
+
+# Frees slots of jobs which hold their key no more (written by SQL from outside).
+FREE_STALE_SLOTS = """
+UPDATE queue_job SET identity_slot = NULL WHERE id IN (
+    SELECT id FROM queue_job
+     WHERE identity_slot = ANY(%(keys)s)
+       AND (state IN ('done', 'cancelled', 'failed')
+            OR (state = 'started' AND identity_scope IS DISTINCT FROM 'done'))
+       FOR NO KEY UPDATE SKIP LOCKED
+)"""
+
+READ_HOLDERS = f"""
+SELECT identity_slot, {", ".join(rows.LOAD_COLUMNS)}
+  FROM queue_job WHERE identity_slot = ANY(%(keys)s)"""
+
+
+class _New(NamedTuple):
+    """A job on its way to the table."""
+
+    job: Job
+    row: dict[str, Any]
+    extra: dict[str, Any]
+
+
+def orm_jobs(env):
+    """Return the model as the queue itself uses it."""
+    jobs = env["queue.job"].sudo()
+    return jobs.with_context(_job_edit_sentinel=jobs.EDIT_SENTINEL)
+
+
+def insert_many(env, jobs: Iterable[Job], *, dedupe: bool = False) -> dict[Job, Any]:
+    """Create the rows of jobs, and the edges to those that are stored.
+
+    :param dedupe: if each identity key among the jobs is held by a job which another
+        transaction has just created, create nothing
+    :return: {job: record of its twin} for the jobs with a key when nothing was created
+    """
+    batch = [_New(job, rows.new_row(job), rows.hook_values(job)) for job in jobs]
+    keyed = [new for new in batch if new.row["identity_key"]]
+    if keyed:
+        twins = _insert_keyed(env, batch, keyed, dedupe)
+        if twins:
+            return twins
+    else:
+        _insert(env, batch)
+    add_edges(env, [new.job for new in batch])
+    return {}
+
+
+# -- identity slots -------------------------------------------------------------------
+
+
+def _insert_keyed(env, batch: list[_New], keyed: list[_New], dedupe: bool) -> dict:
+    """Insert jobs of which some have an identity key; see the module's text."""
+    taken = {} if dedupe else _visible_twins(env, keyed)
+    for _attempt in range(SLOT_ATTEMPTS):
+        _assign_slots(keyed, taken)
+        if _insert_in_savepoint(env, batch):
+            return {}
+        holders = _holders(env, [new.row["identity_key"] for new in keyed])
+        if dedupe and all(new.row["identity_key"] in holders for new in keyed):
+            return {
+                new.job: _twin_record(env, holders[new.row["identity_key"]])
+                for new in keyed
+            }
+        taken = {**taken, **holders}
+    _assign_slots(keyed, {new.row["identity_key"] for new in keyed})
+    _insert(env, batch)
+    return {}
+
+
+def _visible_twins(env, keyed: list[_New]) -> dict[str, int]:
+    from .repository import find_twins
+
+    return find_twins(env, [new.row["identity_key"] for new in keyed])
+
+
+def _assign_slots(keyed: list[_New], taken: Iterable[str]) -> None:
+    """Give each free key to the first job which asks for it."""
+    seen = set(taken)
+    for new in keyed:
+        key = new.row["identity_key"]
+        new.row["identity_slot"] = None if key in seen else key
+        seen.add(key)
+
+
+def _insert_in_savepoint(env, batch: list[_New]) -> bool:
+    """Insert the rows; False if another job holds one of the slots."""
+    cr = env.cr
+    try:
+        _insert(env, batch, before="SAVEPOINT queue_job_insert; ")
+    except UniqueViolation as error:
+        if "identity_slot" not in (error.diag.constraint_name or ""):
+            raise
+        cr.execute("ROLLBACK TO SAVEPOINT queue_job_insert")
+        return False
+    cr.execute("RELEASE SAVEPOINT queue_job_insert")
+    return True
+
+
+def _holders(env, keys: list[str]) -> dict[str, dict[str, Any]]:
+    """Return the rows which hold the slots of these keys, as everybody sees them."""
+    with env.registry.cursor() as cr:
+        cr.execute(FREE_STALE_SLOTS, {"keys": keys})
+        cr.execute(READ_HOLDERS, {"keys": keys})
+        return {row["identity_slot"]: row for row in cr.dictfetchall()}
+
+
+def _twin_record(env, row: dict[str, Any]):
+    """Return the record of a row, readable even if this transaction cannot see it."""
+    record = env["queue.job"].sudo().browse(row["id"])
+    if not record.exists():
+        for name in rows.LOAD_COLUMNS[1:]:
+            field = record._fields[name]
+            value = field.convert_to_cache(row[name], record, validate=False)
+            field._update_cache(record, value)
+    return record
+
+
+# -- rows -----------------------------------------------------------------------------
+
+
+def _insert(env, batch: list[_New], before: str = "") -> None:
+    """Insert the rows and give the jobs their ids."""
+    if fast_path.allows(env, "create") and not any(new.extra for new in batch):
+        for page in _pages(batch, PAGE_ROWS):
+            _insert_by_sql(env.cr, page, before)
+            before = ""
+    else:
+        if before:
+            env.cr.execute(before)
+        values = [
+            {**rows.orm_values(new.job, _without_nulls(new.row)), **new.extra}
+            for new in batch
+        ]
+        for new, record in zip(batch, orm_jobs(env).create(values), strict=True):
+            new.job.id = record.id
+
+
+def _insert_by_sql(cr, page: list[_New], before: str) -> None:
+    columns = list(
+        dict.fromkeys(
+            name for new in page for name, value in new.row.items() if value is not None
+        )
+    )
+    one_row = ", ".join(_PLACEHOLDERS.get(name, "%s") for name in columns)
+    all_rows = ", ".join([f"({one_row})"] * len(page))
+    cr.execute(
+        f"{before}INSERT INTO queue_job ({', '.join(columns)}) "
+        f"VALUES {all_rows} RETURNING id",
+        [new.row.get(name) for new in page for name in columns],
+        log_exceptions=not before,
+    )
+    for new, (row_id,) in zip(page, cr.fetchall(), strict=True):
+        new.job.id = row_id
+
+
+def _without_nulls(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def _pages(items: list, size: int) -> Iterator[list]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+# -- edges ----------------------------------------------------------------------------
+
+
+def add_edges(env, jobs: Iterable[Job]) -> None:
+    """Write the edges to and from these jobs whose two ends are stored."""
+    edges: dict[tuple[int, int], str] = {}
+    for job in jobs:
+        if job._edge_conditions:
+            _take_edges(edges, job, list(job._edge_conditions))
+        for child in job._reverse_depends_on:
+            if job in child._edge_conditions:
+                _take_edges(edges, child, [job])
+    if not edges:
+        return
+    for page in _pages(list(edges.items()), PAGE_EDGES):
+        env.cr.execute(
+            dependencies.ADD_EDGES,
+            {
+                "parents": [parent for (parent, _child), _condition in page],
+                "children": [child for (_parent, child), _condition in page],
+                "conditions": [condition for _ends, condition in page],
+            },
+        )
+    ends = env["queue.job"].browse({id_ for pair in edges for id_ in pair})
+    ends._invalidate_cache(
+        ["parent_edge_ids", "child_edge_ids", "dependency_ids", "dependent_ids"],
+        ends._ids,
+    )
+
+
+def _take_edges(edges: dict, child: Job, parents: list[Job]) -> None:
+    """Move the edges that can be written from the child to `edges`."""
+    for parent in parents:
+        if parent.id and child.id:
+            edges[parent.id, child.id] = child._edge_conditions.pop(parent)

@@ -1,0 +1,565 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""The job in memory: one delayed call of a model method, and how it changes.
+
+A `Job` is built from a bound method and options, or loaded from its row. It knows how
+to perform its method and what each change of state means for its own attributes; it
+does not decide when to run (jobrunner), nor what a failure leads to (`retry`,
+`executor`). `repository` moves it to and from the table.
+
+The `set_*` methods work from any state: other code calls them on jobs in memory as it
+needs. The transition is checked against `states.TRANSITIONS` by `repository.store`,
+where the state of the row is known.
+
+Records and arguments of a loaded job are decoded when they are first read, so that a
+job whose model or arguments are gone can still be loaded, cancelled or failed.
+
+All dates are naive and in UTC.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import uuid
+import weakref
+from contextlib import contextmanager
+from datetime import datetime, timedelta  # noqa: F401 (patched and used here by name)
+from random import randint
+
+from odoo import models
+
+from . import dependencies, options, repository
+from .exception import FailedJobError, NoSuchJobError, RetryableJobError
+from .fields import decode
+from .identity import identity_exact, identity_exact_hasher  # noqa: F401 (public here)
+from .options import DEFAULT_MAX_RETRIES, DEFAULT_PRIORITY  # noqa: F401 (public here)
+from .retry import RETRY_INTERVAL, attempts_exhausted, retry_seconds  # noqa: F401
+from .states import (
+    CANCELLED,
+    DONE,
+    ENQUEUED,
+    FAILED,
+    PENDING,
+    STARTED,
+    STATES,  # noqa: F401 (public here)
+    WAIT_DEPENDENCIES,
+)
+
+#: Namespace of the advisory lock which the transaction of a running job holds.
+LIVENESS_LOCK = 1904281959
+
+
+def _is_model_method(func) -> bool:
+    return inspect.ismethod(func) and isinstance(
+        func.__self__.__class__, models.MetaModel
+    )
+
+
+def _rebind_to_cr(value, cr):
+    """Return `value` with every recordset in it bound to the cursor `cr`.
+
+    Containers are always rebuilt: what the method does to them stays with it.
+    """
+    if isinstance(value, models.BaseModel):
+        return value if value.env.cr is cr else value.with_env(value.env(cr=cr))
+    if isinstance(value, dict):
+        return {key: _rebind_to_cr(item, cr) for key, item in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(_rebind_to_cr(item, cr) for item in value))
+    if isinstance(value, list | tuple | set):
+        return type(value)(_rebind_to_cr(item, cr) for item in value)
+    return value
+
+
+class Job:
+    """One delayed call.
+
+    :param func: bound method of a recordset
+    :param args: positional arguments, a tuple or list
+    :param kwargs: keyword arguments, a dict
+    :param job_uuid: identifier of the job, made when it is first needed
+
+    The other parameters are the options described in `options`.
+    """
+
+    def __init__(
+        self,
+        func,
+        args=None,
+        kwargs=None,
+        priority=None,
+        eta=None,
+        job_uuid=None,
+        max_retries=None,
+        description=None,
+        channel=None,
+        identity_key=None,
+        *,
+        timeout=None,
+        expires=None,
+        notify=None,
+        identity_scope=None,
+    ):
+        if not _is_model_method(func):
+            raise TypeError("Job accepts only methods of Models")
+        args = tuple(args) if isinstance(args, list) else args or ()
+        kwargs = kwargs or {}
+        if not isinstance(args, tuple):
+            raise AssertionError(f"{args}: args are not a tuple")
+        if not isinstance(kwargs, dict):
+            raise AssertionError(f"{kwargs}: kwargs are not a dict")
+
+        recordset = func.__self__
+        env = recordset.env
+        self._init_state()
+        self._env = env
+        self._recordset = recordset
+        self._args, self._kwargs = args, kwargs
+        self.model_name = recordset._name
+        self.method_name = func.__name__
+        self._uuid = job_uuid
+        self._may_be_stored = job_uuid is not None
+        self._check_on_fail_method()
+
+        self.priority = options.priority(priority)
+        self.max_retries = options.max_retries(max_retries)
+        self.eta = eta
+        self._description = options.text("description", description)
+        self._channel = options.text("channel", channel)
+        self._identity_key = options.identity_key(identity_key)
+        self.identity_scope = options.identity_scope(identity_scope)
+        self._set_call_options(timeout, expires, notify)
+
+        self.date_created = datetime.now()
+        self.user_id = env.uid
+        context = env.context
+        self.company_id = (
+            context["company_id"] if "company_id" in context else env.company.id
+        )
+
+    def _init_state(self) -> None:
+        """Set what a new job and a loaded one have in common."""
+        self.id = None
+        self._may_be_stored = True
+        self.claim_token = None
+        self.lease_id = None
+        self.graph_uuid = None
+        self.state = PENDING
+        self.retry = 0
+        self.result = None
+        self.exc_name = self.exc_message = self.exc_info = None
+        self.date_enqueued = self.date_started = None
+        self.date_done = self.date_cancelled = None
+        self.worker_pid = self.worker_host = None
+        self._job_config = None
+        self._payload: dict = {}
+        self._stored: dict | None = None
+        self._depends_on: set[Job] = set()
+        self._reverse_depends_on: weakref.WeakSet[Job] = weakref.WeakSet()
+        self._edge_conditions: dict[Job, str] = {}
+        self._dependencies: str | None = None
+        self._unloaded_parents: list[str] | None = None
+        self._unloaded_children: list[str] | None = None
+
+    def _set_call_options(self, timeout, expires, notify) -> None:
+        config_timeout = getattr(self.job_config, "timeout", None)
+        self.timeout = options.timeout(config_timeout if timeout is None else timeout)
+        self.options = {}
+        if expires:
+            self.options["expires"] = options.expires(expires, datetime.now)
+        if notify:
+            self.options["notify"] = options.notify(notify)
+
+    def _check_on_fail_method(self) -> None:
+        name = self.job_config.on_fail_method_name
+        if name and not _is_model_method(getattr(self._recordset, name, None)):
+            raise TypeError("Job accepts only methods of Models")
+
+    # -- loading -----------------------------------------------------------------
+
+    @classmethod
+    def load(cls, env, job_uuid) -> Job:
+        """Return the job of a uuid; `NoSuchJobError` if there is none."""
+        for job in cls.load_many(env, [job_uuid]):
+            return job
+        raise NoSuchJobError(
+            f"Job {job_uuid} does no longer exist in the storage."
+        )
+
+    @classmethod
+    def load_many(cls, env, job_uuids) -> set[Job]:
+        """Return the jobs of these uuids; those that do not exist are left out."""
+        rows = repository.rows_by_uuids(env, job_uuids)
+        return {cls._from_row(env, row) for row in rows}
+
+    @classmethod
+    def _load_from_db_record(cls, record) -> Job:
+        """Return the job of a `queue.job` record."""
+        return cls._from_row(record.env, repository.row_of(record))
+
+    @classmethod
+    def _from_row(cls, env, row: dict) -> Job:
+        """Return the job of a row with the columns `repository.LOAD_COLUMNS`."""
+        job = cls.__new__(cls)
+        job._init_state()
+        job._env = env
+        job._recordset = job._args = job._kwargs = None
+        repository.from_row(job, row)
+        return job
+
+    @staticmethod
+    def db_records_from_uuids(env, job_uuids):
+        """Return the `queue.job` records of these uuids, as superuser."""
+        return env["queue.job"].sudo().search([("uuid", "in", tuple(job_uuids))])
+
+    def db_record(self):
+        """Return the `queue.job` record of this job, empty when it is not stored."""
+        if self.id:
+            return self.env["queue.job"].sudo().browse(self.id).exists()
+        return self.db_records_from_uuids(self.env, [self.uuid])
+
+    def store(self) -> None:
+        """Create or update the row of this job; nothing is flushed or committed."""
+        repository.store(self)
+
+    def job_record_with_same_identity_key(self):
+        """Return the waiting job with the same identity key, as a sudo record."""
+        jobs = self.env["queue.job"].sudo()
+        twins = repository.find_twins(self.env, [self.identity_key])
+        return jobs.browse(twins.values())
+
+    # -- what is called ------------------------------------------------------------
+
+    @property
+    def uuid(self) -> str:
+        if self._uuid is None:
+            self._uuid = str(uuid.uuid4())
+        return self._uuid
+
+    @property
+    def recordset(self):
+        if self._recordset is None:
+            self._recordset = decode(self._payload.get("records"), self._env)
+            if self._recordset is None:
+                self._recordset = self._env["base"]
+        return self._recordset
+
+    @recordset.setter
+    def recordset(self, value) -> None:
+        self._recordset = value
+
+    @property
+    def env(self):
+        """The environment in which the job runs; that of the loader if it cannot."""
+        try:
+            return self.recordset.env
+        except (KeyError, TypeError, ValueError):
+            return self._env
+
+    @property
+    def args(self) -> tuple:
+        if self._args is None:
+            self._args = tuple(decode(self._payload.get("args"), self._env) or ())
+        return _rebind_to_cr(self._args, self.env.cr)
+
+    @property
+    def kwargs(self) -> dict:
+        if self._kwargs is None:
+            self._kwargs = decode(self._payload.get("kwargs"), self._env) or {}
+        return _rebind_to_cr(self._kwargs, self.env.cr)
+
+    @property
+    def func(self):
+        recordset = self.recordset.with_context(job_uuid=self.uuid)
+        return getattr(recordset, self.method_name)
+
+    @property
+    def func_string(self) -> str:
+        arguments = [repr(arg) for arg in self.args]
+        arguments += [f"{key}={value!r}" for key, value in self.kwargs.items()]
+        return f"{self.recordset!r}.{self.method_name}({', '.join(arguments)})"
+
+    @property
+    def job_function_name(self) -> str:
+        functions = self._env["queue.job.function"]
+        return functions.job_function_name(self.model_name, self.method_name)
+
+    @property
+    def job_config(self):
+        if self._job_config is None:
+            functions = self._env["queue.job.function"].sudo()
+            self._job_config = functions.job_config(self.job_function_name)
+        return self._job_config
+
+    @property
+    def on_fail_method_name(self) -> str | None:
+        return self.job_config.on_fail_method_name
+
+    @property
+    def description(self) -> str:
+        if self._description:
+            return self._description
+        doc = getattr(getattr(self.recordset, self.method_name, None), "__doc__", None)
+        first_line = doc.strip().splitlines()[0].strip() if doc and doc.strip() else ""
+        return first_line or f"{self.model_name}.{self.method_name}"
+
+    @property
+    def channel(self) -> str:
+        return self._channel or self.job_config.channel
+
+    @property
+    def identity_key(self) -> str | None:
+        if self._identity_key and not isinstance(self._identity_key, str):
+            self._identity_key = self._identity_key(self)
+        return self._identity_key
+
+    @identity_key.setter
+    def identity_key(self, value) -> None:
+        self._identity_key = options.identity_key(value)
+
+    @property
+    def eta(self):
+        return self._eta
+
+    @eta.setter
+    def eta(self, value) -> None:
+        self._eta = options.eta(value, datetime.now)
+
+    @property
+    def exec_time(self) -> float | None:
+        if not (self.date_done and self.date_started):
+            return None
+        return (self.date_done - self.date_started).total_seconds()
+
+    # -- dependencies --------------------------------------------------------------
+
+    def add_depends(self, jobs: set[Job], condition: str = "done") -> None:
+        """Make this job wait for others.
+
+        :param condition: what end of the others it waits for: "done", "failed" or
+            "always"
+        """
+        if self in jobs:
+            raise ValueError("job cannot depend on itself")
+        if condition not in dependencies.CONDITIONS:
+            raise ValueError(
+                f"Condition {condition!r} is not one of: "
+                + ", ".join(dependencies.CONDITIONS)
+            )
+        self._depends_on |= jobs
+        self._edge_conditions.update(dict.fromkeys(jobs, condition))
+        for parent in jobs:
+            parent._reverse_depends_on.add(self)
+        if any(parent.state != DONE for parent in jobs):
+            self.state = WAIT_DEPENDENCIES
+
+    @property
+    def depends_on(self) -> set[Job]:
+        uuids = self._unloaded("depends_on", "_unloaded_parents")
+        if uuids:
+            self._depends_on |= Job.load_many(self._env, uuids)
+            self._unloaded_parents = []
+        return self._depends_on
+
+    @property
+    def reverse_depends_on(self) -> set[Job]:
+        uuids = self._unloaded("reverse_depends_on", "_unloaded_children")
+        if uuids:
+            # the weak set alone would not keep them
+            self._loaded_children = Job.load_many(self._env, uuids)
+            self._reverse_depends_on.update(self._loaded_children)
+            self._unloaded_children = []
+        return set(self._reverse_depends_on)
+
+    def _unloaded(self, key: str, attribute: str) -> list[str]:
+        """Return the uuids on the row whose jobs are not in memory."""
+        uuids = getattr(self, attribute)
+        if uuids is None:
+            stored = json.loads(self._dependencies or "{}")
+            uuids = stored.get(key) or []
+            setattr(self, attribute, uuids)
+        return uuids
+
+    def dependencies_text(self) -> str | None:
+        """Return the JSON of the uuids on both sides, None when there are none."""
+        if not (self._depends_on or self._reverse_depends_on):
+            return self._dependencies
+        parents = dict.fromkeys(self._unloaded("depends_on", "_unloaded_parents"))
+        parents.update(dict.fromkeys(job.uuid for job in self._depends_on))
+        children = dict.fromkeys(
+            self._unloaded("reverse_depends_on", "_unloaded_children")
+        )
+        children.update(dict.fromkeys(job.uuid for job in self._reverse_depends_on))
+        return json.dumps(
+            {"depends_on": list(parents), "reverse_depends_on": list(children)}
+        )
+
+    def should_check_dependents(self) -> bool:
+        """Whether other jobs wait for this one."""
+        return bool(
+            self._reverse_depends_on
+            or self._unloaded("reverse_depends_on", "_unloaded_children")
+        )
+
+    def enqueue_waiting(self) -> None:
+        """Make pending the jobs which waited for this one, and for no other."""
+        repository.release_children(self)
+
+    def cancel_dependent_jobs(self) -> None:
+        """Cancel all jobs which wait for this one, and those which wait for them."""
+        repository.cancel_dependents(self)
+
+    def _waits_for_parents(self) -> bool:
+        if any(parent.state != DONE for parent in self._depends_on):
+            return True
+        unloaded = self._unloaded("depends_on", "_unloaded_parents")
+        return bool(unloaded) and repository.is_blocked(self)
+
+    # -- running -------------------------------------------------------------------
+
+    def perform(self):
+        """Call the method and return its result; the attempt is counted.
+
+        `RetryableJobError` passes while attempts are left, then becomes
+        `FailedJobError`. Any other exception passes. The state does not change.
+        """
+        self.retry += 1
+        try:
+            if self.job_config.allow_commit:
+                with self.in_temporary_env():
+                    self._call()
+            else:
+                self._call()
+        except RetryableJobError as error:
+            if error.ignore_retry:
+                self.retry -= 1
+            elif attempts_exhausted(self.retry, self.max_retries):
+                message = str(error) or type(error).__name__
+                raise FailedJobError(
+                    f"Max. retries ({self.max_retries}) reached: {message}"
+                ) from error
+            raise
+        return self.result
+
+    def _call(self) -> None:
+        self.result = self.func(*self.args, **self.kwargs)
+
+    @contextmanager
+    def in_temporary_env(self):
+        """Bind the job to a new cursor, committed at the end unless there is an error.
+
+        The transaction of before sees the changes only if its snapshot allows it.
+        """
+        with self.env.registry.cursor() as new_cr:
+            env, recordset = self._env, self._recordset
+            self._env = env(cr=new_cr)
+            if recordset is not None:
+                self._recordset = recordset.with_env(recordset.env(cr=new_cr))
+            try:
+                yield self.env
+            finally:
+                self._env, self._recordset = env, recordset
+
+    def on_fail(self, fail_vals: dict) -> None:
+        """Call the method which the job function names for failures, if any."""
+        name = self.on_fail_method_name
+        if name and hasattr(self.recordset, name):
+            getattr(self.recordset, name)(**fail_vals)
+
+    def add_lock_record(self) -> None:
+        """Make sure that the row which `lock` locks exists."""
+        repository.add_lock_record(self)
+
+    def lock(self) -> bool:
+        """Lock the lock row of this started job and show that its worker lives.
+
+        False when the job is not started, or another transaction runs it.
+        """
+        return repository.lock(self, LIVENESS_LOCK)
+
+    # -- changes of state ------------------------------------------------------------
+
+    def set_pending(self, result=None, reset_retry=True) -> None:
+        """Put the job in the queue again, or behind its parents."""
+        self.state = WAIT_DEPENDENCIES if self._waits_for_parents() else PENDING
+        self.date_enqueued = self.date_started = None
+        self.date_done = self.date_cancelled = None
+        self.worker_pid = self.worker_host = None
+        if reset_retry:
+            self.retry = 0
+        if result is not None:
+            self.result = result
+
+    def set_enqueued(self) -> None:
+        """Note that the job was given to a worker."""
+        self.state = ENQUEUED
+        self.date_enqueued = datetime.now()
+        self.date_started = None
+        self.worker_pid = None
+
+    def set_started(self) -> None:
+        """Note that this process begins the job."""
+        self.state = STARTED
+        self.date_started = datetime.now()
+        self.worker_pid = os.getpid()
+        self.add_lock_record()
+
+    def set_done(self, result=None) -> None:
+        """Note that the work is done."""
+        self.state = DONE
+        self.exc_name = self.exc_info = self.exc_message = None
+        self.date_done = datetime.now()
+        if result is not None:
+            self.result = result
+
+    def set_cancelled(self, result=None) -> None:
+        """Note that the job shall not be done."""
+        self.state = CANCELLED
+        self.date_cancelled = datetime.now()
+        if result is not None:
+            self.result = result
+
+    def set_failed(self, **kwargs) -> None:
+        """Note a failure; `exc_name`, `exc_message` and `exc_info` describe it."""
+        self.state = FAILED
+        for name, value in kwargs.items():
+            if value is not None:
+                setattr(self, name, value)
+
+    def postpone(self, result=None, seconds=None) -> None:
+        """Set the date of the next attempt; `set_pending` makes it wait for it."""
+        self.eta = timedelta(seconds=self._get_retry_seconds(seconds))
+        self.exc_name = self.exc_info = None
+        if result is not None:
+            self.result = result
+
+    def _get_retry_seconds(self, seconds=None) -> int:
+        return retry_seconds(
+            self.job_config.retry_pattern, self.retry, seconds, randint=randint
+        )
+
+    # -- for users -------------------------------------------------------------------
+
+    def related_action(self):
+        """Return the action which shows what the job is about, None for none."""
+        config = self.job_config
+        if not config.related_action_enable:
+            return None
+        record = self.db_record()
+        name = config.related_action_func_name or record._default_related_action
+        if not isinstance(name, str):
+            raise ValueError(
+                f"The related action of {self.job_function_name} must be the name of "
+                f"a method of queue.job, not {name!r}"
+            )
+        return getattr(record, name)(**config.related_action_kwargs)
+
+    def __eq__(self, other) -> bool:
+        return isinstance(other, Job) and self.uuid == other.uuid
+
+    def __hash__(self) -> int:
+        return hash(self.uuid)
+
+    def __repr__(self) -> str:
+        return f"<Job {self.uuid}, priority:{self.priority}>"

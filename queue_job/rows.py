@@ -1,0 +1,266 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""A job and its row: which attribute is in which column.
+
+`from_row` and `new_row` are symmetrical: what the second writes, the first reads.
+Values are those of SQL: None where there is nothing. `orm_values` translates them for
+the ORM. Nothing here reads or writes the database, except for the hooks of other
+addons, which may do as they like.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from odoo import fields
+
+from .fields import encode
+from .states import FINAL, IN_FLIGHT, PENDING, STARTED, WAIT_DEPENDENCIES
+
+if TYPE_CHECKING:
+    from .job import Job
+
+#: Written once, when the job is created.
+CREATION_COLUMNS = (
+    "uuid",
+    "user_id",
+    "channel",
+    "name",
+    "func_string",
+    "date_created",
+    "model_name",
+    "method_name",
+    "job_function_id",
+    "channel_method_name",
+    "records",
+    "args",
+    "kwargs",
+    "timeout",
+    "options",
+    "identity_scope",
+)
+#: Written whenever they have changed.
+MUTABLE_COLUMNS = (
+    "state",
+    "priority",
+    "retry",
+    "max_retries",
+    "exc_name",
+    "exc_message",
+    "exc_info",
+    "company_id",
+    "result",
+    "date_enqueued",
+    "date_started",
+    "date_done",
+    "date_cancelled",
+    "exec_time",
+    "eta",
+    "scheduled",
+    "identity_key",
+    "worker_pid",
+    "worker_host",
+    "graph_uuid",
+    "dependencies",
+)
+#: Follow from the state: see `consequences`.
+STATE_COLUMNS = ("identity_slot", "lease_id")
+CORE_COLUMNS = frozenset(
+    (*CREATION_COLUMNS, *MUTABLE_COLUMNS, *STATE_COLUMNS, "id", "claim_token")
+)
+#: What a job is loaded from; whoever starts a job puts them in its RETURNING.
+LOAD_COLUMNS = (
+    "id",
+    "uuid",
+    "user_id",
+    "name",
+    "channel",
+    "model_name",
+    "method_name",
+    "records",
+    "args",
+    "kwargs",
+    "date_created",
+    "timeout",
+    "options",
+    "identity_scope",
+    "claim_token",
+    "lease_id",
+    *MUTABLE_COLUMNS,
+)
+#: jsonb columns which hold a JSON *string* of JSON text.
+SERIALIZED_COLUMNS = ("records", "args", "kwargs")
+
+_PLAIN_ATTRIBUTES = (
+    "id",
+    "user_id",
+    "model_name",
+    "method_name",
+    "date_created",
+    "state",
+    "priority",
+    "exc_name",
+    "exc_message",
+    "exc_info",
+    "company_id",
+    "result",
+    "date_enqueued",
+    "date_started",
+    "date_done",
+    "date_cancelled",
+    "worker_pid",
+    "worker_host",
+    "graph_uuid",
+    "claim_token",
+    "lease_id",
+)
+
+
+def from_row(job: Job, row: dict[str, Any]) -> None:
+    """Fill a job with its row; records and arguments are decoded when first read."""
+    for name in _PLAIN_ATTRIBUTES:
+        setattr(job, name, row[name])
+    job.retry = row["retry"] or 0
+    job.max_retries = row["max_retries"] or 0
+    job.timeout = row["timeout"] or 0
+    job.options = row["options"] or {}
+    job.identity_scope = row["identity_scope"] or "start"
+    job._uuid = row["uuid"]
+    job._description = row["name"]
+    job._channel = row["channel"]
+    job._identity_key = row["identity_key"]
+    job._eta = row["eta"]
+    job._dependencies = row["dependencies"]
+    job._payload = {name: row[name] for name in SERIALIZED_COLUMNS}
+    job._stored = {name: row[name] for name in MUTABLE_COLUMNS}
+    job._stored["scheduled"] = bool(row["scheduled"])
+
+
+def mutable_values(job: Job) -> dict[str, Any]:
+    """Return the present value of each mutable column."""
+    eta = fields.Datetime.to_datetime(job.eta) or None
+    waits = job.state in (PENDING, WAIT_DEPENDENCIES)
+    return {
+        "state": job.state,
+        "priority": job.priority,
+        "retry": job.retry,
+        "max_retries": job.max_retries,
+        "exc_name": _text(job.exc_name),
+        "exc_message": _text(job.exc_message),
+        "exc_info": _text(job.exc_info),
+        "company_id": job.company_id or None,
+        "result": _text(job.result or None),
+        "date_enqueued": job.date_enqueued,
+        "date_started": job.date_started,
+        "date_done": job.date_done,
+        "date_cancelled": job.date_cancelled,
+        "exec_time": job.exec_time,
+        "eta": eta,
+        "scheduled": bool(eta and waits and eta > datetime.now()),
+        "identity_key": job.identity_key,
+        "worker_pid": job.worker_pid,
+        "worker_host": job.worker_host,
+        "graph_uuid": job.graph_uuid,
+        "dependencies": job.dependencies_text(),
+    }
+
+
+def new_row(job: Job) -> dict[str, Any]:
+    """Return all values of a job which has no row yet, but for its identity slot."""
+    config = job.job_config
+    recordset = job.recordset
+    args, kwargs = job.args, job.kwargs
+    row = mutable_values(job)
+    row.update(
+        uuid=job.uuid,
+        user_id=job.user_id,
+        channel=job.channel,
+        name=_text(job.description),
+        func_string=_text(job.func_string),
+        date_created=job.date_created,
+        model_name=job.model_name,
+        method_name=job.method_name,
+        job_function_id=config.job_function_id or None,
+        channel_method_name=job.job_function_name,
+        records=encode(recordset),
+        args=encode_arguments(job, args) if args else "[]",
+        kwargs=encode_arguments(job, kwargs) if kwargs else "{}",
+        timeout=job.timeout or None,
+        options=json.dumps(job.options) if job.options else None,
+        identity_scope="done" if job.identity_scope == "done" else None,
+    )
+    return row
+
+
+def encode_arguments(job: Job, arguments: tuple | dict) -> str:
+    """Return the JSON of arguments; a TypeError names the one that has none."""
+    try:
+        return encode(arguments)
+    except (TypeError, ValueError) as error:
+        named = (
+            arguments.items()
+            if isinstance(arguments, dict)
+            else enumerate(arguments, start=1)
+        )
+        for name, value in named:
+            _check_argument(job, name, value)
+        raise TypeError(f"{job.job_function_name}: {error}") from error
+
+
+def _check_argument(job: Job, name, value) -> None:
+    try:
+        encode(value)
+    except (TypeError, ValueError) as error:
+        where = f"Argument {name!r}" if isinstance(name, str) else f"Argument {name}"
+        raise TypeError(
+            f"{where} of {job.job_function_name}, of type {type(value).__name__}, "
+            f"cannot be kept in a job: {error}. Pass records, texts, numbers, dates, "
+            "or lists and dictionaries of them."
+        ) from error
+
+
+def consequences(row: dict[str, Any], state: str) -> dict[str, None]:
+    """Return the columns to clear when the job of `row` is in this state."""
+    values = {}
+    if state not in IN_FLIGHT:
+        values["lease_id"] = None
+    holds_until_done = row.get("identity_scope") == "done"
+    if state in FINAL or (state == STARTED and not holds_until_done):
+        values["identity_slot"] = None
+    return values
+
+
+def hook_values(job: Job) -> dict[str, Any]:
+    """Return what other addons want on the row, for columns that are not ours.
+
+    The method `_job_store_values_for_<method>` of the model, or else
+    `_job_store_values`, is asked. A job whose model is gone has no hook.
+    """
+    try:
+        recordset = job.recordset
+    except (KeyError, TypeError, ValueError):
+        return {}
+    hook = getattr(recordset, f"_job_store_values_for_{job.method_name}", None)
+    values = (hook or recordset._job_store_values)(job)
+    return {key: val for key, val in values.items() if key not in CORE_COLUMNS}
+
+
+def orm_values(job: Job, row: dict[str, Any]) -> dict[str, Any]:
+    """Return values of SQL in the way the ORM expects them."""
+    values = {key: False if val is None else val for key, val in row.items()}
+    if "records" in values:
+        values.update(records=job.recordset, args=job.args, kwargs=job.kwargs)
+    if values.get("options"):
+        values["options"] = json.loads(values["options"])
+    if values.get("dependencies"):
+        values["dependencies"] = json.loads(values["dependencies"])
+    return values
+
+
+def _text(value) -> str | None:
+    if value is None or value is False:
+        return None
+    text = value if isinstance(value, str) else str(value)
+    return text.replace("\0", "") if "\0" in text else text
+
