@@ -1,5 +1,6 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
+from . import base
 from . import ir_model_fields
 from . import queue_job
 from . import queue_job_graph
