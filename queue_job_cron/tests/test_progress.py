@@ -6,13 +6,13 @@ from unittest import mock
 
 from .common import CronCase
 
-#: Empties `ref` of partners named "todo" one by one, as a batch of `size` a run.
+#: Marks partners named "todo" as done one by one, `size` of them in a run.
 BATCH = """
 todo = model.search([("name", "=", "todo")])
 commit = env["ir.cron"]._commit_progress
 commit(remaining=len(todo))
 for partner in todo[:{size}]:
-    partner.name = "done"
+    partner.write({{"name": "done"}})
     commit(1)
 """
 
@@ -69,7 +69,7 @@ class TestProgress(CronCase):
     def test_time_left(self):
         self.run_action(
             "left = env['ir.cron']._commit_progress(1)\n"
-            f"model.browse({self.partner.id}).ref = str(5 < left <= 10)"
+            f"model.browse({self.partner.id}).write({{'ref': str(5 < left <= 10)}})"
         )
         self.assertEqual(self.partner.ref, "True")
 
