@@ -136,7 +136,7 @@ class Pytest(Part):
             result.fail("pytest wrote no report")
             return result
         for suite in ElementTree.parse(self.report).iter("testsuite"):
-            count = {key: int(suite.get(key, 0)) for key in suite.keys() & COUNTED}
+            count = {key: int(suite.get(key, 0)) for key in COUNTED}
             bad = count["failures"] + count["errors"]
             result.add(
                 Result(count["tests"] - bad - count["skipped"], bad, count["skipped"])

@@ -5,8 +5,8 @@
 parallel, each in a transaction of its own: a bad row takes its own chunk back and
 nothing else. One more job runs after the others and reports the totals.
 
-What it shows: a graph of jobs (``group`` and ``on_done``), options of a job, a
-temporary fault that is retried (``RetryableJobError``), an error that a user can read.
+What it shows: jobs that wait for others, options of a job, a temporary fault that is
+retried (``RetryableJobError``), an error that a user can read.
 
 ``make run`` imports 2,000 contacts with it.
 """
@@ -17,8 +17,8 @@ import io
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
-from odoo.addons.queue_job.delay import group
 from odoo.addons.queue_job.exception import RetryableJobError
+from odoo.addons.queue_job.job import Job
 
 COLUMNS = ("name", "email", "phone", "street", "zip", "city", "country_code")
 BUSY_DOMAIN = "@busy.example"  # stands for an outside service that does not answer
@@ -58,23 +58,23 @@ class TestContactImport(models.Model):
     def _delay_chunks(self, rows, chunk_size):
         """One job per chunk, all in parallel, and the totals when they are over."""
         chunks = [rows[i : i + chunk_size] for i in range(0, len(rows), chunk_size)]
-        group(*map(self._chunk_job, chunks)).always(self._totals_job()).delay()
-
-    def _chunk_job(self, rows):
-        first, last = rows[0]["number"], rows[-1]["number"]
-        return self.delayable(
-            description=self.env._(
-                "%(file)s: rows %(first)s to %(last)s",
-                file=self.name,
-                first=first,
-                last=last,
-            ),
-            max_retries=3,
-        )._import_rows(rows)
-
-    def _totals_job(self):
+        jobs = {self._delay_chunk(chunk) for chunk in chunks}
         description = self.env._("%s: totals", self.name)
-        return self.delayable(description=description)._report_totals()
+        totals = Job(self._report_totals, description=description)
+        # "always": the totals are reported whether or not a chunk failed
+        totals.add_depends(jobs, condition="always")
+        totals.store()
+
+    def _delay_chunk(self, rows):
+        description = self.env._(
+            "%(file)s: rows %(first)s to %(last)s",
+            file=self.name,
+            first=rows[0]["number"],
+            last=rows[-1]["number"],
+        )
+        return self.with_delay(description=description, max_retries=3)._import_rows(
+            rows
+        )
 
     # -- the jobs -------------------------------------------------------------------
 

@@ -35,6 +35,10 @@ class TestQueueJobProbe(models.Model):
         """Delay ``method`` ``count`` times in one transaction; return the uuids."""
         return [self.delay(method, args, options) for _i in range(count)]
 
+    def delay_on(self, model, ids, method, args=()):
+        """Delay ``method`` of any records; return the uuid of the job."""
+        return getattr(self.env[model].browse(ids).with_delay(), method)(*args).uuid
+
     # -- the jobs -------------------------------------------------------------------
 
     def record_run(self, tag="", seconds=0):
