@@ -144,6 +144,8 @@ class Job:
         self._may_be_stored = True
         self.claim_token = None
         self.lease_id = None
+        #: The ids of ended jobs, for who releases children in bulk; None: at once.
+        self.release_queue: list[int] | None = None
         self.graph_uuid = None
         self.state = PENDING
         self.retry = 0
@@ -396,9 +398,14 @@ class Job:
         )
 
     def should_check_dependents(self) -> bool:
-        """Whether other jobs wait for this one."""
+        """Whether other jobs wait for this one, or may wait by now.
+
+        Later graphs can join a job by its identity key, without writing its row.
+        """
+        may_be_joined = self.claim_token is not None and bool(self._identity_key)
         return bool(
-            self._reverse_depends_on
+            may_be_joined
+            or self._reverse_depends_on
             or self._unloaded("reverse_depends_on", "_unloaded_children")
         )
 

@@ -15,11 +15,33 @@ from markupsafe import escape
 
 from odoo import api, fields, models
 
-from ..dependencies import _SATISFIED as SATISFIED
-from ..dependencies import CANCEL_DEPENDENTS, release_children
-from ..states import CANCELLED, DONE, PENDING, WAIT_DEPENDENCIES
+# a server-wide module is loaded before its dependencies: name the class itself
+from odoo.addons.base_sparse_field.models.fields import Serialized
 
-# The children which were cancelled by the cascade have the date of their parent.
+from .. import dependencies, fast_path, rows
+from ..job import Job
+from ..states import CANCELLED, DONE, PENDING, WAIT_DEPENDENCIES
+from .base import Base
+
+# What can never run once these jobs are cancelled.
+DEPENDENTS_TO_CANCEL = """
+    WITH RECURSIVE doomed AS (
+        SELECT child.id
+        FROM queue_job_dependency edge
+        JOIN queue_job child ON child.id = edge.child_id
+        WHERE edge.parent_id = ANY(%(ids)s)
+          AND edge.condition = 'done' AND child.state = 'wait_dependencies'
+        UNION
+        SELECT child.id
+        FROM doomed
+        JOIN queue_job_dependency edge ON edge.parent_id = doomed.id
+        JOIN queue_job child ON child.id = edge.child_id
+        WHERE edge.condition = 'done' AND child.state = 'wait_dependencies'
+    )
+    SELECT id FROM doomed
+"""
+
+# A child cancelled by the cascade was so with its parent or a moment later.
 CANCELLED_WITH_THEM = """
     WITH RECURSIVE cancelled AS (
         SELECT id, date_cancelled FROM queue_job
@@ -30,7 +52,8 @@ CANCELLED_WITH_THEM = """
         JOIN queue_job_dependency edge ON edge.parent_id = cancelled.id
         JOIN queue_job child ON child.id = edge.child_id
         WHERE child.state = 'cancelled'
-          AND child.date_cancelled = cancelled.date_cancelled
+          AND child.date_cancelled >= cancelled.date_cancelled
+          AND child.date_started IS NULL
     )
     SELECT id FROM cancelled
 """
@@ -41,7 +64,7 @@ WAITING_FOR_PARENTS = f"""
     FROM queue_job_dependency edge
     JOIN queue_job parent ON parent.id = edge.parent_id
     WHERE edge.child_id = ANY(%(ids)s)
-      AND (parent.id = ANY(%(ids)s) OR NOT ({SATISFIED}))
+      AND (parent.id = ANY(%(ids)s) OR NOT ({dependencies._SATISFIED}))
 """
 
 # A slot that is free again goes to the oldest of the jobs with its key.
@@ -72,7 +95,7 @@ DEFAULT_NODE_COLORS = ("#D2E5FF", "#2B7CE9")
 class QueueJob(models.Model):
     _inherit = "queue.job"
 
-    dependencies = fields.Serialized(readonly=True)
+    dependencies = Serialized(readonly=True)
     parent_edge_ids = fields.One2many(
         comodel_name="queue.job.dependency", inverse_name="child_id", readonly=True
     )
@@ -81,7 +104,7 @@ class QueueJob(models.Model):
     )
     dependency_ids = fields.Many2many(
         comodel_name="queue.job",
-        string="Dependencies",
+        string="Depends on",
         compute="_compute_dependency_ids",
         search="_search_dependency_ids",
     )
@@ -91,7 +114,7 @@ class QueueJob(models.Model):
         compute="_compute_dependent_ids",
         search="_search_dependent_ids",
     )
-    dependency_graph = fields.Serialized(compute="_compute_dependency_graph")
+    dependency_graph = Serialized(compute="_compute_dependency_graph")
     graph_jobs_count = fields.Integer(compute="_compute_graph_jobs_count")
 
     # -- dependencies --------------------------------------------------------------
@@ -243,29 +266,35 @@ class QueueJob(models.Model):
         jobs._write_store_hooks()
 
     def _set_to_cancelled(self, values):
-        now = fields.Datetime.now()
+        dependents = self.browse(self._graph_query(DEPENDENTS_TO_CANCEL))
+        values = {
+            **values,
+            "state": CANCELLED,
+            "date_cancelled": fields.Datetime.now(),
+            "lease_id": False,
+        }
         reason = self.env._("Cancelled because a job it depends on was cancelled")
-        parameters = {"parents": self.ids, "date": now, "result": reason}
-        dependents = self.browse(self._graph_query(CANCEL_DEPENDENTS, parameters))
-        dependents.invalidate_recordset(flush=False)
-        (self - dependents).write(
-            {**values, "state": CANCELLED, "date_cancelled": now, "lease_id": False}
-        )
+        (self - dependents).write(values)
+        dependents.write({**values, "result": reason})
         (self | dependents)._write_store_hooks()
         (self | dependents)._release_children()
 
-    def _graph_query(self, query, parameters=None):
-        """Return the ids which `query` finds, by default for the ids of the jobs."""
+    def _graph_query(self, query):
+        """Return the ids which `query` finds for the ids of the jobs."""
         self.env["queue.job"].flush_model()
         self.env["queue.job.dependency"].flush_model()
-        self.env.cr.execute(query, parameters or {"ids": self.ids})
+        self.env.cr.execute(query, {"ids": self.ids})
         return [job_id for (job_id,) in self.env.cr.fetchall()]
 
     def _release_children(self):
         """Let the children run whose parents have all ended as they wanted."""
         self.env["queue.job"].flush_model()
-        release_children(self.env.cr, self.ids)
-        self.env["queue.job"].invalidate_model(flush=False)
+        if fast_path.allows(self.env, "write"):
+            dependencies.release_children(self.env.cr, self.ids)
+            self.env["queue.job"].invalidate_model(flush=False)
+            return
+        for job in self:  # other addons want to see each child change
+            Job._load_from_db_record(job).enqueue_waiting()
 
     def _take_identity_slots(self):
         """Let runnable jobs hold their identity key again, where it is free."""
@@ -275,20 +304,21 @@ class QueueJob(models.Model):
             self.invalidate_recordset(["identity_slot"], flush=False)
 
     def _write_store_hooks(self):
-        """Let the addons which add values to `Job.store()` do so for these jobs."""
-        from ..job import Job
-
+        """Write what other addons add to the row of a job when it is stored."""
         for job in self.filtered(lambda job: job._has_store_hook()):
-            Job._load_from_db_record(job).store()
+            values = rows.hook_values(Job._load_from_db_record(job))
+            if values:
+                job.write(values)
 
     def _has_store_hook(self):
-        """Whether the job can be loaded and its model extends `_job_store_values`."""
+        """Whether the model of the job extends `_job_store_values`; nothing is decoded.
+
+        Most models do not, and thousands of jobs need not be loaded then.
+        """
         self.ensure_one()
         if self.model_name not in self.env:
             return False
         model = self.env.registry[self.model_name]
-        default = self.env.registry["base"]._job_store_values
-        return hasattr(model, self.method_name or "") and (
-            model._job_store_values is not default
-            or hasattr(model, f"_job_store_values_for_{self.method_name}")
+        return model._job_store_values is not Base._job_store_values or hasattr(
+            model, f"_job_store_values_for_{self.method_name}"
         )
