@@ -16,11 +16,9 @@ every call: patches come and go.
 
 from __future__ import annotations
 
-import weakref
-
 _ADDON = "odoo.addons.queue_job."
-#: registry -> (what is replaced when the registry is set up again, verdict)
-_verdicts: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+#: Attribute of the registry: (what each set-up replaces, the verdict for it).
+_VERDICT = "_queue_job_is_extended"
 
 
 def allows(env, method: str) -> bool:
@@ -37,9 +35,10 @@ def allows(env, method: str) -> bool:
 def is_extended(registry) -> bool:
     """Whether other addons derive something from the columns of a job."""
     setup = registry.field_computed
-    known = _verdicts.get(registry)
-    if known is None or known[0] is not setup:
-        known = _verdicts[registry] = (setup, _work_out(registry))
+    known = getattr(registry, _VERDICT, (None, None))
+    if known[0] is not setup:
+        known = (setup, _work_out(registry))
+        setattr(registry, _VERDICT, known)
     return known[1]
 
 
@@ -71,7 +70,8 @@ def _has_foreign_inverse(registry, field) -> bool:
 
 def _has_foreign_dependents(registry, field) -> bool:
     return any(
-        not _is_own(dependent) for dependent in registry.get_dependent_fields(field)
+        dependent.store and not _is_own(dependent)
+        for dependent in registry.get_dependent_fields(field)
     )
 
 
