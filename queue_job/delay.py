@@ -170,11 +170,14 @@ class DelayableGraph(Graph):
             for vertex in vertices:
                 if jobs[vertex] in twins:
                     vertex._generated_job = twins[jobs[vertex]]
+        inserted = {id(job) for job in new}
         for vertex, job in jobs.items():
+            if id(job) in inserted:
+                continue
             # The row of a twin which only gets new children is not touched: it may
             # be running by now. The edge is enough.
             is_parent_twin = job is not vertex._generated_job and not job._depends_on
-            if job not in new and not is_parent_twin:
+            if not is_parent_twin:
                 job.store()
 
 
