@@ -131,10 +131,9 @@ class LeaseRun:
 
     def _handful(self) -> int:
         last = self.outcomes[-10:]
-        if not last:
-            return 1
         mean = sum(entry["seconds"] for entry in last) / len(last)
-        return max(1, min(HANDFUL_LIMIT, int(HANDFUL_SECONDS / max(mean, 1e-4))))
+        seconds = min(HANDFUL_SECONDS, self._time_left())
+        return max(1, min(HANDFUL_LIMIT, int(seconds / max(mean, 1e-4))))
 
     def _refuse_replay(self):
         self.book.execute(claims.WHY_NOT_STARTED, {"id": self.lease.job_id})

@@ -25,6 +25,7 @@ from odoo.tools.misc import file_open
 
 from ..exception import JobError, RetryableJobError
 from ..fields import JobSerialized
+from ..job import Job
 from ..states import CANCELLED, DONE, FAILED, FINAL, PENDING, STARTED, STATES, WAITING
 from .queue_job_upkeep import old_job_ids, requeue_stuck
 
@@ -65,9 +66,7 @@ class QueueJob(models.Model):
     uuid = fields.Char(string="UUID", readonly=True, required=True)
     graph_uuid = fields.Char(string="Graph UUID", readonly=True, index="btree_not_null")
     user_id = fields.Many2one(comodel_name="res.users", string="User ID")
-    company_id = fields.Many2one(
-        comodel_name="res.company", string="Company", index="btree_not_null"
-    )
+    company_id = fields.Many2one(comodel_name="res.company", string="Company")
     name = fields.Char(string="Description", readonly=True)
     model_name = fields.Char(string="Model", readonly=True)
     method_name = fields.Char(readonly=True)
@@ -164,9 +163,13 @@ class QueueJob(models.Model):
         "(identity_key) WHERE state IN ('pending', 'enqueued', 'wait_dependencies')"
         " AND identity_key IS NOT NULL"
     )
-    # What is old enough to be deleted.
+    # What is old enough to be deleted. Partial, as all the others: each change of a
+    # state adds an entry to every index that holds the row.
     _channel_date_done_date_created_index = models.Index(
-        "(channel, date_done, date_created)"
+        "(channel, date_done, date_created) WHERE date_done IS NOT NULL"
+    )
+    _channel_date_cancelled_idx = models.Index(
+        "(channel, date_cancelled) WHERE date_cancelled IS NOT NULL"
     )
 
     def init(self):
@@ -325,8 +328,6 @@ class QueueJob(models.Model):
     def open_related_action(self):
         """Open what the job is about."""
         self.ensure_one()
-        from ..job import Job
-
         try:
             job = Job.load(self.env, self.uuid)
         except (AttributeError, KeyError, TypeError) as error:
