@@ -67,6 +67,7 @@ class Progress:
     def __init__(self, title: str):
         self.title = title
         self.started = self.shown = time.monotonic()
+        self.detail = ""
         self.live = sys.stdout.isatty()
         if not self.live:
             say(f"{title} ...")
@@ -80,8 +81,9 @@ class Progress:
             width = os.get_terminal_size().columns - 1
             line = f"{self.title} ... {self.seconds} s  {detail}"[:width]
             print(f"\r\033[K{line}", end="", flush=True)
-        elif time.monotonic() - self.shown > every:
+        elif time.monotonic() - self.shown > every and detail != self.detail:
             self.shown = time.monotonic()
+            self.detail = detail
             say(f"  {self.seconds} s  {detail}"[:100])
 
     def end(self, outcome: str) -> None:

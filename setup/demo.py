@@ -1,10 +1,10 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """``make run``: a real Odoo that imports contacts in the background.
 
-It clones a database, starts a server, and delays the import of a CSV file through
-XML-RPC, as a user's click would (the import is ``test_queue_job``'s model
-``test.contact.import``). It shows the progress, prints a summary and keeps serving
-until Ctrl-C. All it started ends with it, and the database is dropped.
+It clones a database, starts a server, and delays the import of a CSV file as a user's
+click would (the import is ``test_queue_job``'s model ``test.contact.import``). It
+shows the progress, prints a summary and keeps serving until Ctrl-C. All it started
+ends with it, and the database is dropped.
 
 Environment: ``CSV`` a file of the columns of the sample, ``ONCE`` to end after the
 summary, ``WORKERS`` of the server (0: threaded), ``PORT``. The exit code is 0 exactly
@@ -18,13 +18,13 @@ import fcntl
 import os
 import shutil
 import time
-import xmlrpc.client
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import cache, contacts, database
+from .client import Client
 from .console import Progress, SetupError, say
 from .odoo_server import OdooServer
 from .postgres import port_is_free
@@ -183,7 +183,8 @@ def _demonstrate(server: OdooServer, options: Options) -> int:
 def _import(server: OdooServer, name: str, text: str) -> Outcome:
     started = time.monotonic()
     rows = len(text.strip().splitlines()) - 1
-    import_id = _call(server, "start", name, text, CHUNK_SIZE)
+    client = Client(server.url, server.database, LOGIN, PASSWORD)
+    import_id = client.call(MODEL, "start", name, text, CHUNK_SIZE)
     counts = _watch(server, f"Importing {rows} contacts")
     seconds = time.monotonic() - started
     ((state,),) = database.execute(
@@ -199,20 +200,6 @@ def _import(server: OdooServer, name: str, text: str) -> Outcome:
         errors=database.execute(ERRORS, [MODEL], database=server.database),
         seconds=seconds,
     )
-
-
-def _call(server: OdooServer, method: str, *arguments):
-    """Call ``method`` of the import model as the administrator."""
-    try:
-        common = xmlrpc.client.ServerProxy(f"{server.url}/xmlrpc/2/common")
-        uid = common.authenticate(server.database, LOGIN, PASSWORD, {})
-        models = xmlrpc.client.ServerProxy(f"{server.url}/xmlrpc/2/object")
-        return models.execute_kw(
-            server.database, uid, PASSWORD, MODEL, method, list(arguments)
-        )
-    except xmlrpc.client.Fault as fault:
-        reason = fault.faultString.strip().splitlines()[-1]
-        raise SetupError(f"the import did not start: {reason}") from fault
 
 
 def _watch(server: OdooServer, title: str) -> Counts:

@@ -58,22 +58,24 @@ class TestContactImport(models.Model):
     def _delay_chunks(self, rows, chunk_size):
         """One job per chunk, all in parallel, and the totals when they are over."""
         chunks = [rows[i : i + chunk_size] for i in range(0, len(rows), chunk_size)]
-        jobs = {self._delay_chunk(chunk) for chunk in chunks}
-        description = self.env._("%s: totals", self.name)
-        totals = Job(self._report_totals, description=description)
+        jobs = [self._chunk_job(chunk) for chunk in chunks]
+        totals = Job(
+            self._report_totals, description=self.env._("%s: totals", self.name)
+        )
         # "always": the totals are reported whether or not a chunk failed
-        totals.add_depends(jobs, condition="always")
-        totals.store()
+        totals.add_depends(set(jobs), condition="always")
+        for job in (*jobs, totals):
+            job.store()
 
-    def _delay_chunk(self, rows):
+    def _chunk_job(self, rows):
         description = self.env._(
             "%(file)s: rows %(first)s to %(last)s",
             file=self.name,
             first=rows[0]["number"],
             last=rows[-1]["number"],
         )
-        return self.with_delay(description=description, max_retries=3)._import_rows(
-            rows
+        return Job(
+            self._import_rows, args=(rows,), description=description, max_retries=3
         )
 
     # -- the jobs -------------------------------------------------------------------

@@ -34,14 +34,7 @@ class TestDone:
         """A method of Odoo's own: nothing had to be declared for it."""
         client = server.client()
         (partner,) = client.call("res.partner", "create", [{"name": "Before"}])
-        uuid = client.call(
-            "test.queue.job.probe",
-            "delay_on",
-            "res.partner",
-            [partner],
-            "write",
-            [{"name": "After"}],
-        )
+        uuid = client.delay_on("res.partner", [partner], "write", {"name": "After"})
         assert database.wait_state(uuid, "done", "failed") == "done"
         name = database.value("SELECT name FROM res_partner WHERE id = %s", partner)
         assert name == "After"

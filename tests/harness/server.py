@@ -81,6 +81,7 @@ class Server(OdooServer):
     # -- HTTP ----------------------------------------------------------------------
 
     def client(self, login: str = "admin", password: str = "admin") -> Client:
+        """A user who is logged in."""
         return Client(self.url, self.database, login, password)
 
     def get(self, path: str, **parameters: Any) -> requests.Response:
