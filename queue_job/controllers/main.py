@@ -60,6 +60,16 @@ def _prevent_commit(cr):
         yield
 
 
+def _is_worth_a_line(record) -> bool:
+    """Keep leases that went well out of the access log: there are many a second."""
+    return f'"POST {lease_protocol.PATH}' not in record.getMessage() or (
+        '" 200 ' not in record.getMessage()
+    )
+
+
+logging.getLogger("werkzeug").addFilter(_is_worth_a_line)
+
+
 class RunJobController(SampleJobs, http.Controller):
     # -- one job -----------------------------------------------------------------------
 

@@ -345,17 +345,9 @@ class DatabaseLoop(threading.Thread):
             for sums in self.statistics.take():
                 self.database.execute(ADD, sums)
         if now >= self._next_look:
-            self._held_back = self._reason_to_hold_back()
             wait, freed = self._caretaker.look(now)
             self._next_look = now + wait
             self._rung |= freed
-
-    def _reason_to_hold_back(self) -> str:
-        if self._is_copy:
-            return "copy"
-        if self.database.value(queries.MODULES_IN_FLUX):
-            return "modules"
-        return ""
 
     def _heartbeat(self):
         self.database.confirm_leadership()
@@ -382,10 +374,11 @@ class DatabaseLoop(threading.Thread):
             self._rung = True
         if not self._rung or now < self._not_before:
             return
-        if self._reason_to_hold_back():
-            return
         self._rung = False
-        seconds = self._turn.promote_due()
+        in_flux, seconds = self._turn.affairs()
+        self._held_back = "copy" if self._is_copy else "modules" if in_flux else ""
+        if self._held_back:
+            return
         self._due_at = None if seconds is None else now + min(seconds, 3600.0)
         for claim in self._turn.take():
             if claim["timeout"]:

@@ -39,10 +39,14 @@ ON CONFLICT (key) DO NOTHING
 # Does LISTEN deliver? A ping that comes back says so.
 PING = "SELECT pg_notify('queue_job', %(payload)s)"
 
-# While modules are installed or updated, their jobs must not run.
-MODULES_IN_FLUX = """
+# What a turn must know first. While modules are installed or updated, their jobs
+# must not run.
+AFFAIRS = f"""
 SELECT EXISTS (SELECT 1 FROM ir_module_module
                 WHERE state IN ('to install', 'to upgrade', 'to remove'))
+       AS modules_in_flux,
+       (SELECT extract(epoch FROM min(eta) - {UTC_NOW})::float
+          FROM queue_job WHERE state = 'pending' AND scheduled) AS next_due
 """
 
 # The first candidates of each channel, through the index on (channel, priority,
@@ -114,12 +118,6 @@ UPDATE queue_job SET scheduled = TRUE
                WHERE state = 'pending' AND scheduled IS NOT TRUE
                  AND channel IS NOT DISTINCT FROM %(channel)s AND eta > {UTC_NOW}
                LIMIT 10000 FOR NO KEY UPDATE SKIP LOCKED)
-"""
-
-# Seconds until the next due date.
-NEXT_DUE = f"""
-SELECT extract(epoch FROM min(eta) - {UTC_NOW})::float
-  FROM queue_job WHERE state = 'pending' AND scheduled
 """
 
 # Everything in flight, and whether a live session stands behind it.

@@ -43,17 +43,19 @@ class Turn:
             if not chosen:
                 return started
 
-    def promote_due(self) -> float | None:
-        """Let the jobs whose due date has come compete.
+    def affairs(self) -> tuple[bool, float | None]:
+        """Let the jobs whose due date has come compete, and look around.
 
-        :return: seconds until the next due date, None without one
+        :return: whether modules are being installed or updated, and the seconds until
+            the next due date, None without one
         """
         while True:
-            seconds = self.database.value(queries.NEXT_DUE)
-            if seconds is None or seconds > 0:
-                return seconds
+            row = self.database.rows(queries.AFFAIRS)[0]
+            in_flux, seconds = row["modules_in_flux"], row["next_due"]
+            if in_flux or seconds is None or seconds > 0:
+                return in_flux, seconds
             if not self.database.execute(queries.PROMOTE):
-                return 1.0  # somebody holds their rows
+                return in_flux, 1.0  # somebody holds their rows
 
     def _round(self):
         free = min(self.manager.free_slots(), CLAIM_LIMIT)
