@@ -1,0 +1,113 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""The delay before an attempt, and what follows from each way to end one."""
+
+import pytest
+from queue_job.retry import (
+    CONFLICT_DELAY_SECONDS,
+    RETRY_INTERVAL,
+    Cancel,
+    Cause,
+    Fail,
+    Retry,
+    attempts_exhausted,
+    decide,
+    retry_seconds,
+)
+
+PATTERN = {1: 60, 2: 180, 3: 10, 5: 300}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "attempt", "seconds", "expected"),
+    [
+        # the greatest key that is reached counts
+        (PATTERN, 1, None, 60),
+        (PATTERN, 2, None, 180),
+        (PATTERN, 3, None, 10),
+        (PATTERN, 4, None, 10),
+        (PATTERN, 5, None, 300),
+        (PATTERN, 99, None, 300),
+        # before the first key there is the default
+        ({3: 180}, 1, None, RETRY_INTERVAL),
+        ({3: 180}, 3, None, 180),
+        ({}, 1, None, RETRY_INTERVAL),
+        (None, 1, None, RETRY_INTERVAL),
+        # what the job asks for wins; 0 is no wish
+        (PATTERN, 1, 7, 7),
+        (PATTERN, 1, 0, 60),
+    ],
+)
+def test_retry_seconds(pattern, attempt, seconds, expected):
+    assert retry_seconds(pattern, attempt, seconds) == expected
+
+
+@pytest.mark.parametrize("pair", [(10, 20), [10, 20]])
+def test_a_pair_is_a_random_delay(pair):
+    def randint(low, high):
+        return low * 1000 + high
+
+    assert retry_seconds({1: pair}, 1, randint=randint) == 10020
+    assert retry_seconds({}, 1, pair, randint=randint) == 10020
+
+
+@pytest.mark.parametrize(
+    ("attempt", "max_retries", "expected"),
+    [(1, 5, False), (4, 5, False), (5, 5, True), (9, 5, True), (9, 0, False)],
+)
+def test_attempts_exhausted(attempt, max_retries, expected):
+    assert attempts_exhausted(attempt, max_retries) is expected
+
+
+@pytest.mark.parametrize(
+    ("cause", "attempt", "max_retries", "expected"),
+    [
+        (Cause.RETRYABLE, 1, 3, Retry(None, 1, "why")),
+        (Cause.RETRYABLE, 3, 3, Fail("FailedJobError", "Max. retries (3) reached: why")),
+        (Cause.RETRYABLE, 99, 0, Retry(None, 99, "why")),
+        # a dead worker: at once, but not for ever
+        (Cause.DEAD, 1, 3, Retry(0, 1, "why")),
+        (
+            Cause.DEAD,
+            3,
+            3,
+            Fail("JobFoundDead", "Job found dead after too many retries"),
+        ),
+        (Cause.DEAD, 99, 0, Retry(0, 99, "why")),
+        # conflicts are counted as well
+        (Cause.CONFLICT, 3, 3, Fail("FailedJobError", "Max. retries (3) reached: why")),
+        # no second chance
+        (Cause.EXCEPTION, 1, 3, Fail("ValueError", "why")),
+        (Cause.TIMEOUT, 1, 3, Fail("ValueError", "why")),
+        (Cause.CANCEL, 1, 3, Cancel("why")),
+    ],
+)
+def test_decide(cause, attempt, max_retries, expected):
+    decision = decide(
+        cause, attempt, max_retries, exc_name="ValueError", message="why"
+    )
+    assert decision == expected
+
+
+def test_conflicts_are_retried_soon_and_spread():
+    decision = decide(Cause.CONFLICT, 1, 5, randint=lambda low, high: (low, high))
+    assert decision.seconds == CONFLICT_DELAY_SECONDS
+
+
+def test_the_job_may_ask_for_a_delay():
+    assert decide(Cause.RETRYABLE, 1, 5, seconds=42).seconds == 42
+
+
+def test_an_attempt_may_be_left_uncounted():
+    decision = decide(Cause.RETRYABLE, 5, 5, ignore_retry=True)
+    assert decision == Retry(None, 4)
+
+
+def test_a_timeout_names_its_limit():
+    decision = decide(Cause.TIMEOUT, 1, 5, limit_seconds=90)
+    assert decision.exc_name == "JobTimeout"
+    assert "90 seconds" in decision.exc_message
+
+
+def test_every_cause_is_decided():
+    for cause in Cause:
+        assert isinstance(decide(cause, 1, 5), Retry | Fail | Cancel)
