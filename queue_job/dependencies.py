@@ -82,7 +82,13 @@ WITH waiting AS MATERIALIZED (
      GROUP BY edge.child_id
 ){_RELEASE}"""
 
-# The sweep: releases every waiting job whose parents allow it.
+# A page of the sweep, by id: what it looks at is bounded, however many jobs wait.
+NEXT_WAITING = """
+SELECT id FROM queue_job
+ WHERE state = 'wait_dependencies' AND id > %(after)s
+ ORDER BY id LIMIT %(limit)s"""
+
+# The sweep: releases every waiting job of a page whose parents allow it.
 REPAIR_RELEASES = f"""
 WITH waiting AS MATERIALIZED (
     SELECT job.id,
@@ -93,7 +99,7 @@ WITH waiting AS MATERIALIZED (
                AND parent.state IN ('done', 'cancelled')
              LIMIT 1) AS doom
       FROM queue_job job
-     WHERE job.state = 'wait_dependencies'
+     WHERE job.state = 'wait_dependencies' AND job.id = ANY(%(ids)s)
 ){_RELEASE}"""
 
 # Cancels all that waits, directly or not, for cancelled jobs to be done.
@@ -157,12 +163,24 @@ def release_children(cr, parent_ids: Iterable[int]) -> list[int]:
     return _pending(released_rows(cr, parent_ids))
 
 
-def repair_releases(cr) -> list[int]:
-    """Release every waiting job whose parents allow it; return the ids now pending."""
-    cr.execute(REPAIR_RELEASES, {"not_failed": RESULT_PARENT_NOT_FAILED})
+def repair_releases(
+    cr, after: int = 0, limit: int | None = None
+) -> tuple[list[int], int]:
+    """Release the waiting jobs whose parents allow it, a page of them.
+
+    :param after: id after which the page begins
+    :param limit: jobs looked at, None for all
+    :return: the ids now pending, and where the next page begins: 0 after the last
+    """
+    cr.execute(NEXT_WAITING, {"after": after, "limit": limit})
+    page = [id_ for (id_,) in cr.fetchall()]
+    if not page:
+        return [], 0
+    cr.execute(REPAIR_RELEASES, {"ids": page, "not_failed": RESULT_PARENT_NOT_FAILED})
     rows = cr.fetchall()
     cancelled = [id_ for id_, state, _result in rows if state == "cancelled"]
-    return _pending(rows) + release_children(cr, cancelled)
+    released = _pending(rows) + release_children(cr, cancelled)
+    return released, page[-1] if limit and len(page) == limit else 0
 
 
 def _pending(rows: list[tuple]) -> list[int]:

@@ -7,6 +7,7 @@ each job that is found dead or overdue, one INFO line when claimed jobs are retu
 
 import logging
 
+from .. import dependencies
 from ..retry import Cause, Retry, decide
 from . import queries
 from .channels import ChannelManager
@@ -16,6 +17,9 @@ from .rescue import LOOK_INTERVAL, SECOND_LOOK, Watch, next_deadline
 from .turn import notify
 
 _logger = logging.getLogger(__name__)
+
+#: Jobs that wait for their parents and are looked at by one step of the sweep.
+SWEEP_PAGE = 500
 
 
 class Caretaker:
@@ -43,6 +47,7 @@ class Caretaker:
         self._watch = Watch()
         self._foreign: set[str] = set()
         self._idle_leases: set[int] = set()
+        self._sweep_after = 0
 
     def look(self, now: float) -> tuple[float, bool]:
         """Look at everything in flight, and act.
@@ -61,7 +66,24 @@ class Caretaker:
         freed |= self._return_orphans(findings.orphans)
         for row in findings.dead:
             self._rescue(row)
+        self._sweep_releases()
         return self._next_look(rows), freed or bool(findings.dead)
+
+    def _sweep_releases(self) -> None:
+        """Release the children of parents whose worker died just after their end.
+
+        A page at each look; the doorbell rings for what is released.
+        """
+        with self.database.conn.cursor() as cursor:
+            released, self._sweep_after = dependencies.repair_releases(
+                cursor, self._sweep_after, SWEEP_PAGE
+            )
+        if released:
+            _logger.info(
+                "%s: %s jobs released whose parents had ended",
+                self.database.db_name,
+                len(released),
+            )
 
     def _next_look(self, rows) -> float:
         wait = SECOND_LOOK if self._watch.suspicious else LOOK_INTERVAL

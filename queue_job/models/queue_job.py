@@ -152,6 +152,8 @@ class QueueJob(models.Model):
     _due_idx = models.Index("(eta) WHERE state = 'pending' AND scheduled")
     # What runs, to recover it from the dead.
     _in_flight_idx = models.Index("(id) WHERE state IN ('enqueued', 'started')")
+    # What waits for its parents, for the sweep that repairs missed releases.
+    _waiting_idx = models.Index("(id) WHERE state = 'wait_dependencies'")
     # A sequential channel waits for its failed jobs; the list opens on them.
     _failed_channel_idx = models.Index("(channel) WHERE state = 'failed'")
     # Two transactions cannot both enqueue the same identity key.
@@ -330,6 +332,7 @@ class QueueJob(models.Model):
         self.ensure_one()
         try:
             job = Job.load(self.env, self.uuid)
+            _decoded = job.recordset
         except (AttributeError, KeyError, TypeError) as error:
             raise UserError(
                 self.env._("The code of this job does not exist any more: %s", error)
