@@ -410,25 +410,26 @@ class Delayable(_Node):
     def _build_job(self) -> Job:
         """Return the job of this call, built once."""
         if not self._generated_job:
-            arguments = options.job_arguments(
-                {
-                    "args": self._job_args,
-                    "kwargs": self._job_kwargs,
-                    "priority": self.priority,
-                    "max_retries": self.max_retries,
-                    "eta": self.eta,
-                    "description": self.description,
-                    "channel": self.channel,
-                    "identity_key": self.identity_key,
-                },
-                self._extras,
-            )
             try:
+                arguments = options.job_arguments(self._call_and_options(), self._extras)
                 self._generated_job = Job(self._job_method, **arguments)
             except Exception:
                 self._generated_job = True  # refused, not forgotten
                 raise
         return self._generated_job
+
+    def _call_and_options(self) -> dict:
+        """Return the arguments of `Job`, in the order in which tests print them."""
+        return {
+            "args": self._job_args,
+            "kwargs": self._job_kwargs,
+            "priority": self.priority,
+            "max_retries": self.max_retries,
+            "eta": self.eta,
+            "description": self.description,
+            "channel": self.channel,
+            "identity_key": self.identity_key,
+        }
 
     def _is_nested(self) -> bool:
         """Whether the call is made inside a job and must not become another one."""

@@ -1,0 +1,463 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Delayables, groups, chains and what they become."""
+
+import gc
+from unittest import mock
+
+from odoo.tests import TransactionCase
+from odoo.tools import mute_logger
+
+from ..delay import Delayable, DelayableGraph, DelayableRecordset, chain, group
+from ..job import PENDING, WAIT_DEPENDENCIES, Job, identity_exact
+
+LOGGER = "odoo.addons.queue_job.delay"
+
+
+class DelayCase(TransactionCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.partners = cls.env["res.partner"].create(
+            [{"name": f"Partner {number}"} for number in range(10)]
+        )
+        cls.partner = cls.partners[0]
+
+    def node(self, name="x", **options):
+        """Return a call which is named after its argument."""
+        return self.partner.delayable(**options).write({"name": name})
+
+    def names(self, edges):
+        return sorted((p._job_args[0]["name"], c._job_args[0]["name"]) for p, c in edges)
+
+    def forget(self, *delayables):
+        for delayable in delayables:
+            delayable._generated_job = True
+
+    def connected(self, top):
+        graph = top._graph._connect_graphs()
+        self.forget(*graph.vertices())
+        return self.names(graph.edges())
+
+
+class TestDelayable(DelayCase):
+    def test_call_is_kept(self):
+        delayable = self.node("a", priority=5)
+        self.forget(delayable)
+        self.assertEqual(delayable._job_method, self.partner.write)
+        self.assertEqual(delayable._job_args, ({"name": "a"},))
+        self.assertEqual(delayable._job_kwargs, {})
+        self.assertEqual(delayable.priority, 5)
+
+    def test_properties(self):
+        self.assertEqual(
+            Delayable._properties,
+            (
+                "priority",
+                "eta",
+                "max_retries",
+                "description",
+                "channel",
+                "identity_key",
+            ),
+        )
+
+    def test_set(self):
+        delayable = self.node()
+        self.forget(delayable)
+        self.assertIs(delayable.set({"priority": 3}, channel="root.a"), delayable)
+        delayable.set(timeout=5)
+        self.assertEqual((delayable.priority, delayable.channel), (3, "root.a"))
+        self.assertEqual(delayable._extras, {"timeout": 5})
+        with self.assertRaisesRegex(ValueError, "No property colour"):
+            delayable.set(colour="blue")
+
+    def test_only_methods(self):
+        delayable = self.partner.delayable()
+        self.forget(delayable)
+        with self.assertRaisesRegex(
+            AttributeError,
+            r"only methods can be delayed \(name called on res.partner\(",
+        ):
+            delayable.name()
+        with self.assertRaises(AttributeError):
+            delayable.there_is_no_such_method()
+
+    def test_any_object_may_be_delayed(self):
+        class Things(list):
+            def __getitem__(self, key):
+                return Things(super().__getitem__(key))
+
+            def work(self):
+                """Work."""
+
+        delayable = Delayable(Things("abcde")).work()
+        parts = delayable.split(2)
+        self.assertEqual(len(parts._delayables), 3)
+        self.forget(*parts._delayables)
+
+    def test_warning_when_forgotten(self):
+        with self.assertLogs(LOGGER, "WARNING") as logs:
+            self.partner.delayable().write({"name": "x"})
+        self.assertEqual(
+            logs.records[0].getMessage(),
+            f"Delayable Delayable({self.partner}.write(({{'name': 'x'}},), {{}})) "
+            "was prepared but never delayed",
+        )
+
+    def test_no_reference_cycles(self):
+        gc.disable()
+        self.addCleanup(gc.enable)
+        with self.assertLogs(LOGGER, "WARNING") as logs:
+            chain(self.node("a"), group(self.node("b"), self.node("c")))
+        self.assertEqual(len(logs.records), 3)
+
+    def test_split(self):
+        for count, size, expected in [(10, 3, 4), (10, 2, 5), (10, 10, 1), (10, 20, 1)]:
+            with self.subTest(size=size):
+                delayable = self.partners[:count].delayable(priority=4)
+                parts = delayable.write({"name": "x"}).split(size)
+                self.assertEqual(len(parts._delayables), expected)
+                self.forget(*parts._delayables)
+
+    def test_split_parts(self):
+        delayable = self.partners.delayable(description="Send", priority=4, timeout=9)
+        parts = delayable.write({"name": "x"}).split(6, chain=True)
+        first, second = parts._members
+        self.forget(first, second)
+        self.assertEqual(first.description, "Send (split 1/2)")
+        self.assertEqual(first.recordset, self.partners[:6])
+        self.assertEqual(second._job_method.__self__, self.partners[6:])
+        self.assertEqual(second._job_method.__name__, "write")
+        self.assertEqual(second.priority, 4)
+        self.assertEqual(second._extras, {"timeout": 9})
+        self.assertEqual(parts._graph.edges(), [(first, second)])
+
+    def test_split_needs_a_method(self):
+        delayable = self.partners.delayable()
+        self.forget(delayable)
+        with self.assertRaisesRegex(ValueError, "No method set on the Delayable"):
+            delayable.split(2)
+
+
+class TestGraphs(DelayCase):
+    def test_job_to_group(self):
+        top = self.node("a").on_done(group(self.node("b"), self.node("c")))
+        self.assertEqual(self.connected(top), [("a", "b"), ("a", "c")])
+
+    def test_group_to_group(self):
+        top = group(self.node("a"), self.node("b"))
+        top.on_done(group(self.node("c"), self.node("d")))
+        self.assertEqual(
+            self.connected(top), [("a", "c"), ("a", "d"), ("b", "c"), ("b", "d")]
+        )
+
+    def test_chain_of_chains(self):
+        top = chain(
+            chain(self.node("a"), self.node("b")), chain(self.node("c"), self.node("d"))
+        )
+        self.assertEqual(self.connected(top), [("a", "b"), ("b", "c"), ("c", "d")])
+
+    def test_chain_on_done(self):
+        top = chain(self.node("a"), self.node("b"))
+        top.on_done(self.node("c"), self.node("d"))
+        self.assertEqual(self.connected(top), [("a", "b"), ("b", "c"), ("b", "d")])
+
+    def test_group_of_chains_to_chains(self):
+        top = group(
+            chain(self.node("a"), self.node("b")), chain(self.node("c"), self.node("d"))
+        )
+        top.on_done(chain(self.node("e"), self.node("f")))
+        self.assertEqual(
+            self.connected(top),
+            [("a", "b"), ("b", "e"), ("c", "d"), ("d", "e"), ("e", "f")],
+        )
+
+    def test_diamond(self):
+        end = self.node("d")
+        top = self.node("a").on_done(
+            self.node("b").on_done(end), self.node("c").on_done(end)
+        )
+        self.assertEqual(
+            self.connected(top), [("a", "b"), ("a", "c"), ("b", "d"), ("c", "d")]
+        )
+
+    def test_repr(self):
+        one = self.node("a")
+        self.assertEqual(repr(group(one)), f"DelayableGroup(\n\t{one!r}\n)")
+        self.assertEqual(repr(chain(one)), f"DelayableChain(\n\t{one!r}\n)")
+        self.forget(one)
+
+    def test_empty(self):
+        for top in (group(), chain()):
+            with self.assertRaisesRegex(ValueError, "Expecting jobs"):
+                top.delay()
+
+    def test_graph_uuid(self):
+        jobs = [Job(self.partner.write) for _number in range(3)]
+        ensure = DelayableGraph._ensure_same_graph_uuid
+        with self.assertRaisesRegex(ValueError, "Expecting jobs"):
+            ensure([])
+        ensure(jobs[:1])
+        self.assertFalse(jobs[0].graph_uuid)
+        jobs[1].graph_uuid = "known"
+        ensure(jobs)
+        self.assertEqual({job.graph_uuid for job in jobs}, {"known"})
+        with self.assertRaisesRegex(ValueError, "should not have a graph uuid"):
+            ensure(jobs[:1])
+        jobs[0].graph_uuid = "other"
+        with self.assertRaisesRegex(ValueError, "several graphs"):
+            ensure(jobs)
+
+
+class TestDelay(DelayCase):
+    def delayed(self, *nodes):
+        return [node._generated_job for node in nodes]
+
+    def test_with_delay(self):
+        job = self.partner.with_delay(priority=3).write({"name": "later"})
+        self.assertIsInstance(job, Job)
+        record = self.env["queue.job"].search([("uuid", "=", job.uuid)])
+        self.assertEqual(record, job.db_record())
+        self.assertEqual(record.id, job.id)
+        self.assertEqual(record.priority, 3)
+        self.assertEqual(record.state, PENDING)
+        self.assertFalse(record.graph_uuid)
+        self.assertEqual(record.records, self.partner)
+
+    def test_proxy(self):
+        proxy = self.partner.with_delay()
+        self.forget(proxy.delayable)
+        self.assertEqual(proxy.recordset, self.partner)
+        self.assertEqual(
+            str(proxy), f"DelayableRecordset(res.partner({self.partner.id},))"
+        )
+        self.assertIsInstance(proxy, DelayableRecordset)
+
+    def test_plain_user_may_delay(self):
+        user = self.env.ref("base.public_user")
+        records = self.partner.with_user(user)
+        job = records.with_delay().exists()
+        self.assertEqual(job.db_record().user_id, user)
+        self.assertEqual(Job.load(self.env, job.uuid).recordset.env.uid, user.id)
+        self.assertFalse(Job.load(self.env, job.uuid).recordset.env.su)
+
+    def test_chain(self):
+        nodes = [self.node(name) for name in "abc"]
+        chain(*nodes).delay()
+        first, second, third = self.delayed(*nodes)
+        self.assertEqual(
+            [job.db_record().state for job in (first, second, third)],
+            [PENDING, WAIT_DEPENDENCIES, WAIT_DEPENDENCIES],
+        )
+        self.assertEqual(len({job.db_record().graph_uuid for job in (first, third)}), 1)
+        self.assertEqual(second.db_record().dependency_ids, first.db_record())
+        self.assertEqual(second.db_record().dependent_ids, third.db_record())
+        self.assertEqual(
+            second.db_record().dependencies,
+            {"depends_on": [first.uuid], "reverse_depends_on": [third.uuid]},
+        )
+        self.assertEqual(Job.load(self.env, second.uuid).depends_on, {first})
+        self.assertEqual(Job.load(self.env, second.uuid).reverse_depends_on, {third})
+
+    def test_statements_of_a_group(self):
+        self.node("warm").delay()
+        self.env.flush_all()
+        count = self.env.cr.sql_log_count
+        nodes = [self.node(str(number)) for number in range(1200)]
+        group(*nodes).delay()
+        self.assertEqual(self.env.cr.sql_log_count - count, 3)
+        ids = [job.id for job in self.delayed(*nodes)]
+        self.assertEqual(ids, sorted(ids), "jobs are created in the order of members")
+
+    def test_statements_of_one(self):
+        self.partner.with_delay().exists()
+        self.env.flush_all()
+        with self.assertQueryCount(1):
+            self.partner.with_delay().exists()
+        with self.assertQueryCount(3):
+            self.partner.with_delay(identity_key="statements").exists()
+        with self.assertQueryCount(1):
+            self.partner.with_delay(identity_key="statements").exists()
+
+    def test_all_or_nothing_below_the_top(self):
+        inner = self.node("b")
+        outer = self.node("a").on_done(inner)
+        inner.delay()
+        with self.assertLogs(LOGGER, "WARNING"):
+            del outer
+
+    def test_already_delayed_gets_a_parent(self):
+        late = self.node("late")
+        late.delay()
+        (job,) = self.delayed(late)
+        self.assertEqual(job.db_record().state, PENDING)
+        parent = self.node("parent").on_done(late)
+        parent.delay()
+        self.assertEqual(job.db_record().state, WAIT_DEPENDENCIES)
+        (parent_job,) = self.delayed(parent)
+        self.assertEqual(job.db_record().dependency_ids, parent_job.db_record())
+
+    def test_cycle(self):
+        first, second = self.node("a"), self.node("b")
+        first.on_done(second)
+        second.on_done(first)
+        self.forget(first, second)
+        with self.assertRaisesRegex(ValueError, "cycle"):
+            first.delay()
+        first._children.clear()
+
+    def test_refused_argument_is_named(self):
+        with self.assertRaisesRegex(
+            TypeError, r"Argument 2 of <res.partner>.write, of type object"
+        ):
+            self.partner.with_delay().write({"name": "x"}, object())
+        with self.assertRaisesRegex(TypeError, r"Argument 'vals' .* of type dict"):
+            self.partner.with_delay().write(vals={"name": [1j]})
+
+    def test_store_may_be_replaced(self):
+        with mock.patch.object(Job, "store") as store:
+            job = self.partner.with_delay().exists()
+        store.assert_called_once_with()
+        self.assertFalse(job.db_record())
+
+    def test_options_reach_the_row(self):
+        job = self.partner.with_delay(
+            priority="high",
+            countdown=60,
+            timeout=30,
+            expires=3600,
+            notify="failed",
+            identity_key="options",
+            identity_scope="done",
+        ).exists()
+        record = job.db_record()
+        self.assertEqual((record.priority, record.timeout), (1, 30))
+        self.assertEqual(record.identity_slot, "options")
+        self.assertEqual(record.identity_scope, "done")
+        self.assertEqual(record.options["notify"], "failed")
+        self.assertEqual(record.options["expires"], job.options["expires"])
+        self.assertTrue(record.scheduled)
+        loaded = Job.load(self.env, job.uuid)
+        self.assertEqual(loaded.options, job.options)
+        self.assertEqual(loaded.timeout, 30)
+
+    def test_countdown_and_eta(self):
+        with self.assertRaisesRegex(ValueError, "give one of them"):
+            self.partner.with_delay(countdown=1, eta=1).exists()
+
+
+class TestDirect(DelayCase):
+    @mute_logger("odoo.addons.queue_job.utils")
+    def test_no_delay(self):
+        record = self.partner.with_context(queue_job__no_delay=True)
+        job = record.with_delay().write({"name": "at once"})
+        self.assertEqual(self.partner.name, "at once")
+        self.assertEqual(job.retry, 1)
+        self.assertFalse(job.db_record())
+
+    @mute_logger("odoo.addons.queue_job.utils")
+    def test_parents_first(self):
+        record = self.partner.with_context(test_queue_job_no_delay=True)
+        first = self.node("first")
+        last = record.delayable().write({"name": "last"})
+        chain(first, last).delay()
+        self.assertEqual(self.partner.name, "last")
+
+    def test_allow_nested(self):
+        inside = self.partner.with_context(job_uuid="outer")
+        with self.assertLogs(LOGGER, "WARNING") as logs:
+            job = inside.with_delay(allow_nested=False).write({"name": "nested"})
+        self.assertIn("outer", logs.output[0])
+        self.assertEqual(self.partner.name, "nested")
+        self.assertFalse(job.db_record())
+        job = inside.with_delay().write({"name": "again"})
+        self.assertTrue(job.db_record())
+        job = self.partner.with_delay(allow_nested=False).write({"name": "outside"})
+        self.assertTrue(job.db_record())
+
+
+class TestIdentity(DelayCase):
+    def keyed(self, key="key", **options):
+        return self.partner.with_delay(identity_key=key, **options).exists()
+
+    def test_one_job_per_key(self):
+        first = self.keyed()
+        second = self.keyed()
+        self.assertEqual(second._name, "queue.job")
+        self.assertEqual(second, first.db_record())
+        self.assertEqual(second.uuid, first.uuid)
+
+    def test_exact(self):
+        first = self.keyed(identity_exact)
+        self.assertEqual(self.keyed(identity_exact).uuid, first.uuid)
+        other = self.partner.with_delay(identity_key=identity_exact).write({})
+        self.assertIsInstance(other, Job)
+
+    def test_started_jobs_do_not_count(self):
+        job = self.keyed()
+        job.set_started()
+        job.store()
+        self.assertFalse(job.db_record().identity_slot)
+        twin = self.keyed()
+        self.assertIsInstance(twin, Job)
+        # the first one is retried: it does not collide with the second
+        job.set_pending(reset_retry=False)
+        job.store()
+        self.assertEqual(job.db_record().state, PENDING)
+
+    def test_scope_done(self):
+        job = self.keyed(identity_scope="done")
+        job.set_started()
+        job.store()
+        self.assertEqual(self.keyed().uuid, job.uuid)
+        job.set_done()
+        job.store()
+        self.assertIsInstance(self.keyed(), Job)
+
+    def test_a_stale_slot_is_freed(self):
+        job = self.keyed()
+        self.env.cr.execute(
+            "UPDATE queue_job SET state = 'done' WHERE id = %s", [job.id]
+        )
+        self.assertIsInstance(self.keyed(), Job)
+
+    def test_graph_of_known_keys_creates_nothing(self):
+        first = self.keyed()
+        node = self.node("a", identity_key="key")
+        plain = self.node("b")
+        count = self.env["queue.job"].search_count([])
+        chain(node, plain).delay()
+        self.assertEqual(self.env["queue.job"].search_count([]), count)
+        self.assertEqual(node._generated_job, first.db_record())
+
+    def test_graph_of_known_and_new_keys_is_linked(self):
+        first = self.keyed()
+        known = self.node("a", identity_key="key")
+        new = self.node("b", identity_key="new")
+        last = self.node("c")
+        group(known, new).on_done(last).delay()
+        self.assertEqual(known._generated_job, first.db_record())
+        record = last._generated_job.db_record()
+        self.assertEqual(
+            record.dependency_ids, first.db_record() | new._generated_job.db_record()
+        )
+        self.assertEqual(record.state, WAIT_DEPENDENCIES)
+        self.assertEqual(first.db_record().state, PENDING)
+
+    def test_a_twin_waits_for_new_parents(self):
+        first = self.keyed()
+        parent = self.node("a", identity_key="new")
+        known = self.node("b", identity_key="key")
+        chain(parent, known).delay()
+        record = first.db_record()
+        self.assertEqual(record.state, WAIT_DEPENDENCIES)
+        self.assertEqual(record.dependency_ids, parent._generated_job.db_record())
+
+    def test_same_key_within_a_graph(self):
+        delayable = self.partners.delayable(identity_key="same").write({"name": "x"})
+        parts = delayable.split(5)
+        parts.delay()
+        jobs = [part._generated_job for part in parts._members]
+        self.assertEqual(len({job.uuid for job in jobs}), 2)
+        slots = [job.db_record().identity_slot for job in jobs]
+        self.assertEqual(slots, ["same", False])
