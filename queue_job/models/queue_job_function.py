@@ -112,11 +112,11 @@ class QueueJobFunction(models.Model):
     @api.depends("model_id.model", "method")
     def _compute_name(self):
         for function in self:
-            complete = function.model_id and function.method
-            function.name = complete and self.job_function_name(
-                function.model_id.model, function.method
+            model_name, method = function.model_id.model, function.method
+            complete = model_name and method
+            function.name = (
+                self.job_function_name(model_name, method) if complete else ""
             )
-            function.name = function.name or ""
 
     def _inverse_name(self):
         # All names are read first: writing one part computes the name again.

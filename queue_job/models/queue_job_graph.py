@@ -83,6 +83,9 @@ TAKE_IDENTITY_SLOTS = """
     )
 """
 
+# What a node is made of; the rest of thousands of rows is not read for it.
+NODE_FIELDS = ("name", "func_string", "state", "channel_method_name")
+
 # Fill and border of a node.
 NODE_COLORS = {
     "done": ("#C2FABC", "#4AD63A"),
@@ -177,7 +180,9 @@ class QueueJob(models.Model):
         for job in self:
             jobs = self.browse()
             if job.graph_uuid:
-                jobs = self.search([("graph_uuid", "=", job.graph_uuid)])
+                jobs = self.search_fetch(
+                    [("graph_uuid", "=", job.graph_uuid)], NODE_FIELDS
+                )
             job.dependency_graph = jobs._dependency_graph() if jobs else {}
 
     def _dependency_graph(self):
@@ -194,11 +199,14 @@ class QueueJob(models.Model):
         }
 
     def _dependency_graph_vis_node(self):
-        """Return the node of the job as vis-network takes it."""
+        """Return the node of the job; vis-network takes title, color and border."""
         fill, border = NODE_COLORS.get(self.state, DEFAULT_NODE_COLORS)
         name, task = escape(self.display_name), escape(self.func_string or "")
         return {
             "id": self.id,
+            "name": self.display_name,
+            "state": self.state,
+            "kind": self.channel_method_name or "",
             "title": f"<strong>{name}</strong><br/>{task}",
             "color": fill,
             "border": border,

@@ -1,0 +1,93 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Channels: the tree, the root, limits, renaming."""
+
+import psycopg2
+
+from odoo.exceptions import UserError, ValidationError
+from odoo.tools import mute_logger
+
+from .job_case import JobCase
+
+
+class TestChannel(JobCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.channels = cls.env["queue.job.channel"]
+        cls.root = cls.env.ref("queue_job.channel_root")
+
+    def channel(self, name, parent=None, **values):
+        parent = parent or self.root
+        return self.channels.create({"name": name, "parent_id": parent.id, **values})
+
+    def test_complete_name(self):
+        sub = self.channel("sub")
+        subsub = self.channel("deep", sub)
+        self.assertEqual(subsub.complete_name, "root.sub.deep")
+        self.assertEqual(subsub.display_name, "root.sub.deep")
+        self.assertFalse(self.channels.new().complete_name)
+        self.assertEqual(self.channels.new({"name": "x"}).complete_name, "x")
+
+    def test_defaults(self):
+        sub = self.channel("sub")
+        self.assertEqual(sub.removal_interval, 30)
+        self.assertEqual(sub.failed_removal_interval, 0)
+        self.assertFalse(sub.paused or sub.sequential or sub.throttle or sub.capacity)
+
+    @mute_logger("odoo.sql_db")
+    def test_unique(self):
+        self.channel("sub")
+        with self.assertRaisesRegex(
+            psycopg2.IntegrityError, "queue_job_channel_name_uniq"
+        ):
+            self.channel("sub")
+            self.env.flush_all()
+
+    def test_parent_is_required(self):
+        with self.assertRaisesRegex(ValidationError, "Parent channel required."):
+            self.channels.create({"name": "sub"})
+
+    def test_root_stays(self):
+        for values in ({"name": "other"}, {"parent_id": self.channel("sub").id}):
+            with self.assertRaisesRegex(UserError, "Cannot change the root channel"):
+                self.root.write(values)
+        with self.assertRaisesRegex(UserError, "Cannot remove the root channel"):
+            self.root.unlink()
+        self.root.with_context(install_mode=True).write({"name": "root"})
+        self.root.removal_interval = 5
+
+    def test_limits(self):
+        sub = self.channel("sub", capacity=1, sequential=True)
+        for values in ({"capacity": 2}, {"capacity": 0}, {"throttle": -1}):
+            with self.assertRaises(ValidationError):
+                sub.write(values)
+
+    def test_pause(self):
+        sub = self.channel("sub")
+        sub.action_pause()
+        self.assertTrue(sub.paused)
+        sub.action_resume()
+        self.assertFalse(sub.paused)
+
+    def test_install_mode_merges(self):
+        sub = self.channel("sub", removal_interval=5)
+        declared = self.channels.with_context(install_mode=True).create(
+            [
+                {"name": "new", "parent_id": self.root.id},
+                {"name": "sub", "parent_id": self.root.id, "removal_interval": 7},
+            ]
+        )
+        self.assertEqual(declared[1], sub)
+        self.assertEqual(declared[0].complete_name, "root.new")
+        self.assertEqual(sub.removal_interval, 7)
+
+    def test_rename_takes_the_waiting_jobs_along(self):
+        sub = self.channel("sub")
+        self.channel("deep", sub)
+        waiting = self.job(channel="root.sub.deep") + self.job(
+            "failed", channel="root.sub"
+        )
+        others = self.job("done", channel="root.sub") + self.job(channel="root")
+        sub.name = "moved"
+        self.assertEqual(waiting.mapped("channel"), ["root.moved.deep", "root.moved"])
+        self.assertEqual(others.mapped("channel"), ["root.sub", "root"])
