@@ -313,7 +313,9 @@ class ChannelManager:
             path = self._locate(channel_name).path()
             return min(channel.free_slots(db_name, now) for channel in path)
 
-    def has_free_capacity(self, channel_name: str | None, now: float | None = None) -> bool:
+    def has_free_capacity(
+        self, channel_name: str | None, now: float | None = None
+    ) -> bool:
         """Tell whether a channel and all its ancestors let a job start now."""
         return self.free_slots(channel_name, now) > 0
 

@@ -18,6 +18,7 @@ up in the package `jobrunner` when they are used, so that deployment code can re
 from __future__ import annotations
 
 import ctypes
+import gc
 import logging
 import os
 import signal
@@ -27,6 +28,7 @@ import time
 from types import ModuleType
 from typing import Any
 
+from odoo.modules.registry import Registry
 from odoo.service import server
 from odoo.tools import config
 
@@ -163,7 +165,7 @@ class WorkerJobRunner(server.Worker):
         signal.signal(signal.SIGTERM, self.signal_handler)
         if self.multi.socket:
             self.multi.socket.close()
-        _limit_memory_arenas()
+        _shed_memory()
         self._renew_runner()
         threading.Thread(
             name="queue_job parent watch", target=self._watch_parent, daemon=True
@@ -178,7 +180,7 @@ class WorkerJobRunner(server.Worker):
         self._stop_runner()
 
     def signal_time_expired_handler(self, n: int, stack: Any) -> None:
-        _logger.info("Worker (%d) CPU time limit reached, renewing the runner", self.pid)
+        _logger.info("Worker (%d) CPU time limit reached, renewing runner", self.pid)
         self._renew = True
         self._stop_runner()
 
@@ -213,12 +215,21 @@ class WorkerJobRunner(server.Worker):
         os._exit(1)  # still here: nobody else could end it any more
 
 
-def _limit_memory_arenas() -> None:
-    """Keep threads from reserving memory each, as Odoo does for its threaded server."""
+def _shed_memory() -> None:
+    """Give back what the parent had loaded, and keep threads from reserving more.
+
+    The runner talks to databases by SQL alone: it needs no registry. The arenas are
+    limited as Odoo does for its threaded server.
+    """
+    Registry.registries.clear()
+    gc.collect()
+    gc.freeze()  # what is left is shared with the parent: don't touch it again
     try:
-        ctypes.CDLL("libc.so.6").mallopt(ctypes.c_int(M_ARENA_MAX), ctypes.c_int(2))
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(ctypes.c_int(M_ARENA_MAX), ctypes.c_int(2))
+        libc.malloc_trim(0)
     except (OSError, AttributeError):
-        _logger.debug("mallopt is not available")
+        _logger.debug("no GNU libc, memory stays as it is")
 
 
 class Respawn:

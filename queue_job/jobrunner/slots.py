@@ -233,7 +233,7 @@ class SharedSlots:
             return min(filter(None, times), default=0)
 
     def give_up(self, db_name: str) -> None:
-        """Release all that a database holds, and don't wait for it: it is in trouble."""
+        """Release all that a database holds, and wait for it no more."""
         with self.lock:
             for slots in self._slots.values():
                 slots.held.pop(db_name, None)

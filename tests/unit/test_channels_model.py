@@ -32,7 +32,7 @@ SETTINGS = st.fixed_dictionaries(
     }
 )
 STEP = settings(
-    max_examples=150,
+    max_examples=100,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
@@ -197,7 +197,8 @@ class ChannelMachine(RuleBasedStateMachine):
         for path in PATHS:
             channel = self.manager.get_channel_by_name(path, autocreate=True)
             assert len(channel._running) == self.running(path) == channel._slots.count
-            for state, jobs in (("failed", channel._failed), ("pending", channel._queue)):
+            held = {"failed": channel._failed, "pending": channel._queue}
+            for state, jobs in held.items():
                 mine = [job for job in self.in_state(state) if job.path == path]
                 assert len(jobs) == len(mine)
 

@@ -1,0 +1,138 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Where the settings of the runner come from, and what is said about wrong ones."""
+
+import os
+import sys
+import tempfile
+import types
+from configparser import ConfigParser
+from dataclasses import fields
+from unittest.mock import patch
+
+from odoo.tests import BaseCase
+from odoo.tools import config as odoo_config
+
+from odoo.addons.queue_job import jobrunner
+from odoo.addons.queue_job.jobrunner import config
+from odoo.addons.queue_job.jobrunner.config import SETTINGS, RunnerConfig
+
+LOGGER = "odoo.addons.queue_job.jobrunner.config"
+
+
+class TestRunnerConfig(BaseCase):
+    def setUp(self):
+        super().setUp()
+        clean = {
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith(("ODOO_QUEUE_JOB_", "ODOO_CONNECTOR_"))
+        }
+        self.startPatch(patch.dict(os.environ, clean, clear=True))
+        self.startPatch(patch.object(config, "_warned", set()))
+        self.options = {"config": "", "http_interface": None, "http_port": None}
+        options = odoo_config.options.new_child(self.options)
+        self.startPatch(patch.object(config, "odoo_config", options))
+
+    def startPatch(self, patcher):
+        self.addCleanup(patcher.stop)
+        return patcher.start()
+
+    def write_section(self, text):
+        handle, path = tempfile.mkstemp(suffix=".conf")
+        self.addCleanup(os.remove, path)
+        with os.fdopen(handle, "w") as file:
+            file.write(f"[options]\n[queue_job]\n{text}\n")
+        self.options["config"] = path
+
+    def test_table_and_dataclass_agree(self):
+        self.assertEqual(
+            [setting.key for setting in SETTINGS],
+            [field.name for field in fields(RunnerConfig)],
+        )
+        self.assertTrue(all(setting.help for setting in SETTINGS))
+        self.assertEqual(SETTINGS[-1].env, "ODOO_QUEUE_JOB_JOBRUNNER_DB_PASSWORD")
+
+    def test_defaults(self):
+        self.assertEqual(RunnerConfig.load(), RunnerConfig())
+        self.assertIsNone(RunnerConfig().channels, "the forms of the channels rule")
+        self.assertEqual(RunnerConfig().port, 8069)
+
+    def test_options_of_odoo(self):
+        self.options.update(http_interface="10.0.0.1", http_port=1234)
+        loaded = RunnerConfig.load()
+        self.assertEqual((loaded.host, loaded.port), ("10.0.0.1", 1234))
+
+    def test_interfaces_nobody_can_connect_to(self):
+        for interface, host in (
+            ("0.0.0.0", "localhost"),
+            ("::", "localhost"),
+            ("::1", "[::1]"),
+        ):
+            with self.subTest(interface=interface):
+                self.options["http_interface"] = interface
+                self.assertEqual(RunnerConfig.load().host, host)
+
+    def test_environment_wins_over_file_wins_over_option(self):
+        self.options.update(http_interface="option", http_port=1)
+        self.write_section("host = file\nport = 2\nhttp_auth_password = 100%secret")
+        os.environ["ODOO_QUEUE_JOB_PORT"] = " 3 "
+        os.environ["ODOO_QUEUE_JOB_HOST"] = ""  # as if it were unset
+        loaded = RunnerConfig.load()
+        self.assertEqual((loaded.host, loaded.port), ("file", 3))
+        self.assertEqual(loaded.http_auth_password, "100%secret")
+
+    def test_section_of_server_environment(self):
+        self.write_section("channels = root:2\nscheme = https")
+        parser = ConfigParser()
+        parser.read_dict({"queue_job": {"channels": "root:3"}})
+        addon = types.ModuleType("odoo.addons.server_environment")
+        addon.serv_config = parser
+        with patch.dict(sys.modules, {addon.__name__: addon}):
+            loaded = RunnerConfig.load()
+        self.assertEqual((loaded.channels, loaded.scheme), ("root:3", "https"))
+
+    def test_deprecated_variable(self):
+        os.environ["ODOO_CONNECTOR_CHANNELS"] = "root:7"
+        with self.assertLogs(LOGGER, "WARNING") as logs:
+            self.assertEqual(RunnerConfig.load().channels, "root:7")
+        self.assertIn("ODOO_QUEUE_JOB_CHANNELS", logs.output[0])
+        os.environ["ODOO_QUEUE_JOB_CHANNELS"] = "root:8"
+        self.assertEqual(RunnerConfig.load().channels, "root:8")
+
+    def test_unknown_key_is_reported_once(self):
+        self.write_section("chanels = root:4")
+        with self.assertLogs(LOGGER, "WARNING") as logs:
+            RunnerConfig.load()
+            RunnerConfig.load()
+        self.assertEqual(len(logs.output), 1)
+        self.assertIn("did you mean channels?", logs.output[0])
+
+    def test_wrong_values_are_named(self):
+        for key, value, message in (
+            ("channels", "root:4,a:x", "Invalid channel config a:x: invalid capacity"),
+            ("channels", "a:2:sequential", "a:2:sequential: A sequential channel"),
+            ("port", "http", "ODOO_QUEUE_JOB_PORT"),
+            ("port", "70000", "1 to 65535"),
+            ("scheme", "ftp", "http or https"),
+        ):
+            environ = {f"ODOO_QUEUE_JOB_{key.upper()}": value}
+            with (
+                self.subTest(key=key, value=value),
+                patch.dict(os.environ, environ),
+                self.assertRaisesRegex(ValueError, message),
+            ):
+                RunnerConfig.load()
+
+    def test_another_address(self):
+        loaded = RunnerConfig(channels="root:5").with_address(
+            "https", "there", 443, "me", "secret"
+        )
+        self.assertEqual((loaded.host, loaded.channels), ("there", "root:5"))
+        other = loaded.with_address("http", "::1", 80, None, None, "root:6")
+        self.assertEqual((other.host, other.channels), ("[::1]", "root:6"))
+
+    def test_section_is_read_when_somebody_asks(self):
+        self.write_section("channels = root:4")
+        self.assertEqual(jobrunner.queue_job_config, {"channels": "root:4"})
+        with self.assertRaises(AttributeError):
+            jobrunner.no_such_name  # noqa: B018
