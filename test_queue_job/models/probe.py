@@ -9,7 +9,7 @@ import os
 import time
 from datetime import datetime, timezone
 
-from odoo import fields, models
+from odoo import api, fields, models
 
 from odoo.addons.queue_job.exception import RetryableJobError
 
@@ -24,16 +24,29 @@ class TestQueueJobProbe(models.Model):
     # to the microsecond, which a Datetime field does not keep
     date_start = fields.Float(digits=(20, 6))
     date_end = fields.Float(digits=(20, 6))
+    # the job that left its mark: a second one is an error of the database
+    mark = fields.Char()
+
+    _mark_uniq = models.Constraint("UNIQUE (mark)", "A job has left its mark twice.")
 
     # -- for remote clients ---------------------------------------------------------
 
+    @api.model
     def delay(self, method, args=(), options=None):
         """Delay ``method`` of this model; return the uuid of the job."""
         return getattr(self.with_delay(**(options or {})), method)(*args).uuid
 
+    @api.model
     def delay_many(self, count, method, args=(), options=None):
         """Delay ``method`` ``count`` times in one transaction; return the uuids."""
         return [self.delay(method, args, options) for _i in range(count)]
+
+    @api.model
+    def delay_marks(self, count, path, shortest, longest, options=None):
+        """Delay ``leave_mark`` with lengths of all kinds; return the uuids."""
+        step = (longest - shortest) / 10
+        lengths = [shortest + step * (number * 7 % 11) for number in range(count)]
+        return [self.delay("leave_mark", (path, each), options) for each in lengths]
 
     def delay_on(self, model, ids, method, args=()):
         """Delay ``method`` of any records; return the uuid of the job."""
@@ -48,6 +61,17 @@ class TestQueueJobProbe(models.Model):
             time.sleep(seconds)
         return self._trace(tag, start).id
 
+    def leave_mark(self, path, seconds=0):
+        """Take ``seconds``, leave one row, and tell the file at ``path``, from which
+        no rollback takes a line back."""
+        uuid = self.env.context["job_uuid"]
+        self._tell(path, "start", uuid)
+        try:
+            time.sleep(seconds)
+            self.create({"tag": "mark", "mark": uuid}).flush_recordset()
+        finally:
+            self._tell(path, "end", uuid)
+
     def write_and_fail(self, tag=""):
         """Leave a trace that must not stay."""
         self._trace(tag, self._now()).flush_recordset()
@@ -61,6 +85,15 @@ class TestQueueJobProbe(models.Model):
         if past + 1 < attempt:
             raise RetryableJobError("Not yet", seconds=seconds)
         return self.record_run(tag)
+
+    @staticmethod
+    def _tell(path, event, uuid):
+        line = f"{event} {uuid} {os.getpid()} {time.monotonic():.6f}\n"
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            os.write(descriptor, line.encode())
+        finally:
+            os.close(descriptor)
 
     def _trace(self, tag, start):
         return self.create(
