@@ -1,6 +1,8 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 from . import test_base
 from . import test_common
+from . import test_drain
+from . import test_trap
 from . import test_delay
 from . import test_fields
 from . import test_gc

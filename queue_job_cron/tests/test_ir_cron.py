@@ -65,9 +65,7 @@ class TestEnqueue(CronCase):
 
     def test_direct_trigger_of_a_normal_action(self):
         self.cron.run_as_queue_job = False
-        with mock.patch.object(
-            type(self.cron), "_process_job", autospec=True
-        ) as process:
+        with mock.patch.object(type(self.cron), "_process_job") as process:
             self.cron.method_direct_trigger()
         self.assertEqual(process.call_count, 1)
         self.assertFalse(self.jobs)

@@ -1,12 +1,16 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Methods which delay themselves, by _patch_job_auto_delay in _register_hook."""
 
+from odoo.tests import tagged
+
 from odoo.addons.queue_job.job import Job
 from odoo.addons.queue_job.tests.common import trap_jobs
 
 from .common import JobCommonCase
 
 
+# The methods are patched by _register_hook, after the installation of all addons.
+@tagged("post_install", "-at_install")
 class TestAutoDelay(JobCommonCase):
     def setUp(self):
         super().setUp()

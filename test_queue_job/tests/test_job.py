@@ -215,11 +215,12 @@ class TestJobStore(JobCommonCase):
         self.assertEqual(job.db_record().state, PENDING)
 
     def test_identity_key_finds_the_waiting_twin(self):
-        first = self.method.__self__.with_delay(identity_key=identity_exact)
-        job = first.testing_method(1)
-        again = self.method.__self__.with_delay(identity_key=identity_exact)
-        self.assertEqual(again.testing_method(1).uuid, job.uuid)
-        self.assertNotEqual(again.testing_method(2).uuid, job.uuid)
+        def delay(argument):
+            delayable = self.method.__self__.with_delay(identity_key=identity_exact)
+            return delayable.testing_method(argument).uuid
+
+        self.assertEqual(delay(1), delay(1))
+        self.assertNotEqual(delay(1), delay(2))
 
     def test_identity_key_is_free_once_the_job_started(self):
         job = self.method.__self__.with_delay(identity_key="k").testing_method()

@@ -30,6 +30,8 @@ class TestLock(TransactionCase):
         cr.commit()
 
         def remove():
+            for other in self.cursors:
+                other.rollback()
             cr.execute(
                 "DELETE FROM queue_job_lock USING queue_job job"
                 " WHERE queue_job_id = job.id AND job.uuid = %s",

@@ -79,12 +79,26 @@ class TestRun(JobCommonCase):
         ):
             yield
 
-    def run_failing(self, job, error=Exception):
+    def run_failing(self, job, expected):
+        """Run a job that raises; return its row."""
+        # Not assertRaises, which would undo what is written about the failure.
+        error = None
         with self.same_transaction(), mute_logger(LOGGER):
-            with self.assertRaises(error):
+            try:
                 RunJobController._runjob(self.env, job)
+            except expected as raised:
+                error = raised
+        self.assertTrue(error)
         self.env.invalidate_all()
         return job.db_record()
+
+    @contextmanager
+    def job_method(self, function, name="testing"):
+        """Give the test model another job method for a while."""
+        function.__name__ = name
+        model = type(self.method.__self__)
+        with mock.patch.object(model, name, function, create=True):
+            yield
 
     def test_done(self):
         job = self.started(self.method, "a", b="c")
@@ -105,15 +119,13 @@ class TestRun(JobCommonCase):
         self.assertEqual(record.additional_info, "JUST_TESTING_BUT_FAILED")
 
     def test_work_of_a_failed_job_is_undone(self):
-        def work_and_fail(record):
+        def testing(record):
             record.create_ir_logging("lost")
             self.env.flush_all()
             raise UserError("Sorry")
 
-        with mock.patch.object(
-            type(self.method.__self__), "fails", work_and_fail, create=True
-        ):
-            job = self.started(self.env["test.queue.job"].fails)
+        with self.job_method(testing):
+            job = self.started(self.env["test.queue.job"].testing)
             record = self.run_failing(job, UserError)
         self.assertEqual(record.exc_name, "odoo.exceptions.UserError")
         self.assertFalse(self.env["ir.logging"].search([("message", "=", "lost")]))
@@ -145,29 +157,24 @@ class TestRun(JobCommonCase):
         self.assertIn("Max. retries (1) reached", record.exc_message)
 
     def test_on_fail_method(self):
-        name = "on_fail_for_test"
         hook = mock.Mock()
-        function = self.env.ref(
-            "test_queue_job.job_function_test_queue_job_testing_method"
+        self.env["queue.job.function"].create(
+            {"name": "<test.queue.job>.no_description", "on_fail_method": "tell"}
         )
 
-        def fail_hook(record, **failure):
-            hook(**failure)
+        def no_description(record):
+            raise UserError("Sorry")
 
-        with mock.patch.object(
-            type(self.method.__self__), name, fail_hook, create=True
+        with (
+            self.job_method(no_description, "no_description"),
+            self.job_method(lambda record, **failure: hook(**failure), "tell"),
         ):
-            function.on_fail_method = name
-            with mock.patch.object(
-                type(self.method.__self__),
-                "testing_method",
-                lambda record: self.env["res.users"].browse(1).no_such_field,
-            ):
-                job = self.started(self.env["test.queue.job"].testing_method)
-                self.run_failing(job, Exception)
+            job = self.started(self.env["test.queue.job"].no_description)
+            self.run_failing(job, UserError)
         self.assertEqual(hook.call_count, 1)
         failure = hook.call_args.kwargs
         self.assertCountEqual(failure, ["exc_info", "exc_name", "exc_message"])
+        self.assertEqual(failure["exc_message"], "Sorry")
 
     def test_prevent_commit(self):
         with _prevent_commit(self.env.cr):
