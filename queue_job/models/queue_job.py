@@ -114,16 +114,10 @@ class QueueJob(models.Model):
     worker_host = fields.Char(readonly=True)
 
     # How the queue works with the row: see claims.py and repository.py.
-    claim_token = fields.Integer(
-        default=0,
-        readonly=True,
-        help="Counts the claims: only the holder of the last one settles the job.",
-    )
+    claim_token = fields.Integer(default=0, readonly=True)  # of the last claim
     lease_id = fields.Integer(string="Lease", readonly=True)
     scheduled = fields.Boolean(readonly=True, help="Waits for its date.")
-    identity_slot = fields.Char(
-        readonly=True, help="The identity key, while no other job may have the same."
-    )
+    identity_slot = fields.Char(readonly=True)  # the key, while the job holds it
     identity_scope = fields.Selection(
         selection=[("start", "Until it starts"), ("done", "Until it is done")],
         readonly=True,

@@ -15,6 +15,8 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.tools.misc import file_open
 
+from ..jobrunner.channel_config import canonical_name, split_strip
+from ..jobrunner.config import RunnerConfig
 from ..states import CANCELLED, FAILED, PENDING, WAIT_DEPENDENCIES
 
 ROOT = "root"
@@ -74,6 +76,12 @@ class QueueJobChannel(models.Model):
     paused = fields.Boolean(
         help="Start no job of this channel or of those below. Running jobs go on.",
     )
+    configured = fields.Char(
+        string="Server Configuration",
+        compute="_compute_configured",
+        help="What the configuration of this server says of the channel. It wins over "
+        "the capacity, the order and the throttle of the form.",
+    )
 
     _name_uniq = models.Constraint(
         "UNIQUE(complete_name)", "Channel complete name must be unique"
@@ -93,6 +101,21 @@ class QueueJobChannel(models.Model):
             channel.complete_name = (
                 ".".join(part for part in parts if part) if channel.name else ""
             )
+
+    def _compute_configured(self):
+        entries = self._server_configuration()
+        for channel in self:
+            channel.configured = entries.get(channel.complete_name)
+
+    @api.model
+    def _server_configuration(self):
+        """Return {complete name: entry} of the configuration string."""
+        try:
+            text = RunnerConfig.load().channels or ""
+        except ValueError:  # reported by the runner
+            return {}
+        entries = filter(None, split_strip(text.replace("\n", ","), ","))
+        return {canonical_name(entry.partition(":")[0]): entry for entry in entries}
 
     @api.onchange("sequential")
     def _onchange_sequential(self):

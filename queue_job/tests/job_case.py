@@ -41,5 +41,5 @@ class JobCase(TransactionCase):
         """Create jobs of which each waits for the one before."""
         jobs = self.jobs
         for state in states:
-            jobs += self.job(state, parents=jobs[-1:], graph_uuid="g")
+            jobs += self.job(state, parents=jobs[-1:], graph_uuid="test-graph")
         return jobs

@@ -1,6 +1,9 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Channels: the tree, the root, limits, renaming."""
 
+import os
+from unittest.mock import patch
+
 import psycopg2
 
 from odoo.exceptions import UserError, ValidationError
@@ -61,6 +64,14 @@ class TestChannel(JobCase):
         for values in ({"capacity": 2}, {"capacity": 0}, {"throttle": -1}):
             with self.assertRaises(ValidationError):
                 sub.write(values)
+
+    def test_server_configuration_is_shown(self):
+        sub = self.channel("sub")
+        with patch.dict(os.environ, {"ODOO_QUEUE_JOB_CHANNELS": "root:4, sub:1:x"}):
+            self.assertEqual((self.root + sub).mapped("configured"), ["root:4", "sub:1:x"])
+        sub.invalidate_recordset()
+        with patch.dict(os.environ, {"ODOO_QUEUE_JOB_CHANNELS": "nonsense:x"}):
+            self.assertFalse(sub.configured)
 
     def test_pause(self):
         sub = self.channel("sub")

@@ -320,7 +320,7 @@ class TestGraph(JobCase):
 
     def test_open_graph_jobs(self):
         action = self.parent.open_graph_jobs()
-        self.assertEqual(action["name"], "Jobs for graph g")
+        self.assertEqual(action["name"], "Jobs for graph test-graph")
         self.assertEqual(action["context"], {})
         self.assertEqual(
             self.jobs.search(action["domain"]), self.parent + self.child

@@ -4,7 +4,6 @@
 - The dependencies, JSON with uuids, become rows of `queue_job_dependency`.
 - Pending jobs with a date wait for it as scheduled ones.
 - Waiting jobs hold their identity key; of several with the same key, the oldest one.
-- Full indexes, which each change of a state would have to write, are dropped.
 
 Each step can be run again.
 """
@@ -33,15 +32,6 @@ HOLD_IDENTITY = """
     )
 """
 
-OBSOLETE_INDEXES = (
-    "queue_job__state_index",
-    "queue_job__channel_index",
-    "queue_job__uuid_index",
-    "queue_job_state_index",
-    "queue_job_channel_index",
-    "queue_job_uuid_index",
-)
-
 
 def migrate(cr, version):
     if not version:
@@ -50,5 +40,3 @@ def migrate(cr, version):
     env["queue.job.dependency"]._add_from_json()
     cr.execute(MARK_SCHEDULED)
     cr.execute(HOLD_IDENTITY)
-    for index in OBSOLETE_INDEXES:
-        cr.execute(f'DROP INDEX IF EXISTS "{index}"')
