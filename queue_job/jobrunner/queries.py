@@ -133,7 +133,8 @@ SELECT j.id, j.uuid, j.channel, j.priority, j.date_created, j.state,
        coalesce(j.retry, 0) AS retry, coalesce(j.max_retries, 0) AS max_retries,
        j.date_started, nullif(j.timeout, 0) AS own_timeout,
        coalesce(least(nullif(j.timeout, 0), nullif(%(limit)s::float, 0)), 0) AS timeout,
-       extract(epoch FROM {UTC_NOW} - j.date_started)::float AS running_seconds,
+       coalesce(extract(epoch FROM {UTC_NOW} - j.date_started), 0)::float
+           AS running_seconds,
        j.worker_host, j.worker_pid, held.pid AS backend_pid, s.kind AS signal
   FROM queue_job j
   LEFT JOIN held ON held.id = j.id
