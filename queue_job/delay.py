@@ -18,18 +18,13 @@ is reported as soon as it is forgotten.
 from __future__ import annotations
 
 import logging
-import uuid
 
-from . import options, repository
-from .graph import Graph
+from . import options
+from .delayable_graph import DelayableGraph
+from .graph import Graph  # noqa: F401 (public here)
 from .job import Job
-from .states import PENDING, WAIT_DEPENDENCIES
-from .utils import must_run_without_delay
 
 _logger = logging.getLogger(__name__)
-
-_STORE = Job.store
-
 
 def group(*delayables) -> DelayableGroup:
     """Return a group: its members may run at the same time."""
@@ -41,163 +36,32 @@ def chain(*delayables) -> DelayableChain:
     return DelayableChain(*delayables)
 
 
-class DelayableGraph(Graph):
-    """A graph of delayables, groups and chains, which becomes a graph of jobs."""
-
-    def _merge_graph(self, graph: Graph) -> None:
-        """Add the vertices and edges of another graph."""
-        for vertex, children in graph._graph.items():
-            self._graph.setdefault(vertex, set()).update(children)
-
-    def _connect_graphs(self) -> DelayableGraph:
-        """Return the graph of the bare delayables, groups and chains taken apart.
-
-        An edge between groups or chains becomes an edge from each tail of the first
-        to each head of the second.
-        """
-        everything = DelayableGraph()
-        seen: set = set()
-        pending = list(self._graph)
-        everything._merge_graph(self)
-        while pending:
-            vertex = pending.pop(0)
-            if vertex in seen:
-                continue
-            seen.add(vertex)
-            everything._merge_graph(vertex._graph)
-            pending.extend(vertex._graph._graph)
-        connected = DelayableGraph()
-        for vertex, children in everything._graph.items():
-            for tail in vertex._tail():
-                connected.add_vertex(tail)
-                for child in children:
-                    for head in child._head():
-                        connected.add_edge(tail, head)
-        return connected
-
-    @staticmethod
-    def _ensure_same_graph_uuid(jobs) -> None:
-        """Give the jobs of a graph one uuid; a job alone has none."""
-        jobs_count = len(jobs)
-        if jobs_count == 0:
-            raise ValueError("Expecting jobs")
-        if jobs_count == 1:
-            (job,) = jobs
-            if job.graph_uuid:
-                raise ValueError(
-                    f"Job {job} is a single job, it should not have a graph uuid"
-                )
-            return
-        known = {job.graph_uuid for job in jobs if job.graph_uuid}
-        if len(known) > 1:
-            raise ValueError("Jobs cannot have dependencies between several graphs")
-        graph_uuid = known.pop() if known else str(uuid.uuid4())
-        for job in jobs:
-            job.graph_uuid = graph_uuid
-
-    def _has_to_execute_directly(self, vertices) -> bool:
-        """Whether one of the calls has to run now, which makes all of them run now."""
-        environments = {id(env): env for env in (v.recordset.env for v in vertices)}
-        if any(must_run_without_delay(env) for env in environments.values()):
-            return True
-        return any(vertex._is_nested() for vertex in vertices)
-
-    def delay(self) -> None:
-        """Build all jobs of the graph and store them, or run them now."""
-        graph = self._connect_graphs()
-        vertices = list(graph.topological_sort())
-        if len(vertices) != len(graph._graph):
-            raise ValueError("Jobs cannot wait for each other: their graph has a cycle")
-        for vertex in vertices:
-            vertex._build_job()
-        self._ensure_same_graph_uuid([vertex._generated_job for vertex in vertices])
-        if self._has_to_execute_directly(vertices):
-            for vertex in vertices:
-                vertex._execute_direct()
-            return
-        twins = self._twins(vertices)
-        keyed = [vertex for vertex in vertices if vertex.identity_key]
-        if keyed and all(vertex in twins for vertex in keyed):
-            for vertex, record in twins.items():
-                vertex._generated_job = record
-            return
-        edges = graph.edges()
-        jobs = self._link_twins(vertices, twins, {child for _parent, child in edges})
-        for parent, child in edges:
-            jobs[child].add_depends({jobs[parent]})
-        self._store(vertices, jobs)
-
-    def _twins(self, vertices: list[Delayable]) -> dict[Delayable, object]:
-        """Return {vertex: record of the waiting job with the same identity key}."""
-        keyed = {
-            vertex: vertex._generated_job.identity_key
-            for vertex in vertices
-            if vertex.identity_key
-        }
-        if not keyed:
-            return {}
-        env = next(iter(keyed)).recordset.env
-        found = repository.find_twins(env, keyed.values())
-        jobs = env["queue.job"].sudo()
-        return {
-            vertex: jobs.browse(found[key])
-            for vertex, key in keyed.items()
-            if key in found
-        }
-
-    def _link_twins(self, vertices, twins, children) -> dict[Delayable, Job]:
-        """Return the job of each vertex; an existing one where it has a twin.
-
-        When some of the keys of a graph are waiting already and others are not, the
-        graph is made of new jobs and of those that exist: the work is done once, and
-        what depends on it waits for it. Only a twin which has been given to a worker
-        cannot be made to wait for new parents: then a second job waits for them.
-        """
-        jobs = {vertex: vertex._generated_job for vertex in vertices}
-        for vertex, record in twins.items():
-            if vertex in children and record.state not in (PENDING, WAIT_DEPENDENCIES):
-                continue
-            vertex._generated_job = record
-            jobs[vertex] = Job._load_from_db_record(record)
-        return jobs
-
-    def _store(self, vertices: list[Delayable], jobs: dict[Delayable, Job]) -> None:
-        """Write the jobs, the new ones in bulk."""
-        new = [job for job in jobs.values() if _is_insertable(job)]
-        if new:
-            env = vertices[0].recordset.env
-            twins = repository.insert_many(env, new, dedupe=len(new) == len(jobs))
-            for vertex in vertices:
-                if jobs[vertex] in twins:
-                    vertex._generated_job = twins[jobs[vertex]]
-        inserted = {id(job) for job in new}
-        for vertex, job in jobs.items():
-            if id(job) in inserted:
-                continue
-            # The row of a twin which only gets new children is not touched: it may
-            # be running by now. The edge is enough.
-            is_parent_twin = job is not vertex._generated_job and not job._depends_on
-            if not is_parent_twin:
-                job.store()
-
-
-def _is_insertable(job) -> bool:
-    """Whether the job is new, and its `store` has not been replaced."""
-    return (
-        getattr(type(job), "store", None) is _STORE
-        and "store" not in job.__dict__
-        and not job.id
-    )
-
-
 class _Node:
-    """What delayables, groups and chains have in common: they are delayed."""
+    """What delayables, groups and chains have in common.
+
+    What is added by `on_failed` is cancelled if there is no failure.
+    """
 
     __slots__ = ()
 
     def delay(self) -> None:
         """Turn the graph from here downwards into jobs."""
         self._graph.delay()
+
+    def on_done(self, *delayables):
+        """Run these when this is done: all of a group, the last of a chain."""
+        self._add_children(delayables, "done")
+        return self
+
+    def on_failed(self, *delayables):
+        """Run these when this has failed: all of a group, the last of a chain."""
+        self._add_children(delayables, "failed")
+        return self
+
+    def on_end(self, *delayables):
+        """Run these when this is done, has failed or was cancelled."""
+        self._add_children(delayables, "always")
+        return self
 
 
 class DelayableGroup(_Node):
@@ -212,12 +76,10 @@ class DelayableGroup(_Node):
         for delayable in delayables:
             self._graph.add_vertex(delayable)
 
-    def on_done(self, *delayables) -> DelayableGroup:
-        """Run these when all members are done."""
+    def _add_children(self, delayables, condition: str) -> None:
         for parent in self._members:
             for child in delayables:
-                self._graph.add_edge(parent, child)
-        return self
+                self._graph.add_edge(parent, child, condition)
 
     def _head(self) -> list:
         return [head for member in self._members for head in member._head()]
@@ -242,11 +104,9 @@ class DelayableChain(_Node):
         for parent, child in zip(delayables, delayables[1:], strict=False):
             self._graph.add_edge(parent, child)
 
-    def on_done(self, *delayables) -> DelayableChain:
-        """Run these when the last member is done."""
+    def _add_children(self, delayables, condition: str) -> None:
         for child in delayables:
-            self._graph.add_edge(self._members[-1], child)
-        return self
+            self._graph.add_edge(self._members[-1], child, condition)
 
     def _head(self) -> list:
         return self._members[0]._head() if self._members else []
@@ -316,8 +176,8 @@ class Delayable(_Node):
     def _graph(self) -> DelayableGraph:
         graph = DelayableGraph()
         graph.add_vertex(self)
-        for child in self._children:
-            graph.add_edge(self, child)
+        for child, condition in self._children:
+            graph.add_edge(self, child, condition)
         return graph
 
     def _head(self) -> list:
@@ -350,10 +210,8 @@ class Delayable(_Node):
                 raise ValueError(f"No property {name}")
         return self
 
-    def on_done(self, *delayables) -> Delayable:
-        """Run these when this one is done."""
-        self._children += delayables
-        return self
+    def _add_children(self, delayables, condition: str) -> None:
+        self._children += [(child, condition) for child in delayables]
 
     def split(self, size: int, chain: bool = False) -> DelayableGroup | DelayableChain:
         """Return a group of calls on `size` records each, in place of this one.

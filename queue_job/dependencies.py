@@ -30,7 +30,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-CONDITIONS = ("done", "failed", "always")
+from .states import DONE, FAILED, FINAL
+
+#: condition -> the states of the parent which satisfy it
+SATISFYING = {"done": (DONE,), "failed": (FAILED,), "always": FINAL}
+CONDITIONS = tuple(SATISFYING)
 
 RESULT_PARENT_CANCELLED = "Cancelled because a job it depends on was cancelled"
 RESULT_PARENT_NOT_FAILED = (
@@ -133,6 +137,11 @@ INSERT INTO queue_job_dependency (parent_id, child_id, condition)
 SELECT * FROM unnest(%(parents)s::int[], %(children)s::int[], %(conditions)s::varchar[])
     ON CONFLICT (child_id, parent_id) DO UPDATE SET condition = excluded.condition
       WHERE queue_job_dependency.condition <> excluded.condition"""
+
+
+def is_satisfied(condition: str, parent_state: str) -> bool:
+    """Whether a parent in this state lets a child with this condition go on."""
+    return parent_state in SATISFYING[condition]
 
 
 def released_rows(

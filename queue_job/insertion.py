@@ -214,10 +214,10 @@ def add_edges(env, jobs: Iterable[Job]) -> None:
     """Write the edges to and from these jobs whose two ends are stored."""
     edges: dict[tuple[int, int], str] = {}
     for job in jobs:
-        if job._edge_conditions:
-            _take_edges(edges, job, list(job._edge_conditions))
+        if job._new_edges:
+            _take_edges(edges, job, list(job._new_edges))
         for child in job._reverse_depends_on:
-            if job in child._edge_conditions:
+            if job in child._new_edges:
                 _take_edges(edges, child, [job])
     if not edges:
         return
@@ -241,4 +241,5 @@ def _take_edges(edges: dict, child: Job, parents: list[Job]) -> None:
     """Move the edges that can be written from the child to `edges`."""
     for parent in parents:
         if parent.id and child.id:
-            edges[parent.id, child.id] = child._edge_conditions.pop(parent)
+            edges[parent.id, child.id] = child._conditions.get(parent, "done")
+            child._new_edges.discard(parent)

@@ -19,20 +19,19 @@ All dates are naive and in UTC.
 from __future__ import annotations
 
 import inspect
-import json
 import os
 import uuid
-import weakref
 from contextlib import contextmanager
 from datetime import datetime, timedelta  # noqa: F401 (patched and used here by name)
 from random import randint
 
 from odoo import models
 
-from . import dependencies, options, repository
+from . import options, repository
 from .exception import FailedJobError, NoSuchJobError, RetryableJobError
 from .fields import decode
 from .identity import identity_exact, identity_exact_hasher  # noqa: F401 (public here)
+from .job_dependencies import JobDependencies
 from .options import DEFAULT_MAX_RETRIES, DEFAULT_PRIORITY  # noqa: F401 (public here)
 from .retry import RETRY_INTERVAL, attempts_exhausted, retry_seconds  # noqa: F401
 from .states import (
@@ -72,7 +71,7 @@ def _rebind_to_cr(value, cr):
     return value
 
 
-class Job:
+class Job(JobDependencies):
     """One delayed call.
 
     :param func: bound method of a recordset
@@ -157,12 +156,7 @@ class Job:
         self._job_config = None
         self._payload: dict = {}
         self._stored: dict | None = None
-        self._depends_on: set[Job] = set()
-        self._reverse_depends_on: weakref.WeakSet[Job] = weakref.WeakSet()
-        self._edge_conditions: dict[Job, str] = {}
-        self._dependencies: str | None = None
-        self._unloaded_parents: list[str] | None = None
-        self._unloaded_children: list[str] | None = None
+        self._init_dependencies()
 
     def _set_call_options(self, timeout, expires, notify) -> None:
         config_timeout = getattr(self.job_config, "timeout", None)
@@ -278,8 +272,11 @@ class Job:
 
     @property
     def func_string(self) -> str:
-        arguments = [repr(arg) for arg in self.args]
-        arguments += [f"{key}={value!r}" for key, value in self.kwargs.items()]
+        args, kwargs = self._args, self._kwargs
+        if args is None or kwargs is None:
+            args, kwargs = self.args, self.kwargs
+        arguments = [repr(arg) for arg in args]
+        arguments += [f"{key}={value!r}" for key, value in kwargs.items()]
         return f"{self.recordset!r}.{self.method_name}({', '.join(arguments)})"
 
     @property
@@ -333,95 +330,6 @@ class Job:
         if not (self.date_done and self.date_started):
             return None
         return (self.date_done - self.date_started).total_seconds()
-
-    # -- dependencies --------------------------------------------------------------
-
-    def add_depends(self, jobs: set[Job], condition: str = "done") -> None:
-        """Make this job wait for others.
-
-        :param condition: what end of the others it waits for: "done", "failed" or
-            "always"
-        """
-        if self in jobs:
-            raise ValueError("job cannot depend on itself")
-        if condition not in dependencies.CONDITIONS:
-            raise ValueError(
-                f"Condition {condition!r} is not one of: "
-                + ", ".join(dependencies.CONDITIONS)
-            )
-        self._depends_on |= jobs
-        self._edge_conditions.update(dict.fromkeys(jobs, condition))
-        for parent in jobs:
-            parent._reverse_depends_on.add(self)
-        if any(parent.state != DONE for parent in jobs):
-            self.state = WAIT_DEPENDENCIES
-
-    @property
-    def depends_on(self) -> set[Job]:
-        uuids = self._unloaded("depends_on", "_unloaded_parents")
-        if uuids:
-            self._depends_on |= Job.load_many(self._env, uuids)
-            self._unloaded_parents = []
-        return self._depends_on
-
-    @property
-    def reverse_depends_on(self) -> set[Job]:
-        uuids = self._unloaded("reverse_depends_on", "_unloaded_children")
-        if uuids:
-            # the weak set alone would not keep them
-            self._loaded_children = Job.load_many(self._env, uuids)
-            self._reverse_depends_on.update(self._loaded_children)
-            self._unloaded_children = []
-        return set(self._reverse_depends_on)
-
-    def _unloaded(self, key: str, attribute: str) -> list[str]:
-        """Return the uuids on the row whose jobs are not in memory."""
-        uuids = getattr(self, attribute)
-        if uuids is None:
-            stored = json.loads(self._dependencies or "{}")
-            uuids = stored.get(key) or []
-            setattr(self, attribute, uuids)
-        return uuids
-
-    def dependencies_text(self) -> str | None:
-        """Return the JSON of the uuids on both sides, None when there are none."""
-        if not (self._depends_on or self._reverse_depends_on):
-            return self._dependencies
-        parents = dict.fromkeys(self._unloaded("depends_on", "_unloaded_parents"))
-        parents.update(dict.fromkeys(job.uuid for job in self._depends_on))
-        children = dict.fromkeys(
-            self._unloaded("reverse_depends_on", "_unloaded_children")
-        )
-        children.update(dict.fromkeys(job.uuid for job in self._reverse_depends_on))
-        return json.dumps(
-            {"depends_on": list(parents), "reverse_depends_on": list(children)}
-        )
-
-    def should_check_dependents(self) -> bool:
-        """Whether other jobs wait for this one, or may wait by now.
-
-        Later graphs can join a job by its identity key, without writing its row.
-        """
-        may_be_joined = self.claim_token is not None and bool(self._identity_key)
-        return bool(
-            may_be_joined
-            or self._reverse_depends_on
-            or self._unloaded("reverse_depends_on", "_unloaded_children")
-        )
-
-    def enqueue_waiting(self) -> None:
-        """Make pending the jobs which waited for this one, and for no other."""
-        repository.release_children(self)
-
-    def cancel_dependent_jobs(self) -> None:
-        """Cancel all jobs which wait for this one, and those which wait for them."""
-        repository.cancel_dependents(self)
-
-    def _waits_for_parents(self) -> bool:
-        if any(parent.state != DONE for parent in self._depends_on):
-            return True
-        unloaded = self._unloaded("depends_on", "_unloaded_parents")
-        return bool(unloaded) and repository.is_blocked(self)
 
     # -- running -------------------------------------------------------------------
 

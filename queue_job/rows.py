@@ -170,7 +170,8 @@ def new_row(job: Job) -> dict[str, Any]:
     """Return all values of a job which has no row yet, but for its identity slot."""
     config = job.job_config
     recordset = job.recordset
-    args, kwargs = job.args, job.kwargs
+    # as they were given: nothing is called here, so there is nothing to copy
+    args, kwargs = job._args, job._kwargs
     row = mutable_values(job)
     row.update(
         uuid=job.uuid,

@@ -181,6 +181,17 @@ class TestGraphs(DelayCase):
             self.connected(top), [("a", "b"), ("a", "c"), ("b", "d"), ("c", "d")]
         )
 
+    def test_conditions(self):
+        rescue, report = self.node("rescue"), self.node("report")
+        top = chain(self.node("a"), self.node("b")).on_failed(rescue).on_end(report)
+        graph = top._graph._connect_graphs()
+        self.forget(*graph.vertices())
+        conditions = {
+            child._job_args[0]["name"]: condition
+            for (_parent, child), condition in graph._conditions.items()
+        }
+        self.assertEqual(conditions, {"rescue": "failed", "report": "always"})
+
     def test_repr(self):
         one = self.node("a")
         self.assertEqual(repr(group(one)), f"DelayableGroup(\n\t{one!r}\n)")
@@ -296,6 +307,14 @@ class TestDelay(DelayCase):
         self.assertEqual(job.db_record().state, WAIT_DEPENDENCIES)
         (parent_job,) = self.delayed(parent)
         self.assertEqual(job.db_record().dependency_ids, parent_job.db_record())
+
+    def test_conditions_reach_the_edges(self):
+        first, rescue, report = (self.node(name) for name in "abc")
+        first.on_failed(rescue).on_end(report).delay()
+        (edge,) = rescue._generated_job.db_record().parent_edge_ids
+        self.assertEqual(edge.condition, "failed")
+        (edge,) = report._generated_job.db_record().parent_edge_ids
+        self.assertEqual(edge.condition, "always")
 
     def test_cycle(self):
         first, second = self.node("a"), self.node("b")
