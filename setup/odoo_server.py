@@ -89,15 +89,16 @@ class OdooServer:
         """Start the server; return when it answers, unless told not to wait."""
         self.directory.mkdir(parents=True, exist_ok=True)
         self.log.touch()
-        self.process = psutil.Popen(
-            [self.python, self.source.launcher(), "--config", self._write_config()],
-            cwd=self.directory,
-            env=self._environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=(self.directory / "output.log").open("ab"),
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        with (self.directory / "output.log").open("ab") as output:
+            self.process = psutil.Popen(
+                [self.python, self.source.launcher(), "--config", self._write_config()],
+                cwd=self.directory,
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         if wait:
             self.wait_ready()
         return self

@@ -48,6 +48,7 @@ class TestQueueJobProbe(models.Model):
         lengths = [shortest + step * (number * 7 % 11) for number in range(count)]
         return [self.delay("leave_mark", (path, each), options) for each in lengths]
 
+    @api.model
     def delay_on(self, model, ids, method, args=()):
         """Delay ``method`` of any records; return the uuid of the job."""
         return getattr(self.env[model].browse(ids).with_delay(), method)(*args).uuid

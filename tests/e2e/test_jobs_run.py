@@ -1,6 +1,8 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Real jobs on real servers, threaded and prefork: who runs them, what they leave."""
 
+import secrets
+
 import pytest
 
 from setup.console import SetupError
@@ -11,84 +13,130 @@ UNKNOWN_UUID = "00000000-0000-0000-0000-000000000000"
 
 
 @pytest.fixture
-def server(make_server, server_mode):
-    """A server with two job slots, whose runner is ready."""
-    server = make_server(server_mode, channels="root:2")
-    server.wait_runner()
-    return server
+def server(shared_server):
+    """The server with two job slots; nothing ran on it yet, as far as one sees."""
+    shared_server.db.forget_runs()
+    return shared_server
+
+
+@pytest.fixture
+def db(server):
+    return server.db
 
 
 class TestDone:
-    def test_jobs_run_as_the_user_who_delayed_them(self, server, database):
+    def test_jobs_run_as_the_user_who_delayed_them(self, server, db):
         login = _new_user(server)
         client = server.client(login, login)
         uuids = client.delay_many(JOBS, "record_run", "mine")
-        assert database.wait_settled(uuids) == {"done": JOBS}
-        runs = database.runs()
+        assert db.wait_settled(uuids) == {"done": JOBS}
+        runs = db.runs()
         assert {(tag, uid) for tag, _pid, uid, _start, _end in runs} == {
             ("mine", client.uid)
         }
         assert len(runs) == JOBS
 
-    def test_a_job_of_any_model(self, server, database):
+    def test_a_job_of_any_model(self, server, db):
         """A method of Odoo's own: nothing had to be declared for it."""
         client = server.client()
         (partner,) = client.call("res.partner", "create", [{"name": "Before"}])
         uuid = client.delay_on("res.partner", [partner], "write", {"name": "After"})
-        assert database.wait_state(uuid, "done", "failed") == "done"
-        name = database.value("SELECT name FROM res_partner WHERE id = %s", partner)
+        assert db.wait_state(uuid, "done", "failed") == "done"
+        name = db.value("SELECT name FROM res_partner WHERE id = %s", partner)
         assert name == "After"
 
-    def test_jobs_run_in_processes_of_the_server(self, server, database):
+    def test_jobs_run_in_processes_of_the_server(self, server, db):
         uuids = server.client().delay_many(JOBS, "record_run", "where")
-        database.wait_settled(uuids)
-        assert {pid for _tag, pid, *_ in database.runs()} <= set(server.http_pids())
+        db.wait_settled(uuids)
+        assert {pid for _tag, pid, *_ in db.runs()} <= set(server.http_pids())
 
-    def test_nothing_runs_before_the_caller_commits(self, server, database):
+    def test_nothing_runs_before_the_caller_commits(self, server, db):
         """The row is part of the transaction that delays."""
         uuid = server.client().delay("record_run", "seen")
-        assert database.wait_state(uuid, "done", "failed") == "done"
-        created, started = database.job(uuid, "date_created", "date_started")
+        assert db.wait_state(uuid, "done", "failed") == "done"
+        created, started = db.job(uuid, "date_created", "date_started")
         assert created <= started
 
 
 class TestFailed:
-    def test_a_failed_job_leaves_no_trace_and_harms_no_neighbour(
-        self, server, database
-    ):
+    def test_a_failed_job_leaves_no_trace_and_harms_no_neighbour(self, server, db):
         server.expect_log("The probe bad fails")
         client = server.client()
         good = client.delay_many(JOBS // 2, "record_run", "good")
         bad = client.delay("write_and_fail", "bad")
         good += client.delay_many(JOBS // 2, "record_run", "good")
-        assert database.wait_settled([*good, bad]) == {"done": JOBS, "failed": 1}
-        assert {tag for tag, *_ in database.runs()} == {"good"}
-        name, message, traceback = database.job(
-            bad, "exc_name", "exc_message", "exc_info"
-        )
+        assert db.wait_settled([*good, bad]) == {"done": JOBS, "failed": 1}
+        assert {tag for tag, *_ in db.runs()} == {"good"}
+        name, message, traceback = db.job(bad, "exc_name", "exc_message", "exc_info")
         assert name == "ValueError"
         assert message == "The probe bad fails as it was told"
         assert "Traceback" in traceback and "write_and_fail" in traceback
 
-    def test_a_temporary_fault_is_retried(self, server, database):
+    def test_a_temporary_fault_is_retried(self, server, db):
         uuid = server.client().delay("fail_until_attempt", 2, "again", 1)
-        assert database.wait_state(uuid, "done", "failed") == "done"
-        assert database.job(uuid, "retry") == 2
-        assert [tag for tag, *_ in database.runs()] == ["again"]
+        assert db.wait_state(uuid, "done", "failed") == "done"
+        assert db.job(uuid, "retry") == 2
+        assert [tag for tag, *_ in db.runs()] == ["again"]
 
 
 class TestChannels:
-    def test_a_capacity_of_two_never_runs_three(self, server, database):
+    def test_a_capacity_of_two_never_runs_three(self, server, db):
         uuids = server.client().delay_many(JOBS, "record_run", "slow", 0.1)
-        database.wait_settled(uuids)
-        assert database.most_at_once() == 2
+        db.wait_settled(uuids)
+        assert db.most_at_once() == 2
 
-    def test_a_capacity_of_zero_runs_nothing(self, make_server, server_mode, database):
+
+class TestController:
+    """What anybody may send to the address of the classic protocol."""
+
+    def test_an_unknown_job_is_a_line_in_the_log(self, server, db):
+        server.expect_log(UNKNOWN_UUID)
+        answer = server.get("/queue_job/runjob", job_uuid=UNKNOWN_UUID)
+        assert (answer.status_code, answer.text) == (200, "")
+        server.wait_log(UNKNOWN_UUID)
+        self._still_works(server, db)
+
+    def test_a_job_of_another_database_is_not_found(self, server, db, make_database):
+        other = make_database()
+        uuid = "11111111-0000-0000-0000-000000000000"
+        other.rows(
+            "INSERT INTO queue_job (uuid, state, model_name, method_name, name,"
+            " user_id, retry, max_retries) VALUES"
+            " (%s, 'enqueued', 'res.users', 'read', 'x', 1, 0, 5)",
+            uuid,
+        )
+        server.expect_log(uuid)
+        answer = server.get("/queue_job/runjob", job_uuid=uuid)
+        assert (answer.status_code, answer.text) == (200, "")
+        server.wait_log(uuid)
+        assert other.job(uuid, "state") == "enqueued"
+        self._still_works(server, db)
+
+    def test_a_done_job_does_not_run_again(self, server, db):
+        uuid = server.client().delay("record_run", "once")
+        db.wait_state(uuid, "done")
+        server.expect_log(uuid)
+        assert server.get("/queue_job/runjob", job_uuid=uuid).status_code == 200
+        assert [tag for tag, *_ in db.runs()] == ["once"]
+        assert db.job(uuid, "state") == "done"
+
+    @staticmethod
+    def _still_works(server, db):
+        uuid = server.client().delay("record_run")
+        assert db.wait_state(uuid, "done", "failed") == "done"
+
+
+class TestStart:
+    """What the channel configuration does to the start of a server."""
+
+    def test_a_capacity_of_zero_runs_nothing(self, make_server, server_mode):
         server = make_server(server_mode, channels="root:0")
         server.wait_log("NOT started.*root channel's capacity is set to 0")
         uuid = server.client().delay("record_run")
         holds(
-            lambda: database.job(uuid, "state") == "pending", "still pending", seconds=2
+            lambda: server.db.job(uuid, "state") == "pending",
+            "still pending",
+            seconds=2,
         )
 
     def test_a_malformed_configuration_stops_the_start(self, make_server, server_mode):
@@ -98,50 +146,8 @@ class TestChannels:
             server.start()
 
 
-class TestController:
-    """What anybody may send to the address of the classic protocol."""
-
-    def test_an_unknown_job_is_a_line_in_the_log(self, server, database):
-        server.expect_log(UNKNOWN_UUID)
-        answer = server.get("/queue_job/runjob", job_uuid=UNKNOWN_UUID)
-        assert (answer.status_code, answer.text) == (200, "")
-        server.wait_log(UNKNOWN_UUID)
-        self._still_works(server, database)
-
-    def test_a_job_of_another_database_is_not_found(
-        self, server, database, make_database
-    ):
-        other = make_database()
-        uuid = "11111111-0000-0000-0000-000000000000"
-        other.rows(
-            "INSERT INTO queue_job (uuid, state, model_name, method_name, name,"
-            " user_id, create_uid, retry, max_retries) VALUES"
-            " (%s, 'enqueued', 'res.users', 'read', 'x', 1, 1, 0, 5)",
-            uuid,
-        )
-        server.expect_log(uuid)
-        answer = server.get("/queue_job/runjob", job_uuid=uuid)
-        assert (answer.status_code, answer.text) == (200, "")
-        server.wait_log(uuid)
-        assert other.job(uuid, "state") == "enqueued"
-        self._still_works(server, database)
-
-    def test_a_done_job_does_not_run_again(self, server, database):
-        uuid = server.client().delay("record_run", "once")
-        database.wait_state(uuid, "done")
-        server.expect_log(uuid)
-        assert server.get("/queue_job/runjob", job_uuid=uuid).status_code == 200
-        assert [tag for tag, *_ in database.runs()] == ["once"]
-        assert database.job(uuid, "state") == "done"
-
-    @staticmethod
-    def _still_works(server, database):
-        uuid = server.client().delay("record_run")
-        assert database.wait_state(uuid, "done", "failed") == "done"
-
-
 def _new_user(server) -> str:
-    login = "delaying-user"
+    login = f"user-{secrets.token_hex(4)}"
     server.client().call(
         "res.users",
         "create",

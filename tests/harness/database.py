@@ -99,6 +99,10 @@ class Database:
             " ORDER BY date_start"
         )
 
+    def forget_runs(self) -> None:
+        """For a test on a database that others used before."""
+        self.rows("DELETE FROM test_queue_job_probe")
+
     def most_at_once(self) -> int:
         """How many runs of the probe there were at the same time, at most."""
         events = []

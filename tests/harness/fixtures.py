@@ -1,12 +1,18 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""The fixtures. A ``conftest.py`` takes them by ``from tests.harness.fixtures
-import *``."""
+"""The fixtures. A ``conftest.py`` takes them by
+``from tests.harness.fixtures import *``.
+
+Most tests are content with ``shared_server``: one server and database for all tests
+of a module, in both modes. A test that kills or configures asks for ``make_server``.
+"""
 
 from __future__ import annotations
 
 import re
+import secrets
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,9 +24,18 @@ from setup.stack import Stack, open_stack
 from .database import Database
 from .server import Server
 
-__all__ = ["database", "logs", "make_database", "make_server", "server_mode", "stack"]
+__all__ = [
+    "database",
+    "log_directory",
+    "make_database",
+    "make_server",
+    "server_mode",
+    "shared_server",
+    "stack",
+]
 
 MODES = {"threaded": 0, "prefork": 4}
+SHARED_CHANNELS = "root:2"
 
 
 @pytest.fixture(scope="session")
@@ -38,30 +53,16 @@ def server_mode(request) -> int:
 
 
 @pytest.fixture
-def logs(request) -> Path:
+def log_directory(request) -> Path:
     """The directory for what this test leaves to read."""
-    name = re.sub(r"[^\w.-]+", "_", request.node.name)
-    directory = cache.LOGS / "e2e" / f"{request.node.path.stem}-{name}"
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(parents=True)
-    return directory
+    return _log_directory(f"{request.node.path.stem}-{request.node.name}")
 
 
 @pytest.fixture
 def make_database(stack: Stack) -> Iterator[Callable[[], Database]]:
     """Makes clones of the template, dropped after the test."""
-    made: list[Database] = []
-
-    def make() -> Database:
-        name = f"queue_job_test_{databases.secrets.token_hex(4)}"
-        made.append(Database(name))
-        databases.clone(stack.templates.app(), name)
-        return made[-1]
-
-    yield make
-    for database in made:
-        database.close()
-        databases.drop(database.name)
+    with database_maker(stack) as make:
+        yield make
 
 
 @pytest.fixture
@@ -70,21 +71,72 @@ def database(make_database) -> Database:
 
 
 @pytest.fixture
-def make_server(stack: Stack, logs: Path, database) -> Iterator[Callable[..., Server]]:
-    """Starts servers for ``database``; checks their logs after stopping them."""
+def make_server(stack, log_directory, database) -> Iterator[Callable[..., Server]]:
+    """Starts servers for ``database``, stops them, checks their logs."""
+    with server_maker(stack, log_directory, database) as make:
+        yield make
+
+
+@pytest.fixture(scope="module", params=MODES)
+def shared_server(request, stack) -> Iterator[Server]:
+    """A server with two job slots, for all tests of the module; ``.db`` its database.
+
+    The runs of the probe are forgotten before each test by ``server.db.forget_runs``.
+    """
+    directory = _log_directory(f"{request.path.stem}-{request.param}")
+    with (
+        database_maker(stack) as make_database,
+        server_maker(stack, directory, make_database()) as make_server,
+    ):
+        server = make_server(MODES[request.param], channels=SHARED_CHANNELS)
+        server.wait_runner()
+        yield server
+
+
+# -- the same for tests with scopes of their own ---------------------------------------
+
+
+@contextmanager
+def database_maker(stack: Stack) -> Iterator[Callable[[], Database]]:
+    made: list[Database] = []
+
+    def make() -> Database:
+        name = f"queue_job_test_{secrets.token_hex(4)}"
+        made.append(Database(name))
+        databases.clone(stack.templates.app(), name)
+        return made[-1]
+
+    try:
+        yield make
+    finally:
+        for database in made:
+            database.close()
+            databases.drop(database.name)
+
+
+@contextmanager
+def server_maker(
+    stack: Stack, directory: Path, database: Database
+) -> Iterator[Callable[..., Server]]:
     servers: list[Server] = []
 
-    def make(workers: int = 0, *, start: bool = True, **options) -> Server:
-        directory = logs / f"server-{len(servers) + 1}"
-        name = options.pop("database", database.name)
-        server = Server(
-            stack.source, stack.python, directory, name, workers=workers, **options
-        )
+    def make(workers: int = 0, *, start: bool = True, db=database, **options) -> Server:
+        place = directory / f"server-{len(servers) + 1}"
+        server = Server(stack, place, db, workers=workers, **options)
         servers.append(server)
         return server.start() if start else server
 
-    yield make
-    for server in servers:
-        server.stop()
+    try:
+        yield make
+    finally:
+        for server in servers:
+            server.stop()
     strays = [str(record) for server in servers for record in server.stray_records()]
     assert not strays, "stray log records:\n" + "\n".join(strays)
+
+
+def _log_directory(name: str) -> Path:
+    directory = cache.LOGS / "e2e" / re.sub(r"[^\w.-]+", "_", name).strip("_")
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    return directory

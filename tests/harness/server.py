@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -17,7 +18,9 @@ import requests
 
 from setup.odoo_log import LogRecord, parse, stray
 from setup.odoo_server import OdooServer
+from setup.stack import Stack
 
+from .database import Database
 from .rpc import Client
 from .waiting import wait_for
 
@@ -26,10 +29,11 @@ READY = "database connections ready"
 
 
 class Server(OdooServer):
-    """One Odoo server of a test."""
+    """One Odoo server of a test, and ``db``, the database it serves."""
 
-    def __init__(self, *args: Any, **options: Any):
-        super().__init__(*args, **options)
+    def __init__(self, stack: Stack, directory: Path, db: Database, **options: Any):
+        super().__init__(stack.source, stack.python, directory, db.name, **options)
+        self.db = db
         self._expected: list[str] = []
 
     # -- log -----------------------------------------------------------------------
