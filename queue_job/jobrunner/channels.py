@@ -131,7 +131,8 @@ class ChannelManager:
         self._lock = shared_slots.lock if shared_slots else contextlib.nullcontext()
         self._databases = {db_name} if db_name else set()
         self._jobs: dict[tuple[str, str], ChannelJob] = {}
-        self._configured: set[str] = set()  # names the configuration string speaks of
+        # The channels of which the configuration string speaks: is it paused there?
+        self._configured: dict[str, bool] = {}
         self._root_channel = Channel(ROOT, None, 1)
 
     # -- settings ---------------------------------------------------------------
@@ -149,12 +150,13 @@ class ChannelManager:
     def get_channel_from_config(self, config: dict[str, Any]) -> Channel:
         """Configure a channel, which is created if need be, and return it.
 
-        Its capacity is shared by all databases, and `apply_settings` leaves it alone.
+        Its capacity is shared by all databases, and `apply_settings` may pause it but
+        changes nothing else.
         """
         with self._lock:
             channel = self.get_channel_by_name(config["name"], autocreate=True)
             channel.configure(config)
-            self._configured.add(channel.fullname)
+            self._configured[channel.fullname] = channel.paused
             if self._shared:
                 channel.share(self._shared[channel.fullname])
             return channel
@@ -163,15 +165,18 @@ class ChannelManager:
         """Configure all other channels from the rows of the database.
 
         A channel without row goes back to no limit, root to a capacity of 1. What
-        runs is not touched. Give all the rows each time.
+        runs is not touched. Give all the rows each time. A pause holds for every
+        channel: whoever presses the button, or neutralizes a copy, means it.
         """
         by_name = {canonical_name(row.complete_name): row for row in settings}
         with self._lock:
             for name in by_name:
                 self.get_channel_by_name(name, autocreate=True)
             for channel in self._root_channel.tree():
-                if channel.fullname not in self._configured:
-                    row = by_name.get(channel.fullname, ChannelSettings(channel.name))
+                row = by_name.get(channel.fullname, ChannelSettings(channel.name))
+                if channel.fullname in self._configured:
+                    channel.paused = self._configured[channel.fullname] or row.paused
+                else:
                     channel.configure(self._config_of(row, channel))
 
     @staticmethod

@@ -248,6 +248,17 @@ def test_the_configuration_string_wins_over_the_database():
     assert board.start() == ["A1", "A2"]
 
 
+def test_a_pause_holds_whoever_sets_the_capacity():
+    board = Board("root:4,A:2,P:2:paused")
+    board.tell("pending", "A1", "P1")
+    paused = ChannelSettings("root", 1, paused=True)
+    board.manager.apply_settings([paused])
+    assert board.start() == []
+    assert board.text() == "root(C:4,Q:0,R:0,F:0)"
+    board.manager.apply_settings([ChannelSettings("root", 1), ChannelSettings("P")])
+    assert board.start() == ["A1"], "the string's own pause of P stays"
+
+
 def test_root_has_one_slot_unless_somebody_says_otherwise():
     board = Board("A:2")
     assert board.text() == "root(C:1,Q:0,R:0,F:0)"
