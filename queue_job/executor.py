@@ -24,8 +24,6 @@ Why a job is done at most once, and by whom it may be settled:
 """
 
 import logging
-import os
-import socket
 import threading
 import time
 from collections import deque
@@ -34,7 +32,8 @@ import psycopg2
 
 from odoo import SUPERUSER_ID, api, http
 
-from . import claims, dependencies, repository
+from . import claims, repository
+from .book import Book
 from .jobrunner.lease import BURY, Lease, LeaseRefused
 from .job import Job
 from .retry import Cause
@@ -49,9 +48,8 @@ _logger = logging.getLogger(__name__)
 HANDFUL_SECONDS = 0.05
 HANDFUL_LIMIT = 50
 
-START = claims.START.format(
-    columns=", ".join(f"j.{column}" for column in repository.LOAD_COLUMNS)
-)
+#: Jobs of one lease that make it worth to prepare statements.
+WORTH_PREPARING = 5
 
 FAIL_UNLOADABLE = f"""
 UPDATE queue_job
@@ -65,7 +63,7 @@ class LeaseRun:
     """One lease, served by one worker.
 
     :param registry: the registry of the database, checked for changes
-    :param book: cursor in autocommit mode
+    :param book: its :class:`~.book.Book`
     :param lease: what the runner has granted
     :param runjob: ``(env, job)`` -> None; performs and settles one job, raises where
         the job failed
@@ -80,9 +78,8 @@ class LeaseRun:
         self._cr = None
         self._todo: deque[tuple[int, int]] = deque()
         self._over: list[int] = []
+        self._prepared = False
         self._began = time.monotonic()
-        self._pid = os.getpid()
-        self._host = socket.gethostname()
 
     def run(self) -> dict:
         """Serve the lease and return the report for the runner.
@@ -118,15 +115,10 @@ class LeaseRun:
             return False
         if self.lease.channel is None:
             return False
-        self.book.execute(
-            claims.TOP_UP,
-            {
-                "channel": self.lease.channel,
-                "limit": self._handful(),
-                "lease": self.lease.id,
-            },
-        )
-        self._todo.extend(self.book.fetchall())
+        self._todo.extend(self.book.top_up(self.lease.channel, self._handful()))
+        if not self._prepared and len(self._todo) >= WORTH_PREPARING:
+            self._prepared = True
+            self.book.prepare()
         return bool(self._todo)
 
     def _handful(self) -> int:
@@ -136,10 +128,8 @@ class LeaseRun:
         return max(1, min(HANDFUL_LIMIT, int(seconds / max(mean, 1e-4))))
 
     def _refuse_replay(self):
-        self.book.execute(claims.WHY_NOT_STARTED, {"id": self.lease.job_id})
-        row = self.book.fetchone()
-        used = row and row[1] == self.lease.claim_token and row[0] != "pending"
-        if used and row[0] != "cancelled":
+        state, token = self.book.state_of(self.lease.job_id)
+        if token == self.lease.claim_token and state not in ("pending", "cancelled"):
             raise LeaseRefused("its claim was already used")
         _logger.info(
             "job %s of lease %s is not there to be started any more",
@@ -149,26 +139,21 @@ class LeaseRun:
 
     def _give_back(self):
         if self._todo:
-            self.book.execute(claims.RETURN_UNSTARTED, {"leases": [self.lease.id]})
+            self.book.return_unstarted()
             self._todo.clear()
 
     def _release(self):
         if self._over:
-            dependencies.release_children(self.book, self._over)
+            self.book.release_children(self._over)
             self._over.clear()
 
     # -- one job ---------------------------------------------------------------------
 
     def _start_and_run(self, job_id: int, token: int) -> bool:
-        self.book.execute(
-            START,
-            {"id": job_id, "token": token, "pid": self._pid, "host": self._host},
-        )
-        row = self.book.fetchone()
-        if row is None:
+        values = self.book.start(job_id, token)
+        if values is None:
             return False
         began = time.monotonic()
-        values = dict(zip(repository.LOAD_COLUMNS, row, strict=True))
         state, function = self._run_started(values)
         self.outcomes.append(
             {
@@ -289,5 +274,6 @@ def serve(env, lease: Lease, runjob) -> dict:
     :return: the report for the runner
     :raise LeaseRefused: the request is a replay
     """
-    with autocommit(env.cr) as book:
+    with autocommit(env.cr) as cr:
+        book = Book(cr, lease.id)
         return LeaseRun(env.registry, book, lease, runjob).run()
