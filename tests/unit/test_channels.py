@@ -254,7 +254,7 @@ def test_a_pause_holds_whoever_sets_the_capacity():
     paused = ChannelSettings("root", 1, paused=True)
     board.manager.apply_settings([paused])
     assert board.start() == []
-    assert board.text() == "root(C:4,Q:0,R:0,F:0)"
+    assert board.text() == "root(C:4,Q:0,R:0,F:0,paused)"
     board.manager.apply_settings([ChannelSettings("root", 1), ChannelSettings("P")])
     assert board.start() == ["A1"], "the string's own pause of P stays"
 
