@@ -171,6 +171,22 @@ def decode(value, env):
     return json.loads(text, cls=JobDecoder, env=env)
 
 
+def rebind_to_cr(value, cr):
+    """Return `value` with every recordset in it bound to the cursor `cr`.
+
+    Containers are always rebuilt: what the method does to them stays with it.
+    """
+    if isinstance(value, models.BaseModel):
+        return value if value.env.cr is cr else value.with_env(value.env(cr=cr))
+    if isinstance(value, dict):
+        return {key: rebind_to_cr(item, cr) for key, item in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(rebind_to_cr(item, cr) for item in value))
+    if isinstance(value, list | tuple | set):
+        return type(value)(rebind_to_cr(item, cr) for item in value)
+    return value
+
+
 class JobSerialized(fields.Json):
     """Values of a job as JSON: dict, list, tuple or a recordset (`base_type`).
 

@@ -30,6 +30,7 @@ from odoo import models
 from . import options, repository
 from .exception import FailedJobError, NoSuchJobError, RetryableJobError
 from .fields import decode
+from .fields import rebind_to_cr as _rebind_to_cr
 from .identity import identity_exact, identity_exact_hasher  # noqa: F401 (public here)
 from .job_dependencies import JobDependencies
 from .options import DEFAULT_MAX_RETRIES, DEFAULT_PRIORITY  # noqa: F401 (public here)
@@ -53,22 +54,6 @@ def _is_model_method(func) -> bool:
     return inspect.ismethod(func) and isinstance(
         func.__self__.__class__, models.MetaModel
     )
-
-
-def _rebind_to_cr(value, cr):
-    """Return `value` with every recordset in it bound to the cursor `cr`.
-
-    Containers are always rebuilt: what the method does to them stays with it.
-    """
-    if isinstance(value, models.BaseModel):
-        return value if value.env.cr is cr else value.with_env(value.env(cr=cr))
-    if isinstance(value, dict):
-        return {key: _rebind_to_cr(item, cr) for key, item in value.items()}
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(_rebind_to_cr(item, cr) for item in value))
-    if isinstance(value, list | tuple | set):
-        return type(value)(_rebind_to_cr(item, cr) for item in value)
-    return value
 
 
 class Job(JobDependencies):
@@ -179,9 +164,7 @@ class Job(JobDependencies):
         """Return the job of a uuid; `NoSuchJobError` if there is none."""
         for job in cls.load_many(env, [job_uuid]):
             return job
-        raise NoSuchJobError(
-            f"Job {job_uuid} does no longer exist in the storage."
-        )
+        raise NoSuchJobError(f"Job {job_uuid} does no longer exist in the storage.")
 
     @classmethod
     def load_many(cls, env, job_uuids) -> set[Job]:
@@ -464,10 +447,7 @@ class Job(JobDependencies):
         record = self.db_record()
         name = config.related_action_func_name or record._default_related_action
         if not isinstance(name, str):
-            raise ValueError(
-                f"The related action of {self.job_function_name} must be the name of "
-                f"a method of queue.job, not {name!r}"
-            )
+            raise ValueError(f"{name!r} is not the name of a method of queue.job")
         return getattr(record, name)(**config.related_action_kwargs)
 
     def __eq__(self, other) -> bool:

@@ -23,8 +23,6 @@ from collections.abc import Iterable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from odoo.tools import SQL
-
 from . import dependencies, fast_path, rows
 from .exception import JobFenced, NoSuchJobError
 from .insertion import add_edges, insert_many, orm_jobs
@@ -199,15 +197,14 @@ def _update_by_sql(job: Job, old_state: str, changed: dict) -> None:
     env = job.env
     record = env["queue.job"].browse(job.id)
     record.flush_recordset(changed)
-    assignments = SQL(", ").join(
-        SQL("%s = %s", SQL.identifier(name), value) for name, value in changed.items()
-    )
-    fence = SQL()
+    # all names are columns of ours
+    assignments = ", ".join(f"{name} = %s" for name in changed)
+    query = f"UPDATE queue_job SET {assignments} WHERE id = %s"
+    params = [*changed.values(), job.id]
     if job.claim_token is not None:
-        fence = SQL("AND claim_token = %s AND state = %s", job.claim_token, old_state)
-    env.cr.execute(
-        SQL("UPDATE queue_job SET %s WHERE id = %s %s", assignments, job.id, fence)
-    )
+        query += " AND claim_token = %s AND state = %s"
+        params += [job.claim_token, old_state]
+    env.cr.execute(query, params)
     if job.claim_token is not None:
         _assert_claimed(job)
     record._invalidate_cache(None, record._ids)

@@ -6,6 +6,7 @@ from . import test_trap
 from . import test_delay
 from . import test_fields
 from . import test_gc
+from . import test_insertion
 from . import test_job
 from . import test_migrations
 from . import test_queue_job_channel

@@ -8,7 +8,7 @@ from odoo.tests import TransactionCase
 from odoo.tools import mute_logger
 
 from ..delay import Delayable, DelayableGraph, DelayableRecordset, chain, group
-from ..job import PENDING, WAIT_DEPENDENCIES, Job, identity_exact
+from ..job import PENDING, WAIT_DEPENDENCIES, Job
 
 LOGGER = "odoo.addons.queue_job.delay"
 
@@ -393,90 +393,3 @@ class TestDirect(DelayCase):
         self.assertTrue(job.db_record())
         job = self.partner.with_delay(allow_nested=False).write({"name": "outside"})
         self.assertTrue(job.db_record())
-
-
-class TestIdentity(DelayCase):
-    def keyed(self, key="key", **options):
-        return self.partner.with_delay(identity_key=key, **options).exists()
-
-    def test_one_job_per_key(self):
-        first = self.keyed()
-        second = self.keyed()
-        self.assertEqual(second._name, "queue.job")
-        self.assertEqual(second, first.db_record())
-        self.assertEqual(second.uuid, first.uuid)
-
-    def test_exact(self):
-        first = self.keyed(identity_exact)
-        self.assertEqual(self.keyed(identity_exact).uuid, first.uuid)
-        other = self.partner.with_delay(identity_key=identity_exact).write({})
-        self.assertIsInstance(other, Job)
-
-    def test_started_jobs_do_not_count(self):
-        job = self.keyed()
-        job.set_started()
-        job.store()
-        self.assertFalse(job.db_record().identity_slot)
-        twin = self.keyed()
-        self.assertIsInstance(twin, Job)
-        # the first one is retried: it does not collide with the second
-        job.set_pending(reset_retry=False)
-        job.store()
-        self.assertEqual(job.db_record().state, PENDING)
-
-    def test_scope_done(self):
-        job = self.keyed(identity_scope="done")
-        job.set_started()
-        job.store()
-        self.assertEqual(self.keyed().uuid, job.uuid)
-        job.set_done()
-        job.store()
-        self.assertIsInstance(self.keyed(), Job)
-
-    def test_a_stale_slot_is_freed(self):
-        job = self.keyed()
-        self.env.cr.execute(
-            "UPDATE queue_job SET state = 'done' WHERE id = %s", [job.id]
-        )
-        self.assertIsInstance(self.keyed(), Job)
-
-    def test_graph_of_known_keys_creates_nothing(self):
-        first = self.keyed()
-        node = self.node("a", identity_key="key")
-        plain = self.node("b")
-        count = self.env["queue.job"].search_count([])
-        chain(node, plain).delay()
-        self.assertEqual(self.env["queue.job"].search_count([]), count)
-        self.assertEqual(node._generated_job, first.db_record())
-
-    def test_graph_of_known_and_new_keys_is_linked(self):
-        first = self.keyed()
-        known = self.node("a", identity_key="key")
-        new = self.node("b", identity_key="new")
-        last = self.node("c")
-        group(known, new).on_done(last).delay()
-        self.assertEqual(known._generated_job, first.db_record())
-        record = last._generated_job.db_record()
-        self.assertEqual(
-            record.dependency_ids, first.db_record() | new._generated_job.db_record()
-        )
-        self.assertEqual(record.state, WAIT_DEPENDENCIES)
-        self.assertEqual(first.db_record().state, PENDING)
-
-    def test_a_twin_waits_for_new_parents(self):
-        first = self.keyed()
-        parent = self.node("a", identity_key="new")
-        known = self.node("b", identity_key="key")
-        chain(parent, known).delay()
-        record = first.db_record()
-        self.assertEqual(record.state, WAIT_DEPENDENCIES)
-        self.assertEqual(record.dependency_ids, parent._generated_job.db_record())
-
-    def test_same_key_within_a_graph(self):
-        delayable = self.partners.delayable(identity_key="same").write({"name": "x"})
-        parts = delayable.split(5)
-        parts.delay()
-        jobs = [part._generated_job for part in parts._members]
-        self.assertEqual(len({job.uuid for job in jobs}), 2)
-        slots = [job.db_record().identity_slot for job in jobs]
-        self.assertEqual(slots, ["same", False])

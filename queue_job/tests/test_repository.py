@@ -1,8 +1,6 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Jobs and their rows: SQL and the ORM leave the same, the fence holds."""
 
-import time
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from unittest import mock
 
@@ -386,78 +384,3 @@ class TestLocks(RepositoryCase):
         locks = self.env["queue.job.lock"].search([("queue_job_id", "=", job.id)])
         self.assertEqual(locks.ids, [job.id])
         self.job().add_lock_record()  # not stored: nothing to lock
-
-
-class TestRaces(TransactionCase):
-    """Two real transactions enqueue the same identity key."""
-
-    KEY = "queue_job test of races"
-
-    def setUp(self):
-        super().setUp()
-        self.addCleanup(self.forget_jobs)
-        self.first, self.second = self.transaction(), self.transaction()
-
-    def transaction(self):
-        cr = self.registry.cursor()
-        self.addCleanup(cr.close)
-        cr.execute("SELECT 1")  # the snapshot is taken here
-        return self.env(cr=cr)
-
-    def forget_jobs(self):
-        with self.registry.cursor() as cr:
-            cr.execute("DELETE FROM queue_job WHERE identity_key = %s", [self.KEY])
-
-    def enqueue(self, env):
-        return env.user.with_delay(identity_key=self.KEY, eta=3600).exists()
-
-    def stored_uuids(self):
-        with self.registry.cursor() as cr:
-            cr.execute("SELECT uuid FROM queue_job WHERE identity_key = %s", [self.KEY])
-            return [uuid for (uuid,) in cr.fetchall()]
-
-    def test_twin_that_is_not_visible(self):
-        """The other job was committed after the snapshot of this transaction."""
-        job = self.enqueue(self.first)
-        self.first.cr.commit()
-        twin = self.enqueue(self.second)
-        self.assertEqual(twin._name, "queue.job")
-        self.assertEqual(
-            (twin.uuid, twin.state, twin.model_name), (job.uuid, PENDING, "res.users")
-        )
-        self.second.cr.commit()
-        self.assertEqual(self.stored_uuids(), [job.uuid])
-
-    def test_twin_that_is_not_committed(self):
-        """The second transaction waits, and then sees the job of the first."""
-        job = self.enqueue(self.first)
-        with ThreadPoolExecutor(1) as executor:
-            waiting = executor.submit(self.enqueue, self.second)
-            self.wait_for_lock()
-            self.first.cr.commit()
-            twin = waiting.result(timeout=10)
-        self.assertEqual(twin.uuid, job.uuid)
-        self.second.cr.commit()
-        self.assertEqual(self.stored_uuids(), [job.uuid])
-
-    def test_twin_that_is_rolled_back(self):
-        self.enqueue(self.first)
-        with ThreadPoolExecutor(1) as executor:
-            waiting = executor.submit(self.enqueue, self.second)
-            self.wait_for_lock()
-            self.first.cr.rollback()
-            job = waiting.result(timeout=10)
-        self.assertIsInstance(job, Job)
-        self.second.cr.commit()
-        self.assertEqual(self.stored_uuids(), [job.uuid])
-
-    def wait_for_lock(self):
-        """Return when the second transaction waits for the first."""
-        pid = self.second.cr._cnx.info.backend_pid
-        with self.registry.cursor() as cr:
-            for _attempt in range(200):
-                cr.execute("SELECT cardinality(pg_blocking_pids(%s))", [pid])
-                if cr.fetchone()[0]:
-                    return
-                time.sleep(0.02)
-        self.fail("the second transaction does not wait")
