@@ -3,6 +3,7 @@
 
 import doctest
 import types
+from pathlib import Path
 from unittest import TestSuite, mock
 
 from . import common, drain, matching, trap
@@ -51,6 +52,15 @@ class TestCommon(HelperCase):
             with self.subTest(module=module.__name__):
                 self.drain_new()
                 common.assert_doctests(module, env=self.env, partner=self.partner)
+
+    def test_examples_in_the_documentation(self):
+        path = Path(__file__).parents[2] / "docs" / "testing.md"
+        if not path.exists():
+            self.skipTest("the addon is installed without the documentation")
+        self.drain_new()
+        page = types.ModuleType("testing")
+        page.__doc__ = path.read_text().replace("```", "\n")
+        common.assert_doctests(page, env=self.env, partner=self.partner)
 
     def test_wrong_example_is_reported(self):
         module = types.ModuleType("wrong")
