@@ -101,7 +101,13 @@ class TestStuckJobs(JobCase):
         self.assertEqual(job.state, "started")
 
     def test_minutes(self):
-        cases = [(5, 120, 5), (0, 120, None), (-1, 120, 3), (-1, 0, None), (-1, -1, None)]
+        cases = [
+            (5, 120, 5),
+            (0, 120, None),
+            (-1, 120, 3),
+            (-1, 0, None),
+            (-1, -1, None),
+        ]
         for delta, limit, expected in cases:
             options = patch.dict(config.options, {"limit_time_real": limit})
             with self.subTest(delta=delta, limit=limit), options:

@@ -89,7 +89,9 @@ class TestConfig(FunctionCase):
     def test_default(self):
         config = self.functions.job_config("<res.users>.no_such")
         self.assertEqual(config, self.functions.job_default_config())
-        self.assertEqual(tuple(config)[:8], ("root", {}, True, None, {}, None, False, None))
+        self.assertEqual(
+            tuple(config)[:8], ("root", {}, True, None, {}, None, False, None)
+        )
 
     def test_eight_values_are_enough(self):
         config = self.functions.JobConfig("root", {}, True, None, {}, None, False, None)

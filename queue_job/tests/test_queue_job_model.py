@@ -155,7 +155,9 @@ class TestUserActions(JobCase):
         parent.button_cancelled()
         parent.requeue()
         self.assertEqual(parent.state, "pending")
-        self.assertEqual((child + grandchild).mapped("state"), ["wait_dependencies"] * 2)
+        self.assertEqual(
+            (child + grandchild).mapped("state"), ["wait_dependencies"] * 2
+        )
         self.assertEqual(alone.state, "cancelled")
 
     def test_requeue_takes_the_key_once(self):

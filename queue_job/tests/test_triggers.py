@@ -8,10 +8,10 @@ their own which listens, commits, and cleans up.
 from contextlib import closing
 from uuid import uuid4
 
+import psycopg2
+
 from odoo.sql_db import connection_info_for
 from odoo.tests import TransactionCase
-
-import psycopg2
 
 INSERT = """
     INSERT INTO queue_job (uuid, state, model_name, method_name, channel)
@@ -44,7 +44,9 @@ class TestTriggers(TransactionCase):
             )
 
     def update(self, values):
-        self.execute(f"UPDATE queue_job SET {values} WHERE uuid LIKE %s", self.prefix + "%")
+        self.execute(
+            f"UPDATE queue_job SET {values} WHERE uuid LIKE %s", self.prefix + "%"
+        )
 
     def rings(self):
         self.execute("SELECT 1")

@@ -7,7 +7,8 @@ from .job_case import JobCase
 class TestWizards(JobCase):
     def wizard(self, model, jobs, **context):
         context = {"active_model": "queue.job", "active_ids": jobs.ids, **context}
-        return self.env[model].with_user(self.manager).with_context(**context).create({})
+        wizards = self.env[model].with_user(self.manager).with_context(**context)
+        return wizards.create({})
 
     def test_requeue(self):
         jobs = self.job("failed") + self.job("cancelled")
