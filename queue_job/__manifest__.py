@@ -23,7 +23,11 @@
         "data/queue_job_function_data.xml",
     ],
     "assets": {
-        "web.assets_backend": ["queue_job/static/src/views/**/*"],
+        "web.assets_backend": ["queue_job/static/src/**/*"],
+        # Loaded when the first graph is shown.
+        "queue_job.dagre_lib": ["queue_job/static/lib/dagre/dagre.min.js"],
+        "web.assets_unit_tests": ["queue_job/static/tests/**/*.test.js"],
+        "web.assets_tests": ["queue_job/static/tests/tours/**/*.js"],
     },
     "installable": True,
     "post_init_hook": "post_init_hook",
