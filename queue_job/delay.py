@@ -18,6 +18,7 @@ is reported as soon as it is forgotten.
 from __future__ import annotations
 
 import logging
+from itertools import pairwise
 
 from . import options
 from .delayable_graph import DelayableGraph
@@ -25,6 +26,7 @@ from .graph import Graph  # noqa: F401 (public here)
 from .job import Job
 
 _logger = logging.getLogger(__name__)
+
 
 def group(*delayables) -> DelayableGroup:
     """Return a group: its members may run at the same time."""
@@ -101,7 +103,7 @@ class DelayableChain(_Node):
         self._graph = DelayableGraph()
         for delayable in delayables:
             self._graph.add_vertex(delayable)
-        for parent, child in zip(delayables, delayables[1:], strict=False):
+        for parent, child in pairwise(delayables):
             self._graph.add_edge(parent, child)
 
     def _add_children(self, delayables, condition: str) -> None:
@@ -269,7 +271,9 @@ class Delayable(_Node):
         """Return the job of this call, built once."""
         if not self._generated_job:
             try:
-                arguments = options.job_arguments(self._call_and_options(), self._extras)
+                arguments = options.job_arguments(
+                    self._call_and_options(), self._extras
+                )
                 self._generated_job = Job(self._job_method, **arguments)
             except Exception:
                 self._generated_job = True  # refused, not forgotten

@@ -75,7 +75,8 @@ RETURNING child.id, child.state, child.result"""
 RELEASE_CHILDREN = f"""
 WITH waiting AS MATERIALIZED (
     SELECT edge.child_id AS id,
-           max(CASE WHEN edge.condition = 'failed' AND parent.state IN ('done', 'cancelled')
+           max(CASE WHEN edge.condition = 'failed'
+                     AND parent.state IN ('done', 'cancelled')
                     THEN %(not_failed)s
                     WHEN edge.condition = 'done' AND parent.state = 'cancelled'
                     THEN %(parent_cancelled)s END) AS doom

@@ -22,12 +22,13 @@ import inspect
 import os
 import uuid
 from contextlib import contextmanager
-from datetime import datetime, timedelta  # noqa: F401 (patched and used here by name)
+from datetime import datetime, timedelta
 from random import randint
 
 from odoo import models
 
 from . import options, repository
+from .claims import LIVENESS_LOCK
 from .exception import FailedJobError, NoSuchJobError, RetryableJobError
 from .fields import decode
 from .fields import rebind_to_cr as _rebind_to_cr
@@ -45,9 +46,6 @@ from .states import (
     STATES,  # noqa: F401 (public here)
     WAIT_DEPENDENCIES,
 )
-
-#: Namespace of the advisory lock which the transaction of a running job holds.
-LIVENESS_LOCK = 1904281959
 
 
 def _is_model_method(func) -> bool:
@@ -87,19 +85,12 @@ class Job(JobDependencies):
     ):
         if not _is_model_method(func):
             raise TypeError("Job accepts only methods of Models")
-        args = tuple(args) if isinstance(args, list) else args or ()
-        kwargs = kwargs or {}
-        if not isinstance(args, tuple):
-            raise AssertionError(f"{args}: args are not a tuple")
-        if not isinstance(kwargs, dict):
-            raise AssertionError(f"{kwargs}: kwargs are not a dict")
-
         recordset = func.__self__
         env = recordset.env
         self._init_state()
         self._env = env
         self._recordset = recordset
-        self._args, self._kwargs = args, kwargs
+        self._args, self._kwargs = options.call_arguments(args, kwargs)
         self.model_name = recordset._name
         self.method_name = func.__name__
         self._uuid = job_uuid
@@ -118,22 +109,20 @@ class Job(JobDependencies):
         self.date_created = datetime.now()
         self.user_id = env.uid
         context = env.context
-        self.company_id = (
-            context["company_id"] if "company_id" in context else env.company.id
-        )
+        if "company_id" in context:
+            self.company_id = context["company_id"]
+        else:
+            self.company_id = env.company.id
 
     def _init_state(self) -> None:
         """Set what a new job and a loaded one have in common."""
-        self.id = None
+        self.id = self.claim_token = self.lease_id = None
         self._may_be_stored = True
-        self.claim_token = None
-        self.lease_id = None
         #: The ids of ended jobs, for who releases children in bulk; None: at once.
         self.release_queue: list[int] | None = None
-        self.graph_uuid = None
         self.state = PENDING
         self.retry = 0
-        self.result = None
+        self.graph_uuid = self.result = None
         self.exc_name = self.exc_message = self.exc_info = None
         self.date_enqueued = self.date_started = None
         self.date_done = self.date_cancelled = None
@@ -264,8 +253,8 @@ class Job(JobDependencies):
 
     @property
     def job_function_name(self) -> str:
-        functions = self._env["queue.job.function"]
-        return functions.job_function_name(self.model_name, self.method_name)
+        name = self._env["queue.job.function"].job_function_name
+        return name(self.model_name, self.method_name)
 
     @property
     def job_config(self):
@@ -393,8 +382,7 @@ class Job(JobDependencies):
         """Note that the job was given to a worker."""
         self.state = ENQUEUED
         self.date_enqueued = datetime.now()
-        self.date_started = None
-        self.worker_pid = None
+        self.date_started = self.worker_pid = None
 
     def set_started(self) -> None:
         """Note that this process begins the job."""
@@ -447,7 +435,7 @@ class Job(JobDependencies):
         record = self.db_record()
         name = config.related_action_func_name or record._default_related_action
         if not isinstance(name, str):
-            raise ValueError(f"{name!r} is not the name of a method of queue.job")
+            raise ValueError(f"{name!r} is no name of a method")  # noqa: TRY004 (API)
         return getattr(record, name)(**config.related_action_kwargs)
 
     def __eq__(self, other) -> bool:

@@ -97,6 +97,17 @@ def _eta_from_countdown(countdown, eta) -> timedelta:
     return timedelta(seconds=_number("countdown", countdown, "30 for half a minute"))
 
 
+def call_arguments(args, kwargs) -> tuple[tuple, dict]:
+    """Return the arguments of the call as a tuple and a dict."""
+    args = tuple(args) if isinstance(args, list) else args or ()
+    kwargs = kwargs or {}
+    if not isinstance(args, tuple):
+        raise AssertionError(f"{args}: args are not a tuple")  # noqa: TRY004 (API)
+    if not isinstance(kwargs, dict):
+        raise AssertionError(f"{kwargs}: kwargs are not a dict")  # noqa: TRY004 (API)
+    return args, kwargs
+
+
 # -- values: each function returns what is stored, or says what to give instead --
 
 
@@ -106,7 +117,9 @@ def priority(value) -> int:
         return DEFAULT_PRIORITY
     if isinstance(value, str) and value in PRIORITY_NAMES:
         return PRIORITY_NAMES[value]
-    return _integer("priority", value, "a number such as 5, or 'high', 'default', 'low'")
+    return _integer(
+        "priority", value, "a number such as 5, or 'high', 'default', 'low'"
+    )
 
 
 def max_retries(value) -> int:

@@ -179,9 +179,7 @@ def _check_transition(job: Job, old: str) -> None:
 def _update(job: Job, old_state: str, changed: dict, extra: dict) -> None:
     env = job.env
     by_sql = (
-        not extra
-        and changed.get("state") != FAILED
-        and fast_path.allows(env, "write")
+        not extra and changed.get("state") != FAILED and fast_path.allows(env, "write")
     )
     if by_sql:
         _update_by_sql(job, old_state, changed)

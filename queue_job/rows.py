@@ -264,4 +264,3 @@ def _text(value) -> str | None:
         return None
     text = value if isinstance(value, str) else str(value)
     return text.replace("\0", "") if "\0" in text else text
-

@@ -36,9 +36,7 @@ class TestBase(TransactionCase):
     def test_other_options_only_when_given(self):
         with mock.patch.object(base, "DelayableRecordset") as proxy:
             self.partner.with_delay(timeout=5, notify=None)
-            proxy.assert_called_once_with(
-                self.partner, **dict.fromkeys(SIX), timeout=5
-            )
+            proxy.assert_called_once_with(self.partner, **dict.fromkeys(SIX), timeout=5)
 
     def test_unknown_option(self):
         for method in (self.partner.with_delay, self.partner.delayable):

@@ -27,7 +27,9 @@ class DelayCase(TransactionCase):
         return self.partner.delayable(**options).write({"name": name})
 
     def names(self, edges):
-        return sorted((p._job_args[0]["name"], c._job_args[0]["name"]) for p, c in edges)
+        return sorted(
+            (p._job_args[0]["name"], c._job_args[0]["name"]) for p, c in edges
+        )
 
     def forget(self, *delayables):
         for delayable in delayables:

@@ -63,8 +63,9 @@ class TestJob(TransactionCase):
 
     def test_only_model_methods(self):
         for func in (TestJob.test_only_model_methods, 1, len, type(self.partner).write):
-            with self.subTest(func=func), self.assertRaisesRegex(
-                TypeError, "Job accepts only methods of Models"
+            with (
+                self.subTest(func=func),
+                self.assertRaisesRegex(TypeError, "Job accepts only methods of Models"),
             ):
                 Job(func)
 
@@ -262,7 +263,7 @@ class TestJob(TransactionCase):
             job.on_fail({"exc_name": "E"})
         on_fail.assert_called_once_with(exc_name="E")
 
-    # -- loading --------------------------------------------------------------------------
+    # -- loading -------------------------------------------------------------------
 
     def test_load(self):
         user = new_test_user(self.env, "queue_job_loader")

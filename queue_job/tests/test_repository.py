@@ -274,9 +274,7 @@ class TestDependencies(RepositoryCase):
             self.assertEqual(
                 record.result, "Cancelled because a job it depends on was cancelled"
             )
-            self.assertEqual(
-                record.date_cancelled, parent.db_record().date_cancelled
-            )
+            self.assertEqual(record.date_cancelled, parent.db_record().date_cancelled)
 
     def test_started_children_are_left_alone(self):
         parent = self.stored()

@@ -18,9 +18,7 @@ def job(ids=(2, 1), args=(1,), **kwargs):
 
 
 def test_key_of_databases_which_hold_jobs_already():
-    expected = hashlib.sha1(
-        b"res.partner" b"write" b"[1, 2]" b"(1,)" b"[('a', 1), ('b', 2)]"
-    )
+    expected = hashlib.sha1(b"res.partnerwrite[1, 2](1,)[('a', 1), ('b', 2)]")
     assert identity_exact(job(b=2, a=1)) == expected.hexdigest()
 
 

@@ -4,6 +4,7 @@
 from datetime import datetime, timedelta, timezone
 
 import pytest
+
 from queue_job import options
 
 NOW = datetime(2026, 3, 1, 12, 0)

@@ -2,6 +2,7 @@
 """From an exception to an outcome."""
 
 import pytest
+
 from queue_job import outcome
 from queue_job.exception import (
     FailedJobError,

@@ -2,6 +2,7 @@
 """The delay before an attempt, and what follows from each way to end one."""
 
 import pytest
+
 from queue_job.retry import (
     CONFLICT_DELAY_SECONDS,
     RETRY_INTERVAL,
@@ -62,7 +63,12 @@ def test_attempts_exhausted(attempt, max_retries, expected):
     ("cause", "attempt", "max_retries", "expected"),
     [
         (Cause.RETRYABLE, 1, 3, Retry(None, 1, "why")),
-        (Cause.RETRYABLE, 3, 3, Fail("FailedJobError", "Max. retries (3) reached: why")),
+        (
+            Cause.RETRYABLE,
+            3,
+            3,
+            Fail("FailedJobError", "Max. retries (3) reached: why"),
+        ),
         (Cause.RETRYABLE, 99, 0, Retry(None, 99, "why")),
         # a dead worker: at once, but not for ever
         (Cause.DEAD, 1, 3, Retry(0, 1, "why")),
@@ -82,9 +88,7 @@ def test_attempts_exhausted(attempt, max_retries, expected):
     ],
 )
 def test_decide(cause, attempt, max_retries, expected):
-    decision = decide(
-        cause, attempt, max_retries, exc_name="ValueError", message="why"
-    )
+    decision = decide(cause, attempt, max_retries, exc_name="ValueError", message="why")
     assert decision == expected
 
 

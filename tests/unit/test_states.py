@@ -4,6 +4,7 @@
 import itertools
 
 import pytest
+
 from queue_job import states
 from queue_job.states import (
     ALL_STATES,
