@@ -242,7 +242,6 @@ class Respawn:
     def __init__(self) -> None:
         self._born = -float("inf")
         self._pause = 0.0
-        self.enabled: bool | None = None  # not known yet
 
     def is_due(self, now: float) -> bool:
         """Tell whether the pause is over."""
@@ -256,25 +255,31 @@ class Respawn:
 
 
 def prefork__init__(self: server.PreforkServer, app: Any) -> None:
-    """Add the register of runner processes."""
+    """Add the register of runner processes.
+
+    The configuration is read here, because a mistake in it must stop the server
+    before it has any children.
+    """
     orig_prefork__init__(self, app)
     self.jobrunner = {}
-    self.jobrunner_respawn = Respawn()
+    self.jobrunner_respawn = None
+    if _is_one_off():
+        return
+    if _package()._is_runner_enabled():
+        self.jobrunner_respawn = Respawn()
+    else:
+        _log_not_started("process", "prefork server")
 
 
 def prefork_process_spawn(self: server.PreforkServer) -> None:
     """Spawn the workers, and the runner if there is none."""
     orig_prefork_process_spawn(self)
     # the attribute is missing if queue_job was imported after the server was made
-    if not hasattr(self, "jobrunner") or self.jobrunner or _is_one_off():
+    respawn = getattr(self, "jobrunner_respawn", None)
+    if respawn is None or self.jobrunner:
         return
-    respawn = self.jobrunner_respawn
-    if respawn.enabled is None:
-        respawn.enabled = _package()._is_runner_enabled()
-        if not respawn.enabled:
-            _log_not_started("process", "prefork server")
     now = time.monotonic()
-    if respawn.enabled and respawn.is_due(now):
+    if respawn.is_due(now):
         respawn.note(now)
         self.worker_spawn(_package().WorkerJobRunner, self.jobrunner)
 

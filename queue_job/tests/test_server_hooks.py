@@ -195,6 +195,7 @@ class TestPreforkServer(HooksCase):
 
     def test_a_server_made_before_the_import_is_left_alone(self):
         del self.server.jobrunner
+        del self.server.jobrunner_respawn
         jobrunner.prefork_process_spawn(self.server)
         jobrunner.prefork_worker_pop(self.server, 1)
         self.server.worker_spawn.assert_not_called()
@@ -202,9 +203,21 @@ class TestPreforkServer(HooksCase):
     def test_not_started_without_capacity_and_said_once(self):
         self.set_channels("root:0")
         with self.assertLogs(LOGGER, logging.INFO) as logs:
+            jobrunner.prefork__init__(self.server, None)
             for _beat in range(3):
                 jobrunner.prefork_process_spawn(self.server)
         self.assertEqual(len(logs.output), 1)
+        self.assertIsNone(self.pid)
+
+    def test_a_malformed_configuration_stops_it_before_it_has_children(self):
+        self.patch_package("_is_runner_enabled", Mock(side_effect=ValueError))
+        with self.assertRaises(ValueError):
+            jobrunner.prefork__init__(self.server, None)
+
+    def test_not_started_in_a_server_that_is_to_stop(self):
+        self.one_off.return_value = True
+        jobrunner.prefork__init__(self.server, None)
+        jobrunner.prefork_process_spawn(self.server)
         self.assertIsNone(self.pid)
 
     def test_a_runner_that_keeps_dying_does_not_spin(self):
