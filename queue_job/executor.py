@@ -27,6 +27,7 @@ import logging
 import threading
 import time
 from collections import deque
+from datetime import datetime
 
 import psycopg2
 
@@ -36,8 +37,8 @@ from . import claims, repository
 from .book import Book
 from .jobrunner.lease import BURY, Lease, LeaseRefused
 from .job import Job
-from .retry import Cause
-from .settle import bury
+from .retry import Cancel, Cause
+from .settle import bury, settle
 from .transactions import autocommit
 
 _logger = logging.getLogger(__name__)
@@ -177,13 +178,26 @@ class LeaseRun:
             self._fail_unloadable(env, values, error)
             return "failed", f"<{values['model_name']}>.{values['method_name']}"
         job.release_queue = self._over
+        if has_expired(job):
+            self._cancel_expired(env, job)
+        else:
+            self._perform(env, job)
+        self._leave_transaction(env)
+        return job.state, job.job_function_name
+
+    def _perform(self, env, job):
         with http.borrow_request():
             try:
                 self.runjob(env, job)
             except Exception:  # settled and logged; the next job doesn't care
                 _logger.debug("job %s failed", job.uuid, exc_info=True)
-        self._leave_transaction(env)
-        return job.state, job.job_function_name
+
+    def _cancel_expired(self, env, job):
+        env.cr.rollback()  # the settlement takes the liveness lock itself
+        _logger.info("job %s has expired, it is cancelled", job.uuid)
+        message = env._("Expired: it was not to be started after %s", job.options["expires"])
+        settle(job, Cause.CANCEL, Cancel(message))
+        self._over.append(job.id)
 
     def _new_env(self):
         if self._cr is None or self._cr.closed:
@@ -247,6 +261,12 @@ class LeaseRun:
         bury(job, Cause(self.lease.cause))
         self._over.append(job.id)
         self._release()
+
+
+def has_expired(job) -> bool:
+    """Whether the job was not to be started any more by now (naive UTC)."""
+    expires = job.options.get("expires")
+    return bool(expires) and datetime.fromisoformat(expires) < datetime.now()
 
 
 def load_whole(env, values: dict) -> Job:

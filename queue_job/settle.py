@@ -14,6 +14,7 @@ import psycopg2
 
 from . import claims
 from . import outcome
+from .announce import announce_end
 from .retry import Cancel, Cause, Fail, Retry, decide
 from .transactions import hold_liveness
 
@@ -21,6 +22,8 @@ _logger = logging.getLogger(__name__)
 
 #: Sessions that PostgreSQL has ended (admin shutdown, crash shutdown) or lost.
 LOST_SESSION_PGCODES = frozenset({"57P01", "57P02", "57P03", "08000", "08003", "08006"})
+
+QUERY_CANCELED = "57014"
 
 #: What the history calls an attempt that ended for some cause.
 ATTEMPT_OF = {
@@ -49,6 +52,8 @@ def cause_of(exc: Exception) -> Cause:
             and isinstance(exc, psycopg2.OperationalError | psycopg2.InterfaceError)
         ):
             return Cause.DEAD
+        if exc.pgcode == QUERY_CANCELED and "user request" in str(exc):
+            return Cause.CONFLICT  # meant for the job that had this session before
         return outcome.classify(exc, exc.pgcode)
     return outcome.classify(exc)
 
@@ -129,6 +134,7 @@ def _settle_cancel(job, decision):
     job.set_cancelled(result=decision.message)
     job.store()
     job.cancel_dependent_jobs()
+    announce_end(job)
 
 
 def _settle_failure(job, cause, failure):
@@ -137,6 +143,7 @@ def _settle_failure(job, cause, failure):
     )
     job.set_failed(**failure)
     job.store()
+    announce_end(job)
     job.env.flush_all()
     try:
         with job.env.cr.savepoint():

@@ -21,6 +21,7 @@ from odoo import SUPERUSER_ID, http
 from odoo.tools import config
 
 from .. import executor, settle, transactions
+from ..announce import announce_end
 from ..exception import JobFenced
 from ..job import ENQUEUED, Job
 from ..jobrunner import lease as lease_protocol
@@ -115,6 +116,7 @@ class RunJobController(SampleJobs, http.Controller):
             env.flush_all()
         job.set_done()
         job.store()
+        announce_end(job)
         env.flush_all()
         if not config["test_enable"]:
             env.cr.commit()

@@ -134,7 +134,7 @@ class Caretaker:
         for row in findings.to_end:
             self.database.execute(
                 queries.END_SESSION,
-                {"pid": row["backend_pid"], "force": row["force"]},
+                {"id": row["id"], "pid": row["backend_pid"], "force": row["force"]},
             )
 
     @staticmethod

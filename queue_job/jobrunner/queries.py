@@ -187,11 +187,16 @@ SELECT %(id)s, %(token)s, 'timeout', %(message)s, {UTC_NOW}
 """
 
 # Ends the session of a job that was told to stop: a running query is cancelled
-# first, a session that idles or ignores that is terminated.
-END_SESSION = """
-SELECT CASE WHEN state = 'active' AND NOT %(force)s
-            THEN pg_cancel_backend(pid) ELSE pg_terminate_backend(pid) END
-  FROM pg_stat_activity WHERE pid = %(pid)s
+# first, a session that idles or ignores that is terminated. Only while the session
+# still holds the job's lock: it may have gone on to another job.
+END_SESSION = f"""
+SELECT CASE WHEN a.state = 'active' AND NOT %(force)s
+            THEN pg_cancel_backend(a.pid) ELSE pg_terminate_backend(a.pid) END
+  FROM pg_stat_activity a
+  JOIN pg_locks l ON l.pid = a.pid AND l.locktype = 'advisory' AND l.granted
+                 AND l.classid = {LIVENESS_LOCK} AND l.objsubid = 2
+                 AND l.objid::bigint = %(id)s
+ WHERE a.pid = %(pid)s
 """
 
 # The live channel settings.
