@@ -53,7 +53,7 @@ PARENT_INTERVAL = 1
 QUICK_DEATH = 5
 
 #: Seconds; the longest pause before a runner that dies at once is spawned again.
-MAX_RESPAWN_PAUSE = 30
+MAX_RESPAWN_PAUSE = 5
 
 M_ARENA_MAX = -8  # of mallopt(3)
 
