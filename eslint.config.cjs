@@ -67,7 +67,6 @@ const documentation = {
     "jsdoc/check-alignment": "warn",
     "jsdoc/check-param-names": "error",
     "jsdoc/check-tag-names": "error",
-    "jsdoc/check-types": "error",
     "jsdoc/require-param-name": "error",
     "jsdoc/require-property-name": "error",
 };

@@ -131,7 +131,6 @@ class Templates:
     def _install_command(self, name: str, modules: tuple[str, ...]) -> list:
         return [
             *self._odoo("-d", name, "-i", ",".join(modules)),
-            "--without-demo=all",
             "--stop-after-init",
             "--no-http",
             "--max-cron-threads=0",

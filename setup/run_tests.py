@@ -173,7 +173,7 @@ class Odoo(Part):
             f"--test-tags={','.join(f'/{module}' for module in modules)}",
             f"--http-port={free_port()}",
             f"--gevent-port={free_port()}",
-            *("--load=base,web,queue_job", "--without-demo=all"),
+            "--load=base,web,queue_job",
             *("--http-interface=127.0.0.1", "--max-cron-threads=0"),
             "--stop-after-init",
         ]
