@@ -19,6 +19,7 @@
         "wizards/queue_jobs_to_cancelled_views.xml",
         "wizards/queue_requeue_job_views.xml",
         "views/queue_job_menus.xml",
+        "views/queue_job_dashboard_views.xml",
         "data/queue_data.xml",
         "data/queue_job_function_data.xml",
     ],

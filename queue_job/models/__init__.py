@@ -2,6 +2,7 @@
 
 from . import base
 from . import ir_model_fields
+from . import queue_job_actions
 from . import queue_job
 from . import queue_job_graph
 from . import queue_job_attempt
@@ -12,3 +13,8 @@ from . import queue_job_lock
 from . import queue_job_runner
 from . import queue_job_signal
 from . import queue_job_statistic
+from . import queue_job_total
+from . import queue_job_arguments
+from . import queue_job_channel_load
+from . import queue_job_function_statistics
+from . import queue_job_dashboard

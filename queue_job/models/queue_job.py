@@ -40,7 +40,7 @@ OPEN_STATES = (*WAITING, FAILED)
 class QueueJob(models.Model):
     _name = "queue.job"
     _description = "Queue Job"
-    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _inherit = ["mail.thread", "mail.activity.mixin", "queue.job.actions"]
     _log_access = False
     _order = "date_created DESC, date_done DESC"
 

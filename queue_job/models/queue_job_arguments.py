@@ -1,0 +1,117 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""The records and arguments of a job for human eyes.
+
+They are read from the stored JSON without decoding it, so that a job whose code or
+models are gone can still be looked at. Records become links with their names, as far
+as the user may read them; everything else becomes text.
+"""
+
+import json
+
+from odoo import api, models
+from odoo.exceptions import AccessError
+
+#: Records of one argument that get a name and a link of their own.
+MAX_RECORDS = 20
+
+#: Longer values are cut; who needs more reads the database.
+MAX_TEXT = 20000
+
+SIMPLE_TAGS = {
+    "datetime_isoformat",
+    "date_isoformat",
+    "etree_element",
+    "python_decimal",
+    "python_bytes",
+}
+LIST_TAGS = {"python_tuple", "python_set"}
+
+
+class QueueJobArguments(models.AbstractModel):
+    _name = "queue.job.arguments"
+    _description = "Job Arguments"
+
+    @api.model
+    def _describe(self, job):
+        """Return the arguments of a job: a list of {name, records or text, ...}."""
+        job.ensure_one()
+        job.flush_recordset()
+        self.env.cr.execute(
+            "SELECT records, args, kwargs FROM queue_job WHERE id = %s", (job.id,)
+        )
+        records, args, kwargs = (_parse(value) for value in self.env.cr.fetchone())
+        described = []
+        if _is_records(records):
+            described.append({"name": "self", **self._describe_value(records)})
+        for position, value in enumerate(args or [], start=1):
+            described.append({"name": f"{position}", **self._describe_value(value)})
+        for name, value in (kwargs or {}).items():
+            described.append({"name": name, **self._describe_value(value)})
+        return described
+
+    def _describe_value(self, value):
+        if _is_records(value):
+            return self._describe_records(value)
+        plain = _plain(value)
+        if isinstance(plain, str):
+            text = plain
+        else:
+            text = json.dumps(plain, ensure_ascii=False, indent=2)
+        return {"kind": "text", "text": text[:MAX_TEXT], "cut": len(text) > MAX_TEXT}
+
+    def _describe_records(self, value):
+        model, ids = value["model"], value.get("ids") or []
+        known = model in self.env
+        shown = ids[:MAX_RECORDS]
+        names = self._names(model, shown) if known else {}
+        label = self.env["ir.model"]._get(model).sudo().name if known else model
+        return {
+            "kind": "records",
+            "model": model,
+            "label": label,
+            "known": known,
+            "ids": ids,
+            "records": [
+                {"id": id_, "name": names.get(id_), "exists": id_ in names}
+                for id_ in shown
+            ],
+        }
+
+    def _names(self, model, ids):
+        """Return {id: display name or None} of the records that exist.
+
+        There is no name where the user may not read the record.
+        """
+        existing = self.env[model].sudo().browse(ids).exists()
+        names = dict.fromkeys(existing.ids)
+        try:
+            readable = existing.sudo(False)._filtered_access("read")
+            names.update({record.id: record.display_name for record in readable})
+        except AccessError:
+            pass  # the whole model is out of reach
+        return names
+
+
+def _parse(value):
+    """Return the JSON data of a column, which may be a text with JSON inside."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def _is_records(value):
+    return isinstance(value, dict) and value.get("_type") == "odoo_recordset"
+
+
+def _plain(value):
+    """Return the value without tags, for printing."""
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if _is_records(value):
+        return f"{value['model']}{tuple(value.get('ids') or ())}"
+    tag = value.get("_type")
+    if tag in SIMPLE_TAGS:
+        return value.get("value")
+    if tag in LIST_TAGS:
+        return _plain(value.get("value"))
+    return {key: _plain(item) for key, item in value.items()}

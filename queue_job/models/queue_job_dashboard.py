@@ -1,0 +1,325 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""What the dashboard, the health banner and the job form ask of the server.
+
+All of it is for those who may read jobs. The figures are sums and counts over all
+companies; names of jobs come through the ORM and its rules.
+"""
+
+import time
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.tools import config
+
+from ..figures import percentile, sum_up_tree
+from ..health import Facts, health_problems, is_alive
+from ..jobrunner.queries import HAS_DOORBELL
+from ..states import STARTED
+from . import queue_job_dashboard_queries as queries
+from .queue_job_channel_load import configured_channels, effective_settings
+from .queue_job_statistic import BOUNDS
+
+#: period -> (seconds back, seconds of one point of the charts)
+PERIODS = {
+    "hour": (3600, 60),
+    "day": (86400, 900),
+    "week": (7 * 86400, 7200),
+}
+
+#: Rows in each of the dashboard's lists.
+TOP = 8
+
+
+class QueueJobDashboard(models.AbstractModel):
+    _name = "queue.job.dashboard"
+    _description = "Job Queue Dashboard"
+
+    @api.model
+    def get_figures(self, period="hour"):
+        """Return everything the dashboard shows.
+
+        :param period: a key of `PERIODS`
+        """
+        self._check_access()
+        seconds, step = PERIODS[period]
+        since = fields.Datetime.now() - timedelta(seconds=seconds)
+        waiting = self._rows(queries.WAITING)
+        runners = self._rows(queries.RUNNERS)
+        functions = self._functions(since)
+        return {
+            "problems": self._problems(waiting, runners),
+            "states": self._states(),
+            "since": fields.Datetime.to_string(since),
+            "series": self._series(since, step),
+            "channels": self._channels(waiting),
+            "slowest": sorted(functions, key=lambda row: -row["p95"])[:TOP],
+            "failing": self._most_failing(functions)[:TOP],
+            "failures": self._failures(),
+            "running": self._running(),
+            "runners": [{**row, "alive": is_alive(row["age"])} for row in runners],
+            "workers": self._rows(queries.WORKERS),
+        }
+
+    @api.model
+    def get_problems(self):
+        """Return the problems which the health banner shows."""
+        self._check_access()
+        return self._problems(
+            self._rows(queries.WAITING), self._rows(queries.RUNNERS)
+        )
+
+    def _check_access(self):
+        self.env["queue.job"].check_access("read")
+
+    def _rows(self, query, params=None):
+        self.env.cr.execute(query, params)
+        return self.env.cr.dictfetchall()
+
+    # -- states and charts ---------------------------------------------------------
+
+    def _states(self):
+        """Return {state: (count, whether it is an estimate)}."""
+        self.env["queue.job"].flush_model()
+        return {
+            row["state"]: self._estimate(row) for row in self._rows(queries.COUNTS)
+        }
+
+    def _estimate(self, row):
+        if row["count"] < queries.CAP:
+            return {"count": row["count"], "estimated": False}
+        self.env.cr.execute(queries.ESTIMATE, (row["index"],))
+        estimate = (self.env.cr.fetchone() or (0,))[0]
+        return {"count": max(estimate, queries.CAP), "estimated": True}
+
+    def _series(self, since, step):
+        """Return one point for each step of time, also where nothing happened."""
+        found = {
+            row["time"]: row
+            for row in self._rows(queries.SERIES, {"since": since, "step": step})
+        }
+        first = int((since - fields.Datetime.from_string("1970-01-01")).total_seconds())
+        return [
+            self._point(start, found.get(start, {}))
+            for start in range(first // step * step + step, int(time.time()) + 1, step)
+        ]
+
+    def _point(self, start, row):
+        attempts = row.get("attempts")
+        return {
+            "time": start,
+            "done": row.get("done", 0),
+            "failed": row.get("failed", 0),
+            "retried": row.get("retried", 0),
+            "wait": (row["wait_seconds"] or 0) / attempts if attempts else None,
+            "wait_max": row.get("wait_max"),
+        }
+
+    # -- channels ------------------------------------------------------------------
+
+    def _channels(self, waiting):
+        """Return the channels in the order of their tree, with what is in them."""
+        running = {row["channel"]: row["running"] for row in self._in_flight()}
+        running = sum_up_tree({name or "root": count for name, count in running.items()})
+        waits = {row["channel"]: row for row in waiting}
+        channels = self.env["queue.job.channel"].search([])
+        records = {channel.complete_name: channel for channel in channels}
+        names = sorted({"root", *records, *running, *waits})
+        return [
+            {
+                "id": records[name].id if name in records else False,
+                "name": name,
+                "depth": name.count("."),
+                "running": running.get(name, 0),
+                "waiting": waits.get(name, {}).get("waiting", 0),
+                "oldest": waits.get(name, {}).get("oldest", 0),
+                **effective_settings(name, records.get(name)),
+            }
+            for name in names
+        ]
+
+    def _in_flight(self):
+        return self._rows(queries.IN_FLIGHT)
+
+    # -- functions, failures, running jobs -----------------------------------------
+
+    def _functions(self, since, names=None):
+        """Return what each job function did since then."""
+        params = {"since": since, "functions": names}
+        rows = self._rows(queries.FUNCTIONS, params)
+        for row in rows:
+            row["mean"] = (row["run_seconds"] or 0) / max(row["attempts"], 1)
+            row["p95"] = percentile(
+                row.pop("histogram"), BOUNDS, 0.95, row["run_max"] or 0
+            )
+        return rows
+
+    def _most_failing(self, functions):
+        failing = [row for row in functions if row["failed"] or row["retried"]]
+        return sorted(failing, key=lambda row: (-row["failed"], -row["retried"]))
+
+    def _failures(self):
+        return self._rows(
+            queries.FAILURES, {"companies": self.env.companies.ids or [0]}
+        )
+
+    def _running(self):
+        jobs = self.env["queue.job"].search_fetch(
+            [("state", "=", STARTED)],
+            ["name", "channel", "date_started", "worker_host", "worker_pid"],
+            order="date_started, id",
+            limit=TOP,
+        )
+        now = fields.Datetime.now()
+        return [
+            {
+                "id": job.id,
+                "name": job.name or job.display_name,
+                "channel": job.channel,
+                "worker": f"{job.worker_host or '?'}:{job.worker_pid or '?'}",
+                "seconds": max((now - (job.date_started or now)).total_seconds(), 0),
+            }
+            for job in jobs
+        ]
+
+    @api.model
+    def requeue_failures(self, function, exc_name):
+        """Requeue all failed jobs of a job function with the same exception."""
+        return self.env["queue.job"].change_matching(
+            [
+                ("state", "=", "failed"),
+                ("channel_method_name", "=", function),
+                ("exc_name", "=", exc_name),
+            ],
+            "requeue",
+        )
+
+    # -- health --------------------------------------------------------------------
+
+    def _problems(self, waiting, runners):
+        """Return the problems with their texts."""
+        facts = self._facts(waiting, runners)
+        return [
+            {
+                "code": problem.code,
+                "level": problem.level,
+                "text": self._problem_text(problem),
+            }
+            for problem in health_problems(facts)
+        ]
+
+    def _facts(self, waiting, runners):
+        oldest = max(waiting, key=lambda row: row["oldest"], default={})
+        leader = runners[0] if runners else {}
+        settings, error = configured_channels()
+        channels = self.env["queue.job.channel"].search([])
+        root = channels.filtered(lambda channel: channel.complete_name == "root")
+        capacity = effective_settings("root", root)["capacity"]
+        paused = self._paused_with_jobs(channels, waiting)
+        self.env.cr.execute(HAS_DOORBELL)
+        return Facts(
+            ready=sum(row["waiting"] for row in waiting),
+            oldest_wait=oldest.get("oldest", 0),
+            oldest_channel=oldest.get("channel", ""),
+            runner_age=leader.get("age"),
+            runner_note=leader.get("note") or "",
+            runner_listening=leader.get("listening", True),
+            server_wide="queue_job" in config["server_wide_modules"],
+            enabled=settings.get("root", {}).get("capacity") != 0,
+            config_error=error,
+            root_paused="root" in paused,
+            paused=tuple(name for name in paused if name != "root"),
+            trigger=self.env.cr.fetchone()[0],
+            capacity=capacity,
+            workers=config["workers"] or 0,
+        )
+
+    def _paused_with_jobs(self, channels, waiting):
+        """Return the names of the paused channels which hold jobs back; always root."""
+        loads = sum_up_tree({row["channel"]: row["waiting"] for row in waiting})
+        return [
+            channel.complete_name
+            for channel in channels
+            if effective_settings(channel.complete_name, channel)["paused"]
+            and (channel.complete_name == "root" or loads.get(channel.complete_name))
+        ]
+
+    def _problem_text(self, problem):
+        """Return the reason and the remedy, in one sentence each."""
+        texts = {
+            "config_error": self.env._(
+                "No job runs: the configuration of the job runner is wrong"
+                " (%(error)s). Correct it and restart the server."
+            ),
+            "disabled": self.env._(
+                "No job runs: the configuration sets the capacity of channel root to"
+                " 0. Give it a capacity and restart the server."
+            ),
+            "not_server_wide": self.env._(
+                "No job runs: this server does not load queue_job at its start. Add"
+                " it to server_wide_modules (--load=base,web,queue_job) and restart"
+                " the server."
+            ),
+            "no_runner": self.env._(
+                "No job runs: no job runner has ever reported from this database."
+                " Start a server which loads queue_job, and look for"
+                " \"queue job runner ready\" in its log."
+            ),
+            "runner_lost": self.env._(
+                "No job runs: the job runner gave its last sign %(seconds)s seconds"
+                " ago. Start the Odoo server again, or look into its log."
+            ),
+            "copy": self.env._(
+                "No job runs: this database is a copy of another one. To run its"
+                " jobs, delete the system parameter queue_job.database_uuid."
+            ),
+            "modules": self.env._(
+                "Jobs wait until the installation or update of modules is over. If"
+                " none is going on, cancel it in Apps."
+            ),
+            "paused": self.env._(
+                "No job starts: channel root is paused. Press Resume in the list of"
+                " channels."
+            ),
+            "channels_paused": self.env._(
+                "Jobs wait in paused channels (%(channels)s). Press Resume in the"
+                " list of channels."
+            ),
+            "no_trigger": self.env._(
+                "Jobs start late: the trigger queue_job_notify is missing. Update the"
+                " module (-u queue_job) to create it again."
+            ),
+            "deaf": self.env._(
+                "Jobs start late: notifications of the database do not reach the job"
+                " runner. Give it a direct connection (jobrunner_db_host)."
+            ),
+            "few_workers": self.env._(
+                "Jobs may occupy all HTTP workers: the capacity is %(capacity)s, the"
+                " server has %(workers)s workers. Raise workers, or lower the"
+                " capacity of channel root."
+            ),
+            "long_wait": self.env._(
+                "Jobs of channel %(channel)s have been waiting for %(minutes)s"
+                " minutes. Raise its capacity, or see what occupies it."
+            ),
+        }
+        return texts[problem.code] % problem.values
+
+    # -- arguments of a job --------------------------------------------------------
+
+    @api.model
+    def get_arguments(self, job_id):
+        """Return the records and arguments of a job in a readable form."""
+        job = self.env["queue.job"].browse(job_id)
+        job.check_access("read")
+        return self.env["queue.job.arguments"]._describe(job)
+
+    @api.model
+    def get_function_statistics(self, names, days=7):
+        """Return {function: statistics} of the last days."""
+        since = fields.Datetime.now() - timedelta(days=days)
+        return {row["function"]: row for row in self._functions(since, list(names))}
+
+    @api.model
+    def get_channel_loads(self):
+        """Return {channel: {running, waiting, oldest}}, running with those below."""
+        return {row["name"]: row for row in self._channels(self._rows(queries.WAITING))}

@@ -1,0 +1,139 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""The statements behind the dashboard.
+
+None of them counts the table of jobs: what waits, runs or has failed is read from
+partial indexes and counted up to `CAP`; what is over comes from the statistics. A
+count that reaches the cap is replaced by PostgreSQL's own estimate of the index.
+"""
+
+from ..claims import UTC_NOW
+from ..states import ENQUEUED, FAILED, PENDING, STARTED, WAIT_DEPENDENCIES
+
+#: Nothing is counted further than this.
+CAP = 10000
+
+#: Priorities of all channels that are looked at to find the oldest waiting job.
+MAX_HEADS = 500
+
+READY = "state = 'pending' AND scheduled IS NOT TRUE"
+
+#: state -> (condition which a partial index answers, name of this index)
+COUNTED = {
+    WAIT_DEPENDENCIES: ("state = 'wait_dependencies'", "queue_job_waiting_idx"),
+    "scheduled": ("state = 'pending' AND scheduled", "queue_job_due_idx"),
+    PENDING: (READY, "queue_job_ready_idx"),
+    ENQUEUED: ("state = 'enqueued'", "queue_job_in_flight_idx"),
+    STARTED: ("state = 'started'", "queue_job_in_flight_idx"),
+    FAILED: ("state = 'failed'", "queue_job_failed_channel_idx"),
+}
+
+COUNTS = " UNION ALL ".join(
+    f"""
+    SELECT '{state}' AS state, '{index}' AS index,
+           (SELECT count(*) FROM (
+               SELECT FROM queue_job WHERE {condition} LIMIT {CAP}) AS capped)"""
+    for state, (condition, index) in COUNTED.items()
+)
+
+ESTIMATE = """
+SELECT GREATEST(reltuples, 0)::bigint FROM pg_class WHERE oid = to_regclass(%s)
+"""
+
+# What waits in each channel, and since when. The recursion hops through the index on
+# (channel, priority, date_created): the first job of each priority is its oldest.
+WAITING = f"""
+WITH RECURSIVE heads AS (
+    (SELECT channel, priority, date_created, eta
+       FROM queue_job
+      WHERE {READY} AND channel IS NOT NULL AND priority IS NOT NULL
+      ORDER BY channel, priority, date_created, id
+      LIMIT 1)
+    UNION ALL
+    SELECT following.*
+      FROM heads
+     CROSS JOIN LATERAL (
+           SELECT channel, priority, date_created, eta
+             FROM queue_job
+            WHERE {READY} AND (channel, priority) > (heads.channel, heads.priority)
+            ORDER BY channel, priority, date_created, id
+            LIMIT 1) AS following
+), channels AS (
+    SELECT channel,
+           max(extract(epoch FROM {UTC_NOW} - GREATEST(date_created, eta)))::float
+               AS oldest
+      FROM (SELECT * FROM heads LIMIT {MAX_HEADS}) AS capped
+     GROUP BY channel
+)
+SELECT channel, GREATEST(oldest, 0) AS oldest, (
+           SELECT count(*) FROM (
+               SELECT FROM queue_job
+                WHERE {READY} AND channel = channels.channel LIMIT {CAP}) AS capped)
+       AS waiting
+  FROM channels
+"""
+
+IN_FLIGHT = """
+SELECT channel, count(*) AS running
+  FROM queue_job
+ WHERE state IN ('enqueued', 'started')
+ GROUP BY channel
+"""
+
+# Who runs jobs now.
+WORKERS = """
+SELECT worker_host AS host, worker_pid AS pid, count(*) AS running
+  FROM queue_job
+ WHERE state = 'started'
+ GROUP BY worker_host, worker_pid
+ ORDER BY worker_host, worker_pid
+ LIMIT 100
+"""
+
+RUNNERS = f"""
+SELECT host, pid, leader, listening, root_capacity, running, note,
+       extract(epoch FROM {UTC_NOW} - last_seen)::float AS age
+  FROM queue_job_runner
+ ORDER BY last_seen DESC
+ LIMIT 20
+"""
+
+_OUTCOMES = """
+       COALESCE(sum(done), 0)::int AS done,
+       COALESCE(sum(failed), 0)::int AS failed,
+       COALESCE(sum(retried), 0)::int AS retried,
+       (COALESCE(sum(done), 0) + COALESCE(sum(failed), 0) + COALESCE(sum(retried), 0)
+           + COALESCE(sum(cancelled), 0))::int AS attempts"""
+SERIES = f"""
+SELECT floor(extract(epoch FROM minute) / %(step)s)::bigint * %(step)s AS time,
+       {_OUTCOMES},
+       sum(wait_seconds)::float AS wait_seconds, max(wait_max)::float AS wait_max
+  FROM queue_job_statistic
+ WHERE minute >= %(since)s
+ GROUP BY 1
+ ORDER BY 1
+"""
+
+_CLASSES = ", ".join(f"sum(run_histogram[{i}])::int" for i in range(1, 11))
+FUNCTIONS = f"""
+SELECT function,
+       {_OUTCOMES},
+       sum(run_seconds)::float AS run_seconds, max(run_max)::float AS run_max,
+       ARRAY[{_CLASSES}] AS histogram, max(minute) AS last_run
+  FROM queue_job_statistic
+ WHERE minute >= %(since)s AND (%(functions)s IS NULL OR function = ANY(%(functions)s))
+ GROUP BY function
+"""
+
+# The failed jobs of each kind, the most frequent first.
+FAILURES = f"""
+SELECT channel_method_name AS function, exc_name, count(*) AS count,
+       max(exc_message) AS message, max(date_started) AS last
+  FROM (SELECT channel_method_name, exc_name, exc_message, date_started
+          FROM queue_job
+         WHERE state = 'failed'
+           AND (company_id IS NULL OR company_id = ANY(%(companies)s))
+         LIMIT {CAP}) AS capped
+ GROUP BY 1, 2
+ ORDER BY 3 DESC, 1, 2
+ LIMIT 10
+"""
