@@ -67,6 +67,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+from ..exception import ChannelNotFound
 from ..states import (
     CANCELLED,
     DONE,
@@ -101,10 +102,6 @@ _logger = logging.getLogger(__name__)
 
 #: The states in which a job is not over.
 NOT_DONE = (WAIT_DEPENDENCIES, PENDING, ENQUEUED, STARTED, FAILED)
-
-
-class ChannelNotFound(Exception):
-    """Nobody knows a channel of this name."""
 
 
 class ChannelManager:

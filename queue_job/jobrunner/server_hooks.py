@@ -79,7 +79,7 @@ def _is_runner_enabled() -> bool:
 
 def _is_one_off() -> bool:
     """Tell whether this server only installs, updates or tests something."""
-    return bool(config["stop_after_init"] or config["test_enable"])
+    return bool(config["stop_after_init"])  # which Odoo's --test-enable implies
 
 
 # -- threaded server -------------------------------------------------------------------
@@ -262,24 +262,27 @@ def prefork__init__(self: server.PreforkServer, app: Any) -> None:
     """
     orig_prefork__init__(self, app)
     self.jobrunner = {}
-    self.jobrunner_respawn = None
-    if _is_one_off():
-        return
+    self.jobrunner_respawn = None if _is_one_off() else _respawn_if_enabled()
+
+
+def _respawn_if_enabled() -> Respawn | None:
     if _package()._is_runner_enabled():
-        self.jobrunner_respawn = Respawn()
-    else:
-        _log_not_started("process", "prefork server")
+        return Respawn()
+    _log_not_started("process", "prefork server")
+    return None
 
 
 def prefork_process_spawn(self: server.PreforkServer) -> None:
     """Spawn the workers, and the runner if there is none."""
     orig_prefork_process_spawn(self)
     # the attribute is missing if queue_job was imported after the server was made
-    respawn = getattr(self, "jobrunner_respawn", None)
-    if respawn is None or self.jobrunner:
+    if getattr(self, "jobrunner", True):
         return
+    if not hasattr(self, "jobrunner_respawn"):  # made by other code than ours
+        self.jobrunner_respawn = _respawn_if_enabled()
+    respawn = self.jobrunner_respawn
     now = time.monotonic()
-    if respawn.is_due(now):
+    if respawn and respawn.is_due(now):
         respawn.note(now)
         self.worker_spawn(_package().WorkerJobRunner, self.jobrunner)
 

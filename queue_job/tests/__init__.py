@@ -9,6 +9,8 @@ from . import test_gc
 from . import test_insertion
 from . import test_job
 from . import test_migrations
+from . import test_public_names
+from . import test_metrics
 from . import test_queue_job_channel
 from . import test_queue_job_function
 from . import test_queue_job_model

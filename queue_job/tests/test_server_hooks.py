@@ -80,12 +80,7 @@ class TestEnabled(HooksCase):
 
     def test_this_server_only_tests(self):
         self.assertTrue(IS_ONE_OFF())
-        served = {"stop_after_init": False, "test_enable": False}
-        for key in served:
-            options = odoo_config.options.new_child({**served, key: True})
-            with patch.object(server_hooks, "config", options):
-                self.assertTrue(IS_ONE_OFF())
-        options = odoo_config.options.new_child(served)
+        options = odoo_config.options.new_child({"stop_after_init": False})
         with patch.object(server_hooks, "config", options):
             self.assertFalse(IS_ONE_OFF())
 
@@ -184,6 +179,12 @@ class TestPreforkServer(HooksCase):
         for _beat in range(3):
             jobrunner.prefork_process_spawn(self.server)
         self.assertEqual(self.server.jobrunner, {100: jobrunner.WorkerJobRunner})
+
+    def test_the_register_alone_is_enough(self):
+        """Deployment code that makes it itself gets a runner."""
+        del self.server.jobrunner_respawn
+        jobrunner.prefork_process_spawn(self.server)
+        self.assertEqual(self.pid, 100)
 
     def test_a_dead_runner_is_replaced_at_once(self):
         jobrunner.prefork_process_spawn(self.server)
