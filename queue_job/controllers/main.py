@@ -20,7 +20,7 @@ from werkzeug.exceptions import Forbidden
 from odoo import SUPERUSER_ID, http
 from odoo.tools import config
 
-from .. import executor, settle, transactions
+from .. import executor, reporting, settle, transactions
 from ..announce import announce_end
 from ..exception import JobFenced
 from ..job import ENQUEUED, Job
@@ -111,7 +111,7 @@ class RunJobController(SampleJobs, http.Controller):
             if protected
             else transactions.commits_guarded(env.cr, job)
         )
-        with guard, transactions.undone_on_error(env.cr):
+        with guard, transactions.undone_on_error(env.cr), reporting.running(job):
             job.perform()
             env.flush_all()
         job.set_done()

@@ -1,15 +1,18 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
 from . import base
+from . import base_patterns
 from . import ir_model_fields
 from . import queue_job_actions
 from . import queue_job
 from . import queue_job_graph
 from . import queue_job_attempt
 from . import queue_job_channel
+from . import queue_job_checkpoint
 from . import queue_job_dependency
 from . import queue_job_function
 from . import queue_job_lock
+from . import queue_job_progress
 from . import queue_job_runner
 from . import queue_job_signal
 from . import queue_job_statistic

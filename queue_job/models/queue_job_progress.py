@@ -1,0 +1,85 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""How far running jobs are: one small row for each job that reports it.
+
+Jobs call `self.env["queue.job"].report_progress(...)`; the rows are written by
+`reporting`, over a connection of its own. They are not columns of the job: any other
+write to the row of a started job would make the job fail at its end.
+"""
+
+from odoo import api, fields, models
+
+from .. import reporting
+
+
+class QueueJobProgress(models.Model):
+    _name = "queue.job.progress"
+    _description = "Job Progress"
+    _log_access = False
+    _rec_name = "message"
+
+    job_id = fields.Many2one(
+        comodel_name="queue.job", required=True, readonly=True, ondelete="cascade"
+    )
+    value = fields.Float(readonly=True)
+    valuemin = fields.Float(string="From", readonly=True)
+    valuemax = fields.Float(string="To", readonly=True)
+    percent = fields.Float(readonly=True)
+    message = fields.Char(readonly=True)
+    status = fields.Char(readonly=True)
+    stage = fields.Char(readonly=True)
+    date = fields.Datetime(readonly=True)
+
+    _job_uniq = models.UniqueIndex("(job_id)")
+
+
+class QueueJob(models.Model):
+    _inherit = "queue.job"
+
+    progress = fields.Float(
+        string="Progress (%)", compute="_compute_progress", aggregator=False
+    )
+    progress_message = fields.Char(compute="_compute_progress")
+
+    @api.depends("state")
+    def _compute_progress(self):
+        rows = self.env["queue.job.progress"].sudo().search([("job_id", "in", self.ids)])
+        by_job = {row.job_id.id: row for row in rows}
+        for job in self:
+            row = by_job.get(job.id)
+            job.progress = 100 if job.state == "done" else row.percent if row else 0
+            job.progress_message = row.message if row else False
+
+    @api.model
+    @api.private
+    def report_progress(
+        self,
+        message=None,
+        progress=None,
+        valuemin=None,
+        valuemax=None,
+        status=None,
+        stage=None,
+    ):
+        """Tell how far the job is in which this is called; outside of jobs, nothing.
+
+        May be called as often as you like: a few reports a second are sent, the last
+        one always. What is left out stays as it was.
+
+        :param message: what is being done, for the user
+        :param progress: how far, from `valuemin` to `valuemax`; it never goes back
+        :param valuemin: lower bound, with `valuemax` or not at all; default 0
+        :param valuemax: upper bound; default 100
+        :param status: a word for whoever listens to the messages
+        :param stage: name of the part of the work; each begins its bar again
+        :raise JobCancelled: somebody has asked to cancel the job
+        :raise JobTimeout: the time of the job is over
+        """
+        reporting.report(
+            self.env,
+            message=message,
+            progress=progress,
+            valuemin=valuemin,
+            valuemax=valuemax,
+            status=status,
+            stage=stage,
+        )
