@@ -21,6 +21,8 @@ class Bench:
         self.cluster = cluster
         self.sides = sides
         self.ports = ports
+        #: by side: when its last scenario ended (time.monotonic())
+        self.idle_since: dict[str, float] = {}
         self._servers: dict[str, Server] = {}
         self._drivers: dict[str, Driver] = {}
         self._jobs: dict[str, Jobs] = {}

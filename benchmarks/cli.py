@@ -2,6 +2,7 @@
 """The command line: choose scenarios, run them alternately, print the table."""
 
 import argparse
+import fcntl
 import json
 import os
 import signal
@@ -42,6 +43,17 @@ def main(arguments: list[str] | None = None) -> int:
     return Run(options, sizes, chosen).execute()
 
 
+def _only_run(directory: Path):
+    """Two runs at once would share ports and databases, and spoil each other."""
+    directory.mkdir(parents=True, exist_ok=True)
+    lock = (directory / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise SystemExit("Another run of the benchmark is under way.") from None
+    return lock
+
+
 class Run:
     """One call of the benchmark."""
 
@@ -60,6 +72,7 @@ class Run:
         cluster = Cluster(bench_dir(), ports.postgres)
         wanted = [self.options.side] if self.options.side else [REFERENCE, OURS]
         bench = None
+        lock = _only_run(bench_dir())
         try:
             cluster.start()
             sides = make_sides(cluster, Paths.find(), wanted)
@@ -75,6 +88,7 @@ class Run:
                 for side in bench.sides:
                     side.drop_databases()
             cluster.stop()
+            lock.close()
         return 1 if self.failures else 0
 
     def _measure(self, bench: Bench) -> None:
@@ -100,6 +114,7 @@ class Run:
             bench.close()
             side.prepare()
             return
+        bench.idle_since[side.name] = time.monotonic()
         self.results.add(scenario.name, side.name, figures)
         shown = ", ".join(f"{k} {report.number(v)}" for k, v in figures.items())
         seconds = time.monotonic() - start

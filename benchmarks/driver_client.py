@@ -27,7 +27,13 @@ class Driver:
                 text=True,
                 preexec_fn=processes.die_with_parent(),
             )
-        self._answer()
+        self._ready = False
+
+    def wait_until_ready(self) -> None:
+        """Starting takes seconds: several drivers may start at the same time."""
+        if not self._ready:
+            self._answer()
+            self._ready = True
 
     def stop(self) -> None:
         if self.process.poll() is None:
@@ -39,7 +45,10 @@ class Driver:
                 self.process.wait(5)
 
     def __getattr__(self, operation: str):
+        """Any other name is an operation of the driver."""
+
         def call(**arguments: Any) -> Any:
+            self.wait_until_ready()
             self.process.stdin.write(json.dumps([operation, arguments]) + "\n")
             self.process.stdin.flush()
             return self._answer()

@@ -54,6 +54,8 @@ def bare_loop(bench: Bench, side: Side, processes: int) -> dict[str, float]:
         cursor.execute(_TABLE)
     drivers = [Driver(side) for _ in range(processes)]
     try:
+        for driver in drivers:
+            driver.wait_until_ready()
         seconds = bench.sizes.floor_seconds
         postgres = bench.cluster.process.pid
         before = cpu_seconds(postgres)

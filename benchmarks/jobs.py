@@ -10,7 +10,7 @@ import time
 
 # the argument of a template that becomes a number of each copy's own
 PLACEHOLDER = 987654321
-POLL = 0.02
+POLL = 0.01
 # a copy's own number, put in the place of PLACEHOLDER in record ids and arguments
 NUMBERED = """
     jsonb_build_object(

@@ -23,7 +23,7 @@ _COSTS = (
     Metric("server_cpu_ms", "CPU per job, server", "ms", LESS),
     Metric("postgres_cpu_ms", "CPU per job, PostgreSQL", "ms", LESS),
     Metric("wal_bytes", "WAL per job", "B", LESS),
-    Metric("dead_tuples", "dead tuples per job", "", LESS),
+    Metric("updates", "row versions written per job", "", LESS),
 )
 
 
@@ -48,9 +48,10 @@ def _noop(bench, side) -> dict:
 
 def _costs(bench, side) -> dict:
     server, jobs = bench.server(side), bench.jobs(side)
+    idle_since = bench.idle_since.get(side.name)
     row = bench.driver(side).templates(method="noop", args=[])[0]
     count, jobs.polls = bench.sizes.drain, 0
-    with Meter(bench.cluster, server, commits=True) as meter:
+    with Meter(bench.cluster, server, commits=True, idle_since=idle_since) as meter:
         drain(jobs, row, count, bench.sizes.timeout)
     figures = meter.per_job(count, polls=jobs.polls)
     jobs.delete_finished()
