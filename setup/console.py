@@ -20,6 +20,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 COMPLAINT = re.compile(r"^E:|^fatal:|^ERROR|^\w*(\.\w+)*(Error|Exception)\b|CRITICAL")
+NO_NETWORK = re.compile(
+    r"Temporary failure (in name resolution|resolving)|Could not resolve host"
+    r"|NameResolutionError|Network is unreachable|ENOTFOUND|EAI_AGAIN"
+)
 PROGRESS_SECONDS = 10  # between two signs of life where there is no terminal
 
 
@@ -143,6 +147,8 @@ def last_line(log: Path) -> str:
 def complaint(log: Path) -> str:
     """The last line of ``log`` that looks like the reason of a failure."""
     lines = _lines_from_end(log)
+    if any(map(NO_NETWORK.search, lines)):
+        return "the network cannot be reached"
     return next(filter(COMPLAINT.search, lines), next(iter(lines), "no output"))
 
 

@@ -12,7 +12,7 @@ import re
 import subprocess
 
 from . import cache, python_env
-from .console import SetupError, last_line, read, run
+from .console import SetupError, complaint, read, run
 
 HOOK_RESULT = re.compile(r"\.(?:\([^)]*\))?(Passed|Failed)$", re.MULTILINE)
 FORMATTERS = ("ruff-fix", "ruff-format-fix", "prettier-fix")
@@ -44,7 +44,7 @@ def prepare() -> None:
     command = [*_pre_commit("install-hooks")]
     options = {"env": environment(), "cwd": cache.REPOSITORY}
     if run(command, "Installing the linters", log, check=False, **options):
-        raise SetupError(f"the linters do not install: {last_line(log)} (see {log})")
+        raise SetupError(f"the linters do not install: {complaint(log)} (see {log})")
     cache.complete(directory, recipe)
 
 

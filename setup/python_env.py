@@ -54,25 +54,31 @@ def _recipe() -> str:
 
 
 def _install() -> None:
-    if not _works(python()):
-        _create()
-    files = [f"-r{Path(__file__).parent / name}" for name in REQUIREMENTS]
-    command = [python(), "-m", "pip", "install", "--no-input", *files]
-    run(command, "Installing the Python requirements", cache.path("logs", "pip.log"))
-    cache.complete(directory(), _recipe())
-
-
-def _create() -> None:
-    """A new environment; none at all if that fails."""
-    interpreter = _find_python()
-    say(f"Python: {interpreter}")
+    """Bring the environment up to date; a new one is there whole or not at all."""
+    if _works(python()):
+        _install_requirements()
+        return
     shutil.rmtree(directory(), ignore_errors=True)
-    log = cache.path("logs", "venv.log")
     try:
-        run([interpreter, "-m", "venv", directory()], "Making the venv", log)
+        _create()
+        _install_requirements()
     except BaseException:
         shutil.rmtree(directory(), ignore_errors=True)
         raise
+
+
+def _create() -> None:
+    interpreter = _find_python()
+    say(f"Python: {interpreter}")
+    log = cache.path("logs", "venv.log")
+    run([interpreter, "-m", "venv", directory()], "Making the environment", log)
+
+
+def _install_requirements() -> None:
+    files = [f"-r{Path(__file__).parent / name}" for name in REQUIREMENTS]
+    command = [python(), "-m", "pip", "install", "--no-input", "--retries=2", *files]
+    run(command, "Installing the Python requirements", cache.path("logs", "pip.log"))
+    cache.complete(directory(), _recipe())
 
 
 def _find_python() -> str:
