@@ -9,18 +9,11 @@ a job runs.
 import os
 import socket
 
-from . import claims, dependencies, repository
+from . import claims, dependencies, prepared, repository
 
 START = claims.START.format(
     columns=", ".join(f"j.{column}" for column in repository.LOAD_COLUMNS)
 )
-
-# Parsing and planning the statement takes longer than running it.
-PREPARE_START = f"""
-PREPARE queue_job_start (int, int, int, text) AS
-{START % {"id": "$1", "token": "$2", "pid": "$3", "host": "$4"}}
-"""
-EXECUTE_START = "EXECUTE queue_job_start (%(id)s, %(token)s, %(pid)s, %(host)s)"
 
 
 class Book:
@@ -33,27 +26,12 @@ class Book:
     def __init__(self, cr, lease_id: int):
         self.cr = cr
         self.lease_id = lease_id
-        self._start = START
         self._pid = os.getpid()
         self._host = socket.gethostname()
 
-    def prepare(self) -> None:
-        """Prepare the statement that is run for each job.
-
-        Not behind a transaction-pooling proxy, where the next statement may go to
-        another session: there the client doesn't know the real process id.
-        """
-        self.cr.execute("SELECT pg_backend_pid()")
-        if self.cr.fetchone()[0] == self.cr._cnx.get_backend_pid():
-            self.cr.execute(PREPARE_START)
-            self._start = EXECUTE_START
-
     def start(self, job_id: int, token: int) -> dict | None:
         """Start a claimed job and return its row, None if the claim doesn't hold."""
-        self.cr.execute(
-            self._start,
-            {"id": job_id, "token": token, "pid": self._pid, "host": self._host},
-        )
+        prepared.execute(self.cr, START, [self._pid, self._host, job_id, token])
         row = self.cr.fetchone()
         return row and dict(zip(repository.LOAD_COLUMNS, row, strict=True))
 

@@ -63,14 +63,14 @@ WITH head AS MATERIALIZED (
 SELECT id, claim_token FROM claimed ORDER BY priority, date_created, id
 """
 
-# Starts a claimed job and reads it; %s columns are those of repository.LOAD_COLUMNS.
+# Starts a claimed job and reads it: worker_pid, worker_host, id, claim token.
 START = f"""
 UPDATE queue_job j
-   SET state = 'started', date_started = {UTC_NOW}, worker_pid = %(pid)s,
-       worker_host = %(host)s,
+   SET state = 'started', date_started = {UTC_NOW}, worker_pid = %s,
+       worker_host = %s,
        identity_slot = CASE WHEN j.identity_scope = 'done' THEN j.identity_slot END
   FROM {QUICK}
- WHERE j.id = %(id)s AND j.claim_token = %(token)s AND j.state = 'enqueued'
+ WHERE j.id = %s AND j.claim_token = %s AND j.state = 'enqueued'
 RETURNING {{columns}}
 """
 

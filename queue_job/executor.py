@@ -33,7 +33,7 @@ import psycopg2
 
 from odoo import SUPERUSER_ID, api, http
 
-from . import claims, repository
+from . import claims, prepared, repository
 from .book import Book
 from .jobrunner.lease import BURY, Lease, LeaseRefused
 from .job import Job
@@ -119,8 +119,15 @@ class LeaseRun:
         self._todo.extend(self.book.top_up(self.lease.channel, self._handful()))
         if not self._prepared and len(self._todo) >= WORTH_PREPARING:
             self._prepared = True
-            self.book.prepare()
+            self._prepare()
         return bool(self._todo)
+
+    def _prepare(self):
+        # asked of the book: a statement on the job's cursor would begin its next
+        # transaction, with a snapshot from before the start of the job
+        if prepared.is_direct(self.book.cr):
+            prepared.enable(self.book.cr)
+            prepared.enable(self._cr)
 
     def _handful(self) -> int:
         last = self.outcomes[-10:]
@@ -202,6 +209,7 @@ class LeaseRun:
     def _new_env(self):
         if self._cr is None or self._cr.closed:
             self._cr = self.registry.cursor()
+            self._prepared = False
         env = api.Environment(self._cr, SUPERUSER_ID, {})
         env.transaction.default_env = env
         threading.current_thread().uid = SUPERUSER_ID

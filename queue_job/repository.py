@@ -23,7 +23,7 @@ from collections.abc import Iterable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from . import dependencies, fast_path, rows
+from . import dependencies, fast_path, prepared, rows
 from .exception import JobFenced, NoSuchJobError
 from .insertion import add_edges, insert_many, orm_jobs
 from .rows import LOAD_COLUMNS, MUTABLE_COLUMNS, from_row
@@ -202,7 +202,7 @@ def _update_by_sql(job: Job, old_state: str, changed: dict) -> None:
     if job.claim_token is not None:
         query += " AND claim_token = %s AND state = %s"
         params += [job.claim_token, old_state]
-    env.cr.execute(query, params)
+    prepared.execute(env.cr, query, params)
     if job.claim_token is not None:
         _assert_claimed(job)
     record._invalidate_cache(None, record._ids)
