@@ -14,6 +14,7 @@ from .channels import ChannelManager
 from .database import Database
 from .lease_book import LeaseBook
 from .rescue import LOOK_INTERVAL, SECOND_LOOK, Watch, next_deadline
+from .statistics import COUNT_DEAD
 from .turn import notify
 
 _logger = logging.getLogger(__name__)
@@ -167,11 +168,13 @@ class Caretaker:
         cause = Cause(row["signal"] or "dead")
         decision = decide(cause, row["retry"] + 1, row["max_retries"])
         if isinstance(decision, Retry):
-            self._retry(row)
+            rescued = self._retry(row)
         else:
-            self._bury(row, cause)
+            rescued = self._bury(row, cause)
+        if rescued and cause is Cause.DEAD:
+            self.database.execute(COUNT_DEAD, {"id": row["id"]})
 
-    def _retry(self, row) -> None:
+    def _retry(self, row) -> bool:
         worker = f"{row['worker_host'] or '?'}:{row['worker_pid'] or '?'}"
         number = self.database.value(
             queries.RETRY_DEAD,
@@ -192,8 +195,9 @@ class Caretaker:
                 number,
                 worker,
             )
+        return number is not None
 
-    def _bury(self, row, cause) -> None:
+    def _bury(self, row, cause) -> bool:
         """Have a worker settle the failure, with its hooks and messages."""
         lease_id = self.leases.new_id()
         token = self.database.value(
@@ -208,3 +212,4 @@ class Caretaker:
                 cause.value,
             )
             self.leases.grant_burial(row, lease_id, token, cause.value)
+        return token is not None

@@ -174,6 +174,7 @@ class DatabaseLoop(threading.Thread):
                 self._wait()
                 self._pause = BACKOFF[0]
             with suppress(psycopg2.Error):
+                self._write_statistics()
                 database.execute(queries.FAREWELL, {"uuid": self._uuid})
         return 0.0
 
@@ -342,12 +343,15 @@ class DatabaseLoop(threading.Thread):
             self._heartbeat()
         if now >= self._next_flush:
             self._next_flush = now + FLUSH_INTERVAL
-            for sums in self.statistics.take():
-                self.database.execute(ADD, sums)
+            self._write_statistics()
         if now >= self._next_look:
             wait, freed = self._caretaker.look(now)
             self._next_look = now + wait
             self._rung |= freed
+
+    def _write_statistics(self):
+        for sums in self.statistics.take():
+            self.database.execute(ADD, sums)
 
     def _heartbeat(self):
         self.database.confirm_leadership()

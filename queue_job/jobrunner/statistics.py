@@ -2,8 +2,8 @@
 """Sums up what the leases report, and writes the sums every few seconds.
 
 The rows are those of ``queue.job.statistic``: one for each minute, job function and
-channel. Counting here costs the jobs nothing; what a killed runner had not written is
-lost.
+channel; and of ``queue.job.total``, which add up all minutes. Counting here costs the
+jobs nothing; what a killed runner had not written is lost.
 """
 
 from bisect import bisect_left
@@ -26,8 +26,35 @@ COLUMN_OF = {
     "wait_dependencies": "retried",
 }
 
-# Adds sums to those of their minute; histograms are added class by class.
-ADD = """
+_SUMMED = ("done", "failed", "retried", "cancelled", "run_seconds", "wait_seconds")
+_HISTOGRAMS = ("run_histogram", "wait_histogram")
+
+
+def _additions(alias: str) -> str:
+    """Assignments that add what is inserted to a row; histograms class by class."""
+    sums = [
+        f"{name} = coalesce({alias}.{name}, 0) + excluded.{name}" for name in _SUMMED
+    ]
+    arrays = [
+        f"{name} = ARRAY(SELECT coalesce(a, 0) + b"
+        f" FROM unnest({alias}.{name}, excluded.{name}) AS pair(a, b))"
+        for name in _HISTOGRAMS
+    ]
+    return ",\n       ".join(sums + arrays)
+
+
+# Adds sums to those of their minute and to the totals.
+ADD = f"""
+WITH total AS (
+    INSERT INTO queue_job_total AS t
+           (function, channel, done, failed, retried, cancelled, dead, run_seconds,
+            wait_seconds, run_histogram, wait_histogram)
+    VALUES (%(function)s, %(channel)s, %(done)s, %(failed)s, %(retried)s,
+            %(cancelled)s, 0, %(run_seconds)s, %(wait_seconds)s, %(run_histogram)s,
+            %(wait_histogram)s)
+    ON CONFLICT (function, channel) DO UPDATE
+       SET {_additions("t")}
+)
 INSERT INTO queue_job_statistic AS s
        (minute, function, channel, done, failed, retried, cancelled, run_seconds,
         run_max, wait_seconds, wait_max, run_histogram, wait_histogram)
@@ -35,18 +62,20 @@ VALUES (%(minute)s, %(function)s, %(channel)s, %(done)s, %(failed)s, %(retried)s
         %(cancelled)s, %(run_seconds)s, %(run_max)s, %(wait_seconds)s, %(wait_max)s,
         %(run_histogram)s, %(wait_histogram)s)
 ON CONFLICT (minute, function, channel) DO UPDATE
-   SET done = s.done + excluded.done,
-       failed = s.failed + excluded.failed,
-       retried = s.retried + excluded.retried,
-       cancelled = s.cancelled + excluded.cancelled,
-       run_seconds = s.run_seconds + excluded.run_seconds,
-       run_max = greatest(s.run_max, excluded.run_max),
-       wait_seconds = s.wait_seconds + excluded.wait_seconds,
+   SET run_max = greatest(s.run_max, excluded.run_max),
        wait_max = greatest(s.wait_max, excluded.wait_max),
-       run_histogram = ARRAY(SELECT a + b FROM unnest(s.run_histogram,
-                                  excluded.run_histogram) AS t(a, b)),
-       wait_histogram = ARRAY(SELECT a + b FROM unnest(s.wait_histogram,
-                                  excluded.wait_histogram) AS t(a, b))
+       {_additions("s")}
+"""
+
+# Counts a worker that died while it ran a job.
+COUNT_DEAD = """
+INSERT INTO queue_job_total AS t
+       (function, channel, done, failed, retried, cancelled, dead, run_seconds,
+        wait_seconds)
+SELECT coalesce(channel_method_name, '?'), coalesce(channel, 'root'),
+       0, 0, 0, 0, 1, 0, 0
+  FROM queue_job WHERE id = %(id)s
+ON CONFLICT (function, channel) DO UPDATE SET dead = coalesce(t.dead, 0) + 1
 """
 
 
