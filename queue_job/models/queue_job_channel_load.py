@@ -6,14 +6,11 @@ adds the pause. All others are ruled by their form.
 """
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError
 
 from ..jobrunner.channel_config import as_boolean, canonical_name, parse
 from ..jobrunner.config import ENV_PREFIX, SECTION, RunnerConfig, environment
 
 ENV_CHANNELS = f"{ENV_PREFIX}CHANNELS"
-
-RULED = ("capacity", "sequential", "throttle")
 
 
 def configured_channels():
@@ -32,14 +29,13 @@ def configuration_source():
     return f"[{SECTION}] channels"
 
 
-def effective_settings(name, channel, configured=None):
+def effective_settings(name, channel, configured):
     """Return the settings that are in force for a channel.
 
     :param channel: its record, or an empty one, or None
-    :param configured: what `configured_channels` returned first, to save a reading
+    :param configured: the entries of the configuration string
     """
-    entries = configured_channels()[0] if configured is None else configured
-    entry = entries.get(name)
+    entry = configured.get(name)
     paused = bool(channel and channel.paused)
     if entry is not None:
         return {
@@ -79,11 +75,10 @@ class QueueJobChannel(models.Model):
     )
     fixed_by = fields.Char(
         string="Fixed by",
-        compute="_compute_fixed",
-        help="The configuration of the server which rules this channel. It has to be "
-        "changed there; only the pause works here.",
+        compute="_compute_fixed_by",
+        help="Where the configuration of the server rules this channel. Its limits have "
+        "to be changed there; only the pause works here.",
     )
-    fixed_settings = fields.Char(string="In Force", compute="_compute_fixed")
 
     @api.depends("complete_name")
     def _compute_load(self):
@@ -94,41 +89,11 @@ class QueueJobChannel(models.Model):
             channel.waiting_count = load.get("waiting", 0)
             channel.oldest_wait = load.get("oldest", 0)
 
-    @api.depends("complete_name")
-    def _compute_fixed(self):
-        configured = configured_channels()[0]
+    @api.depends("configured")
+    def _compute_fixed_by(self):
+        source = configuration_source()
         for channel in self:
-            name = channel.complete_name
-            fixed = name in configured
-            channel.fixed_by = fixed and configuration_source()
-            channel.fixed_settings = fixed and self._settings_text(configured[name])
-
-    def _settings_text(self, entry):
-        parts = [self.env._("capacity %s", entry["capacity"] or self.env._("unlimited"))]
-        for key, value in entry.items():
-            if key not in ("name", "capacity"):
-                parts.append(key if value is True else f"{key} {value}")
-        return ", ".join(parts)
-
-    def write(self, vals):
-        changed = [name for name in RULED if name in vals]
-        if changed and not self.env.context.get("install_mode"):
-            self._check_not_fixed(vals, changed)
-        return super().write(vals)
-
-    def _check_not_fixed(self, vals, changed):
-        """Refuse a change that would have no effect."""
-        for channel in self:
-            if channel.fixed_by and any(channel[n] != vals[n] for n in changed):
-                raise UserError(
-                    self.env._(
-                        "Channel %(channel)s is ruled by the configuration of the"
-                        " server (%(source)s): %(settings)s. Change it there.",
-                        channel=channel.complete_name,
-                        source=channel.fixed_by,
-                        settings=channel.fixed_settings,
-                    )
-                )
+            channel.fixed_by = channel.configured and source
 
     def action_pause_all(self):
         """Start no more jobs at all."""

@@ -124,6 +124,7 @@ class QueueJobDashboard(models.AbstractModel):
         channels = self.env["queue.job.channel"].search([])
         records = {channel.complete_name: channel for channel in channels}
         names = sorted({"root", *records, *running, *waits})
+        configured = configured_channels()[0]
         return [
             {
                 "id": records[name].id if name in records else False,
@@ -132,7 +133,7 @@ class QueueJobDashboard(models.AbstractModel):
                 "running": running.get(name, 0),
                 "waiting": waits.get(name, {}).get("waiting", 0),
                 "oldest": waits.get(name, {}).get("oldest", 0),
-                **effective_settings(name, records.get(name)),
+                **effective_settings(name, records.get(name), configured),
             }
             for name in names
         ]
@@ -213,8 +214,8 @@ class QueueJobDashboard(models.AbstractModel):
         settings, error = configured_channels()
         channels = self.env["queue.job.channel"].search([])
         root = channels.filtered(lambda channel: channel.complete_name == "root")
-        capacity = effective_settings("root", root)["capacity"]
-        paused = self._paused_with_jobs(channels, waiting)
+        capacity = effective_settings("root", root, settings)["capacity"]
+        paused = self._paused_with_jobs(channels, settings, waiting)
         self.env.cr.execute(HAS_DOORBELL)
         return Facts(
             ready=sum(row["waiting"] for row in waiting),
@@ -233,13 +234,13 @@ class QueueJobDashboard(models.AbstractModel):
             workers=config["workers"] or 0,
         )
 
-    def _paused_with_jobs(self, channels, waiting):
+    def _paused_with_jobs(self, channels, settings, waiting):
         """Return the names of the paused channels which hold jobs back; always root."""
         loads = sum_up_tree({row["channel"]: row["waiting"] for row in waiting})
         return [
             channel.complete_name
             for channel in channels
-            if effective_settings(channel.complete_name, channel)["paused"]
+            if effective_settings(channel.complete_name, channel, settings)["paused"]
             and (channel.complete_name == "root" or loads.get(channel.complete_name))
         ]
 

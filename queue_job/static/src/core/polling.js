@@ -5,6 +5,8 @@ import { onMounted, onWillUnmount, useExternalListener } from "@odoo/owl";
 
 /** Milliseconds between two calls. */
 export const POLL_INTERVAL = 5000;
+/** A slow call makes the pause longer: this many times as long as it took. */
+const SLOWNESS = 10;
 /** After errors the pause doubles, up to this. */
 const MAX_PAUSE = 60000;
 
@@ -34,9 +36,10 @@ export function usePolling(callback, interval = POLL_INTERVAL) {
             return;
         }
         busy = true;
+        const start = Date.now();
         try {
             await callback();
-            pause = interval;
+            pause = Math.max(interval, SLOWNESS * (Date.now() - start));
         } catch {
             pause = Math.min(pause * 2, MAX_PAUSE);
         } finally {
