@@ -50,9 +50,9 @@ NAMES = {
     "jobrunner.runner": "QueueJobRunner Database MasterElectionLost SELECT_TIMEOUT "
     "ERROR_RECOVERY_DELAY PG_ADVISORY_LOCK_ID _channels _odoo_now _connection_info_for "
     "_async_http_get select",
-    "jobrunner.channels": "NOT_DONE JobSortingKey PriorityQueue ChannelJob ChannelQueue "
-    "Channel ChannelManager split_strip WAIT_DEPENDENCIES PENDING ENQUEUED CANCELLED "
-    "DONE STARTED FAILED",
+    "jobrunner.channels": "NOT_DONE JobSortingKey PriorityQueue ChannelJob "
+    "ChannelQueue Channel ChannelManager split_strip WAIT_DEPENDENCIES PENDING "
+    "ENQUEUED CANCELLED DONE STARTED FAILED",
     "jobrunner.__main__": "main",
     "tests.common": "trap_jobs JobsTrap JobCall JobCounter JobMixin mock_with_delay "
     "OdooDocTestCase load_doctests",
