@@ -17,7 +17,8 @@ from .health import DANGER, is_alive
 from .jobrunner.statistics import BOUNDS
 from .models import queue_job_dashboard_queries as queries
 from .models.queue_job_channel_load import configured_channels, effective_settings
-from .states import ENQUEUED, FAILED, PENDING, STARTED
+from .models.queue_job_upkeep import NO_JIT
+from .states import FAILED, PENDING
 
 try:
     from prometheus_client import exposition
@@ -30,7 +31,7 @@ except ImportError:
     exposition = None
 
 #: Jobs of a channel and state are not counted further than this.
-CAP = 100_000
+CAP = 20_000
 
 #: Outcomes of attempts: columns of the totals.
 OUTCOMES = ("done", "failed", "retried", "cancelled", "dead")
@@ -68,12 +69,12 @@ SELECT coalesce(channel, 'root') AS channel, state, count(*) AS jobs
  WHERE state IN ('enqueued', 'started')
  GROUP BY 1, 2
 """
-LEASES = """
+LEASES = f"""
 SELECT count(DISTINCT lease_id) AS leases,
-       coalesce(max(extract(epoch FROM {now} - date_started)), 0)::float AS longest
+       coalesce(max(extract(epoch FROM {UTC_NOW} - date_started)), 0)::float AS longest
   FROM queue_job
  WHERE state IN ('enqueued', 'started')
-""".format(now=UTC_NOW)
+"""
 
 TOTALS = "SELECT * FROM queue_job_total ORDER BY function, channel"
 
@@ -99,6 +100,7 @@ class Collector:
     def collect(self):
         """Yield all families of metrics."""
         began = time.monotonic()
+        self.env.cr.execute(NO_JIT)
         waiting = self._rows(queries.WAITING)
         runners = self._rows(queries.RUNNERS)
         yield from self._jobs()
@@ -174,9 +176,7 @@ class Collector:
 
     def _leases(self):
         (row,) = self._rows(LEASES)
-        yield _gauge(
-            "queue_job_leases", "Leases in flight.", (), [((), row["leases"])]
-        )
+        yield _gauge("queue_job_leases", "Leases in flight.", (), [((), row["leases"])])
         yield _gauge(
             "queue_job_longest_running_seconds",
             "Seconds for which the longest of the running jobs has been running.",

@@ -9,7 +9,8 @@ Both ask for the token in the system parameter ``queue_job.metrics_token``, as
 closed. Where a server has several databases, the header ``X-Odoo-Database`` names one.
 """
 
-from werkzeug.exceptions import BadRequest, Forbidden, NotImplemented
+from werkzeug.exceptions import BadRequest, Forbidden
+from werkzeug.exceptions import NotImplemented as MissingLibrary
 
 from odoo import SUPERUSER_ID, http
 from odoo.tools import consteq
@@ -33,7 +34,7 @@ class Monitoring(http.Controller):
     def metrics(self, token=None, **kwargs):
         env = self._open(token)
         if not metrics.is_available():
-            raise NotImplemented(
+            raise MissingLibrary(
                 "Install the Python library prometheus_client on this server."
             )
         text, content_type = metrics.exposition_text(env)

@@ -408,9 +408,9 @@ class QueueJob(models.Model):
 
         :return: number of deleted jobs, and whether there may be more
         """
-        ids = old_job_ids(self, limit + 1)
-        self.sudo().browse(ids[:limit]).unlink()
-        return len(ids[:limit]), len(ids) > limit
+        ids, more = old_job_ids(self, limit)
+        self.sudo().browse(ids).unlink()
+        return len(ids), more
 
     @api.model
     @api.private

@@ -7,7 +7,7 @@ from unittest.mock import patch
 from odoo.tools import config
 
 from ..claims import LIVENESS_LOCK
-from ..models.queue_job_upkeep import stuck_minutes
+from ..models.queue_job_upkeep import OLD_JOBS, stuck_minutes
 from .job_case import JobCase
 
 
@@ -62,6 +62,29 @@ class TestOldJobs(JobCase):
             self.job("done", date_done=ago(days=31))
         self.assertEqual(self.jobs._gc_old_jobs(limit=2), (2, True))
         self.assertEqual(self.jobs._gc_old_jobs(limit=2), (1, False))
+
+    def test_the_oldest_of_all_channels_go_first(self):
+        ages = {"root.a": 40, "root.b": 50, "root.c": 32, False: 45}
+        jobs = {
+            days: self.job("done", channel=channel, date_done=ago(days=days))
+            for channel, days in ages.items()
+        }
+        self.assertEqual(self.jobs._gc_old_jobs(limit=2), (2, True))
+        left = {days for days, job in jobs.items() if job.exists()}
+        self.assertEqual(left, {32, 40})
+
+    def test_a_job_that_is_old_in_two_ways_is_deleted_once(self):
+        self.job("done", date_done=ago(days=31), date_cancelled=ago(days=32))
+        self.assertEqual(self.jobs._gc_old_jobs(), (1, False))
+
+    def test_jobs_that_are_kept_are_not_read(self):
+        self.env.cr.execute("SET LOCAL enable_seqscan = off")
+        self.env.cr.execute("EXPLAIN " + OLD_JOBS, {"default_days": 30, "limit": 1000})
+        plan = "\n".join(line for (line,) in self.env.cr.fetchall())
+        self.assertNotRegex(plan, r"Seq Scan on queue_job( |$)")
+        self.assertNotIn("using queue_job_pkey", plan)
+        self.assertIn("queue_job_channel_date_done_date_created_index", plan)
+        self.assertIn("queue_job_channel_date_cancelled_idx", plan)
 
 
 class TestStuckJobs(JobCase):
