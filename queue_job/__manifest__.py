@@ -22,6 +22,7 @@
         "views/queue_job_dashboard_views.xml",
         "data/queue_data.xml",
         "data/queue_job_function_data.xml",
+        "data/queue_job_channel_data.xml",
     ],
     "assets": {
         "web.assets_backend": ["queue_job/static/src/**/*"],

@@ -34,6 +34,7 @@ from .fields import decode
 from .fields import rebind_to_cr as _rebind_to_cr
 from .identity import identity_exact, identity_exact_hasher  # noqa: F401 (public here)
 from .job_dependencies import JobDependencies
+from .job_results import JobResults
 from .options import DEFAULT_MAX_RETRIES, DEFAULT_PRIORITY  # noqa: F401 (public here)
 from .retry import RETRY_INTERVAL, attempts_exhausted, retry_seconds  # noqa: F401
 from .states import (
@@ -54,7 +55,7 @@ def _is_model_method(func) -> bool:
     )
 
 
-class Job(JobDependencies):
+class Job(JobDependencies, JobResults):
     """One delayed call.
 
     :param func: bound method of a recordset

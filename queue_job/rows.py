@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from odoo import fields
 
+from . import results
 from .fields import encode
 from .states import FINAL, IN_FLIGHT, PENDING, STARTED, WAIT_DEPENDENCIES
 
@@ -51,6 +52,7 @@ MUTABLE_COLUMNS = (
     "exc_info",
     "company_id",
     "result",
+    "result_json",
     "date_enqueued",
     "date_started",
     "date_done",
@@ -151,6 +153,7 @@ def mutable_values(job: Job) -> dict[str, Any]:
         "exc_info": _text(job.exc_info),
         "company_id": job.company_id or None,
         "result": _text(job.result or None),
+        "result_json": results.of_job(job),
         "date_enqueued": job.date_enqueued,
         "date_started": job.date_started,
         "date_done": job.date_done,

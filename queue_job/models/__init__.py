@@ -17,6 +17,7 @@ from . import queue_job_runner
 from . import queue_job_signal
 from . import queue_job_statistic
 from . import queue_job_total
+from . import queue_job_wait
 from . import queue_job_arguments
 from . import queue_job_channel_load
 from . import queue_job_function_statistics

@@ -1,0 +1,188 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Deferred calls and waiting, as functions.
+
+For code which knows jobs by these names; `with_delay` and `wait_action` do the same.
+
+    from odoo.addons.queue_job.jobs import Deferred, DeferredType, WAIT_FOR_JOB
+
+    def button(self):
+        return WAIT_FOR_JOB(Deferred(self.compute_report, year=2026))
+
+A deferred call is written in one of three forms:
+
+    Deferred(record.method, *args, **kwargs)
+    Deferred("model", cr_or_dbname, uid, "method", *args, **kwargs)
+    Deferred(dbname, uid, "model", "method", args=(), kwargs={})
+
+The last two call the method as RPC does: unless it is an `@api.model` method, the
+first argument is the ids of the records. A database name must be that of the present
+database; with it, outside of HTTP requests, the job is committed at once.
+
+Inside a job a deferred call runs at once, as a plain call, unless its type says
+`allow_nested=True`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from odoo import api, http
+from odoo.modules.registry import Registry
+from odoo.sql_db import BaseCursor
+
+from . import options
+from .iteration import job_iter, job_until_timeout
+from .reporting import report as _report
+
+__all__ = [
+    "CLOSE_FEEDBACK",
+    "QUIETLY_WAIT_FOR_JOB",
+    "WAIT_FOR_JOB",
+    "DefaultDeferredType",
+    "Deferred",
+    "DeferredType",
+    "HighPriorityDeferred",
+    "HighPriorityDeferredType",
+    "LowPriorityDeferred",
+    "LowPriorityDeferredType",
+    "job_iter",
+    "job_until_timeout",
+    "report_progress",
+]
+
+#: Returned by a button to do nothing but close what is open.
+CLOSE_FEEDBACK = None
+
+
+class DeferredType:
+    """A way to defer calls: a callable with options of its own.
+
+    >>> Later = DeferredType(countdown=60, channel="root.low")
+    >>> job = Later(env.user.partner_id.write, {"name": "Later"})
+    >>> job.channel
+    'root.low'
+
+    The options are those of `with_delay`; others are refused with a TypeError.
+    """
+
+    def __init__(self, **job_options: Any) -> None:
+        options.check_names(job_options, "DeferredType")
+        self.options = {"allow_nested": False, **job_options}
+
+    def __call__(self, target: Any, *args: Any, **kwargs: Any):
+        """Defer a call; return the `Job`."""
+        if callable(target):
+            return self._defer(target, args, kwargs)
+        if not isinstance(target, str):
+            raise TypeError(
+                f"{target!r} can't be deferred: give a method of a recordset, the name "
+                "of a model or that of the database."
+            )
+        if args and isinstance(args[0], int):
+            return self._defer_named(target, *args, **kwargs)
+        return self._defer_by_model(target, args, kwargs)
+
+    def _defer(self, method: Callable, args: tuple, kwargs: dict):
+        records = getattr(method, "__self__", None)
+        if not hasattr(records, "with_delay"):
+            raise TypeError(f"{method!r} is no method of a recordset")
+        delayed = records.with_delay(**self.options)
+        return getattr(delayed, method.__name__)(*args, **kwargs)
+
+    def _defer_named(
+        self, dbname: str, uid: int, model: str, method: str, args=(), kwargs=None
+    ):
+        with _environment(dbname, uid) as env:
+            return self._defer_rpc(env, model, method, tuple(args), dict(kwargs or {}))
+
+    def _defer_by_model(self, model: str, args: tuple, kwargs: dict):
+        try:
+            where, uid, method, *rest = args
+        except ValueError as error:
+            raise TypeError(
+                f"Deferred({model!r}, ...) needs the cursor or the database, the id of "
+                "the user and the name of the method."
+            ) from error
+        with _environment(where, uid) as env:
+            return self._defer_rpc(env, model, method, tuple(rest), kwargs)
+
+    def _defer_rpc(self, env, model: str, method: str, args: tuple, kwargs: dict):
+        records = env[model]
+        if not getattr(getattr(type(records), method), "_api_model", False):
+            if not args:
+                raise TypeError(f"{model}.{method} needs the ids of its records")
+            ids, *rest = args
+            records = records.browse(ids)
+            args = tuple(rest)
+        return self._defer(getattr(records, method), args, kwargs)
+
+    def __repr__(self) -> str:
+        given = ", ".join(f"{name}={value!r}" for name, value in self.options.items())
+        return f"DeferredType({given})"
+
+
+@contextmanager
+def _environment(where: Any, uid: int) -> Iterator[api.Environment]:
+    """Yield an environment on a cursor, or on the database of this name."""
+    if isinstance(where, BaseCursor):
+        yield api.Environment(where, uid, {})
+        return
+    current = getattr(threading.current_thread(), "dbname", None)
+    if current and current != where:
+        raise ValueError(
+            f"The database {where!r} is not the present one, {current!r}: a call can "
+            "be deferred in its own database only."
+        )
+    if http.request and http.request.db == where:
+        yield http.request.env(user=uid)
+        return
+    with Registry(where).cursor() as cr:
+        yield api.Environment(cr, uid, {})
+
+
+def DefaultDeferredType(**job_options: Any) -> DeferredType:
+    """Return a way to defer calls to the channel `root.default`."""
+    return DeferredType(**{"channel": "root.default", **job_options})
+
+
+def HighPriorityDeferredType(**job_options: Any) -> DeferredType:
+    """Return a way to defer urgent calls, to the channel `root.high`."""
+    return DeferredType(**{"channel": "root.high", "priority": "high", **job_options})
+
+
+def LowPriorityDeferredType(**job_options: Any) -> DeferredType:
+    """Return a way to defer calls that have time, to the channel `root.low`."""
+    return DeferredType(**{"channel": "root.low", "priority": "low", **job_options})
+
+
+Deferred = DeferredType()
+HighPriorityDeferred = HighPriorityDeferredType()
+LowPriorityDeferred = LowPriorityDeferredType()
+
+
+def WAIT_FOR_JOB(job, next_action=None, cancellable=False, **wait_options):
+    """Return an action which waits for the job; close what is open if there is none.
+
+    See `wait_action` of `queue.job`.
+    """
+    if not job:
+        return CLOSE_FEEDBACK
+    if not hasattr(job, "wait_action"):  # it ran at once, this is its result
+        return next_action or CLOSE_FEEDBACK
+    return job.wait_action(next_action, cancellable=cancellable, **wait_options)
+
+
+def QUIETLY_WAIT_FOR_JOB(job, next_action=None, **wait_options):
+    """Wait without a dialog."""
+    return WAIT_FOR_JOB(job, next_action, quiet=True, **wait_options)
+
+
+def report_progress(env, message=None, progress=None, **values: Any) -> None:
+    """Tell how far the job is in which `env` is used; outside of jobs, nothing.
+
+    See `report_progress` of `queue.job`.
+    """
+    _report(env, message=message, progress=progress, **values)

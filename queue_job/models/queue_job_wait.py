@@ -1,0 +1,167 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Waiting for a job in the web client, and reading what jobs have returned.
+
+A button returns `job.wait_action()`; the client then asks `wait_state` until the job
+has ended, for the bus alone could lose the news. Only the user of the job and job
+queue managers get an answer, and it holds no arguments; the traceback is for managers.
+"""
+
+from odoo import api, fields, models
+
+from odoo.addons.web.controllers.utils import clean_action
+
+from .. import results
+from ..progress import percent_of_stages
+from ..states import DONE, FAILED
+from .queue_job import MANAGER_GROUP
+
+#: Seconds after which the web client asks whether to wait any longer.
+WAIT_SECONDS = 1200
+
+# The end of this job is told over the bus. The row of a started job is its worker's;
+# who waits for one hears of its end by asking.
+MARK_AWAITED = """
+UPDATE queue_job
+   SET options = CASE jsonb_typeof(options) WHEN 'object' THEN options ELSE '{}' END
+                 || '{"awaited": true}'
+ WHERE id = %s AND state IN ('pending', 'wait_dependencies')
+"""
+
+RESULTS_OF_PARENTS = """
+SELECT parent.result_json
+  FROM queue_job_dependency edge
+  JOIN queue_job parent ON parent.id = edge.parent_id
+ WHERE edge.child_id = ANY(%s)
+ ORDER BY parent.id
+"""
+
+
+class QueueJob(models.Model):
+    _inherit = "queue.job"
+
+    result_json = fields.Text(
+        string="Result (JSON)", readonly=True, help="The result of a job as data."
+    )
+
+    # -- waiting -------------------------------------------------------------------
+
+    @api.private
+    def wait_action(
+        self,
+        next_action=None,
+        cancellable=False,
+        quiet=False,
+        message=None,
+        stages=None,
+        timeout=WAIT_SECONDS,
+    ):
+        """Return an action which shows how far the job is, until it has ended.
+
+        Then follows the action which the job has returned, or else `next_action`, or
+        else the view is loaded again. A failure is shown in a dialog.
+
+            return self.with_delay().compute_report().wait_action()
+
+        :param next_action: an action, or its XML id
+        :param cancellable: let the user cancel the job
+        :param quiet: no dialog, just the usual sign that something is loading
+        :param message: shown until the job reports one
+        :param stages: [(name, weight), ...] of the stages which the job reports
+        :param timeout: seconds after which the user is asked whether to wait on
+        """
+        self.ensure_one()
+        if isinstance(next_action, str):
+            next_action = self.env["ir.actions.actions"]._for_xml_id(next_action)
+        self.flush_recordset(["options", "state"])
+        self.env.cr.execute(MARK_AWAITED, (self.id,))
+        self.invalidate_recordset(["options"])
+        return {
+            "type": "ir.actions.client",
+            "tag": "queue_job_wait",
+            "params": {
+                "uuid": self.uuid,
+                "next_action": next_action or False,
+                "cancellable": cancellable,
+                "quiet": quiet,
+                "message": message or False,
+                "stages": [list(stage) for stage in stages or ()],
+                "timeout": timeout,
+            },
+        }
+
+    @api.model
+    @api.readonly
+    def wait_state(self, uuid, stages=None):
+        """Return how far a job is, to its user and to managers.
+
+        The state is "unknown" for anybody else, and when there is no such job.
+
+        :param stages: [(name, weight), ...]: the percentage is that of the whole
+        """
+        job = self._awaited(uuid)
+        if not job:
+            return {"uuid": uuid, "state": "unknown"}
+        progress = self.env["queue.job.progress"].sudo()
+        progress = progress.search([("job_id", "=", job.id)], limit=1)
+        percent = progress.percent if progress else None
+        if stages and progress:
+            percent = percent_of_stages(stages, progress.stage, percent)
+        answer = {
+            "uuid": job.uuid,
+            "id": job.id,
+            "name": job.name,
+            "state": job.state,
+            "percent": 100 if job.state == DONE else percent,
+            "message": progress.message,
+            "stage": progress.stage,
+            "may_open": self._is_job_manager(),
+        }
+        if job.state == DONE:
+            answer["action"] = self._result_action(job)
+        elif job.state == FAILED:
+            answer.update(self._failure(job))
+        return answer
+
+    @api.model
+    def wait_cancel(self, uuid):
+        """Cancel a job, by its user or a manager; see `cancel`."""
+        return self._awaited(uuid).sudo(False).cancel()
+
+    def _awaited(self, uuid):
+        """Return the job if the user may know of it, as superuser."""
+        jobs = self.sudo().search([("uuid", "=", uuid)], limit=1)
+        if jobs.user_id == self.env.user:
+            return jobs
+        if self._is_job_manager():
+            return jobs.sudo(False)._filtered_access("read").sudo()
+        return jobs.browse()
+
+    def _is_job_manager(self):
+        return self.env.user.has_group(MANAGER_GROUP)
+
+    def _result_action(self, job):
+        action = results.as_action(results.load(job.result_json))
+        return clean_action(action, env=self.env) if action else False
+
+    def _failure(self, job):
+        failure = {"exc_name": job.exc_name, "exc_message": job.exc_message}
+        if self._is_job_manager():
+            failure["exc_info"] = job.exc_info
+        return failure
+
+    # -- results -------------------------------------------------------------------
+
+    @api.model
+    @api.private
+    def parents_results(self):
+        """Return, inside a job, the results of the jobs which it has waited for.
+
+        In the order in which those were created; None where there is no result.
+        """
+        uuid = self.env.context.get("job_uuid")
+        return self.sudo().search([("uuid", "=", uuid)])._parents_results()
+
+    def _parents_results(self):
+        self.flush_model(["result_json"])
+        self.env.cr.execute(RESULTS_OF_PARENTS, (self.ids,))
+        return [results.load(text) for (text,) in self.env.cr.fetchall()]

@@ -1,0 +1,80 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""The results of jobs as JSON, for other jobs and for the web client.
+
+The column `result` holds the text of a result, as ever; `result_json` holds its data:
+records as their ids, dates as ISO texts, tuples and sets as lists, actions as they
+are. What has no JSON becomes its text: a job must not fail for what it returns.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from odoo import models
+
+_logger = logging.getLogger(__name__)
+
+
+def dump(result: Any, name: str = "a job") -> str | None:
+    """Return the JSON text of a result, None for no result.
+
+    :param name: what returned it, for the warning about a result without JSON
+    """
+    if result is None or result is False:
+        return None
+    try:
+        text = json.dumps(_plain(result), ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        _logger.warning(
+            "The result of %s cannot be kept as data but only as text: %s", name, error
+        )
+        text = json.dumps(str(result), ensure_ascii=False)
+    return text.replace("\\u0000", "")
+
+
+def load(text: str | None) -> Any:
+    """Return the data of a result."""
+    return json.loads(text) if text else None
+
+
+def as_action(data: Any) -> dict | None:
+    """Return the result if it is an action for the web client."""
+    if isinstance(data, dict) and str(data.get("type")).startswith("ir.actions."):
+        return data
+    return None
+
+
+def of_job(job) -> str | None:
+    """Return the JSON text for the row of a job: only what is done has a result."""
+    if job.state != "done":
+        return None
+    stored = job._stored or {}
+    if stored.get("state") == "done" and stored.get("result") == job.result:
+        return stored.get("result_json")
+    return dump(job.result, job.job_function_name)
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, models.BaseModel):
+        return value.ids
+    if isinstance(value, dict):
+        return {_key(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item) for item in value]
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no JSON")
+
+
+def _key(key: Any) -> str:
+    if isinstance(key, str | int | float):
+        return str(key)
+    raise TypeError(f"{key!r} is no key of a JSON object")

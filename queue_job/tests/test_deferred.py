@@ -1,0 +1,113 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+from odoo.addons.queue_job import jobs
+from odoo.addons.queue_job.jobs import (
+    DefaultDeferredType,
+    Deferred,
+    DeferredType,
+    HighPriorityDeferred,
+    LowPriorityDeferred,
+)
+
+from .helper_case import HelperCase
+
+NEW_NAME = {"name": "Deferred"}
+
+
+class TestDeferred(HelperCase):
+    def assert_writes(self, job):
+        record = job.db_record()
+        self.assertEqual(record.state, "pending")
+        self.drain_new()
+        self.assertEqual(record.state, "done")
+        self.assertEqual(self.partner.name, "Deferred")
+
+    def test_a_bound_method(self):
+        self.assert_writes(Deferred(self.partner.write, NEW_NAME))
+
+    def test_a_model_and_a_cursor(self):
+        args = (self.env.cr, self.env.uid, "write", self.partner.ids, NEW_NAME)
+        self.assert_writes(Deferred("res.partner", *args))
+
+    def test_a_model_and_a_cursor_with_keywords(self):
+        args = (self.env.cr, self.env.uid, "write", self.partner.ids)
+        self.assert_writes(Deferred("res.partner", *args, vals=NEW_NAME))
+
+    def test_a_method_of_the_model_takes_no_ids(self):
+        job = Deferred("res.partner", self.env.cr, self.env.uid, "create", [NEW_NAME])
+        self.assertEqual(job.recordset, self.env["res.partner"])
+        self.assertEqual(job.args, ([NEW_NAME],))
+
+    def test_a_database_and_a_user(self):
+        dbname = self.env.cr.dbname
+        with self.enter_registry_test_mode():
+            job = Deferred(
+                dbname,
+                self.env.uid,
+                "res.partner",
+                "write",
+                args=(self.partner.ids, NEW_NAME),
+            )
+            self.assertEqual(job.recordset.ids, self.partner.ids)
+            self.assertEqual(job.user_id, self.env.uid)
+            by_model = Deferred(
+                "res.partner", dbname, self.env.uid, "write", self.partner.ids, NEW_NAME
+            )
+            self.assertEqual(by_model.method_name, "write")
+
+    def test_another_database(self):
+        with self.assertRaisesRegex(ValueError, "not the present one"):
+            Deferred("some_other_db", self.env.uid, "res.partner", "write")
+
+    def test_mistakes_are_told(self):
+        with self.assertRaisesRegex(TypeError, "can't be deferred"):
+            Deferred(self.partner)
+        with self.assertRaisesRegex(TypeError, "no method of a recordset"):
+            Deferred(len, [])
+        with self.assertRaisesRegex(TypeError, "needs the cursor"):
+            Deferred("res.partner")
+        with self.assertRaisesRegex(TypeError, "needs the ids"):
+            Deferred("res.partner", self.env.cr, self.env.uid, "write")
+
+
+class TestTypes(HelperCase):
+    def test_options(self):
+        later = DeferredType(priority=3, channel="root.low", max_retries=7)
+        job = later(self.partner.write, NEW_NAME)
+        self.assertEqual(job.priority, 3)
+        self.assertEqual(job.channel, "root.low")
+        self.assertEqual(job.max_retries, 7)
+
+    def test_unknown_options_are_refused_by_name(self):
+        with self.assertRaisesRegex(TypeError, "'routing_key'"):
+            DeferredType(routing_key="high")
+
+    def test_presets(self):
+        jobs_of = {
+            "root.high": (HighPriorityDeferred, 1),
+            "root.default": (DefaultDeferredType(), 10),
+            "root.low": (LowPriorityDeferred, 100),
+        }
+        for channel, (deferred, priority) in jobs_of.items():
+            job = deferred(self.partner.write, NEW_NAME)
+            self.assertEqual((job.channel, job.priority), (channel, priority))
+
+    def test_the_channels_exist(self):
+        for name in ("high", "default", "low"):
+            channel = self.env.ref(f"queue_job.channel_{name}")
+            self.assertEqual(channel.complete_name, f"root.{name}")
+            self.assertFalse(channel.capacity)
+
+    def test_nested_calls_run_at_once(self):
+        partner = self.partner.with_context(job_uuid="some job")
+        with self.assertLogs("odoo.addons.queue_job.delay", "WARNING"):
+            Deferred(partner.write, NEW_NAME)
+        self.assertEqual(self.partner.name, "Deferred")
+        self.assertFalse(self.counter.count_created())
+
+    def test_nested_calls_may_be_allowed(self):
+        partner = self.partner.with_context(job_uuid="some job")
+        DeferredType(allow_nested=True)(partner.write, NEW_NAME)
+        self.assertEqual(self.counter.count_created(), 1)
+
+    def test_report_progress_outside_of_jobs(self):
+        jobs.report_progress(self.env, "Nothing", 5)
