@@ -80,8 +80,8 @@ class Database:
     :raise MasterElectionLost: another runner leads it
     :raise psycopg2.Error: it can't be reached
 
-    ``has_queue_job`` tells whether the addon is installed; without it, nothing is
-    locked and nobody listens.
+    ``has_queue_job`` tells whether the addon is installed, ``is_current`` whether its
+    tables are those of this code; else nothing is locked and nobody listens.
     """
 
     def __init__(self, db_name: str):
@@ -90,7 +90,8 @@ class Database:
         self.conn = self._connect()
         try:
             self.has_queue_job = self._has_queue_job()
-            if self.has_queue_job:
+            self.is_current = self.has_queue_job and self.value(queries.IS_CURRENT)
+            if self.is_current:
                 self._acquire_leader_lock()
                 self.execute("LISTEN queue_job")
         except BaseException:

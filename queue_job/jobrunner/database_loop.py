@@ -94,6 +94,7 @@ class DatabaseLoop(threading.Thread):
         self._uuid = uuid.uuid4().hex
         self._pause = BACKOFF[0]
         self._next_look = 0.0
+        self._is_outdated = False
         self.statistics = Statistics()
 
     # -- called from other threads ---------------------------------------------------
@@ -163,7 +164,8 @@ class DatabaseLoop(threading.Thread):
         :return: seconds until the next try
         """
         with closing(Database(self.db_name)) as database:
-            if not database.has_queue_job:
+            if not database.is_current:
+                self._check_installation(database)
                 return INSTALL_INTERVAL
             self._prepare(database)
             self.runner.ready(self.db_name)
@@ -177,6 +179,15 @@ class DatabaseLoop(threading.Thread):
                 self._write_statistics()
                 database.execute(queries.FAREWELL, {"uuid": self._uuid})
         return 0.0
+
+    def _check_installation(self, database):
+        if database.has_queue_job and not self._is_outdated:
+            _logger.warning(
+                "%s: its tables are older than the code of queue_job; update the module"
+                " (-u queue_job), until then no jobs run",
+                self.db_name,
+            )
+        self._is_outdated = database.has_queue_job
 
     # -- starting to lead ------------------------------------------------------------
 

@@ -15,8 +15,16 @@ SELECT to_regclass('ir_module_module') IS NOT NULL
 INSTALLED = """
 SELECT EXISTS (SELECT 1 FROM ir_module_module
                 WHERE name = 'queue_job' AND state IN ('installed', 'to upgrade'))
-   AND EXISTS (SELECT 1 FROM information_schema.columns
-                WHERE table_name = 'queue_job' AND column_name = 'claim_token')
+"""
+
+# Are its tables those of this code? Not so between the new code and -u queue_job.
+IS_CURRENT = """
+SELECT bool_and(to_regclass(name) IS NOT NULL)
+   AND EXISTS (SELECT 1 FROM pg_attribute WHERE attrelid = 'queue_job'::regclass
+                  AND attname = 'claim_token' AND NOT attisdropped)
+  FROM unnest(ARRAY['queue_job_dependency', 'queue_job_attempt', 'queue_job_signal',
+                    'queue_job_runner', 'queue_job_statistic', 'queue_job_total'])
+       AS name
 """
 
 # Does a committed job ring? (-u queue_job creates the trigger anew.)
