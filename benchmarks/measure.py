@@ -82,7 +82,7 @@ class Meter:
         self.seconds = 0.0
         self._own_commits = 0
 
-    def __enter__(self) -> "Meter":
+    def __enter__(self):
         if self.commits:
             idle = time.monotonic() - (self.idle_since or time.monotonic())
             time.sleep(max(0.0, STATISTICS_DELAY - idle))

@@ -105,6 +105,7 @@ def machine(cluster) -> str:
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
+        check=False,
     ).stdout.strip()
     return (
         f"{datetime.now(timezone.utc):%Y-%m-%d}, {psutil.cpu_count()} cores, "

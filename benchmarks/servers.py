@@ -46,7 +46,7 @@ class Server:
         self.process: subprocess.Popen | None = None
         self.started_at = 0.0
 
-    def __enter__(self) -> "Server":
+    def __enter__(self):
         self.start()
         return self
 
@@ -77,7 +77,7 @@ class Server:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            preexec_fn=processes.die_with_parent(),
+            preexec_fn=processes.die_with_parent(),  # noqa: PLW1509
         )
 
     def stop(self) -> None:

@@ -106,6 +106,7 @@ class Side:
             + [f"--logfile={log}"],
             env=self.environment,
             timeout=600,
+            check=False,
         )
         if result.returncode:
             raise SystemExit(f"Installing {modules} failed, see {log}")
