@@ -24,6 +24,7 @@ def environment() -> dict[str, str]:
         **os.environ,
         "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}",
         "PRE_COMMIT_HOME": str(cache.path("pre-commit")),
+        "VIRTUALENV_OVERRIDE_APP_DATA": str(cache.path("virtualenv")),
         "npm_config_cache": str(cache.path("npm")),
         "npm_config_update_notifier": "false",
         "ESLINT_USE_FLAT_CONFIG": "true",

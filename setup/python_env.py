@@ -77,7 +77,9 @@ def _create() -> None:
 def _install_requirements() -> None:
     files = [f"-r{Path(__file__).parent / name}" for name in REQUIREMENTS]
     command = [python(), "-m", "pip", "install", "--no-input", "--retries=2", *files]
-    run(command, "Installing the Python requirements", cache.path("logs", "pip.log"))
+    log = cache.path("logs", "pip.log")
+    environment = {**os.environ, "PIP_CACHE_DIR": str(cache.path("pip"))}
+    run(command, "Installing the Python requirements", log, env=environment)
     cache.complete(directory(), _recipe())
 
 
