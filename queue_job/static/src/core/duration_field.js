@@ -11,7 +11,7 @@ export class DurationField extends Component {
     static props = { ...standardFieldProps };
 
     get text() {
-        return formatDuration(this.props.record.data[this.props.name]);
+        return formatDuration(this.props.record.data[this.props.name] || null);
     }
 }
 
