@@ -44,19 +44,22 @@ class QueueJobActions(models.AbstractModel):
         self.check_access("write")
         try:
             job = Job.load(self.env, self.uuid)
+            new = self._enqueue_again(job)
         except (AttributeError, KeyError, TypeError) as error:
             raise UserError(
                 self.env._("The code of this job does not exist any more: %s", error)
             ) from error
+        record = self.search([("uuid", "=", new.uuid)])
+        return record.get_formview_action() if record else True
+
+    def _enqueue_again(self, job):
         delayed = job.recordset.with_delay(
             priority=job.priority,
             max_retries=job.max_retries,
             description=job.description,
             channel=job.channel,
         )
-        new = getattr(delayed, job.method_name)(*job.args, **job.kwargs)
-        record = self.search([("uuid", "=", new.uuid)])
-        return record.get_formview_action() if record else True
+        return getattr(delayed, job.method_name)(*job.args, **job.kwargs)
 
     # -- many jobs -----------------------------------------------------------------
 

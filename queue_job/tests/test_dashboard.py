@@ -1,0 +1,388 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""What the web client asks for: figures, health, arguments, actions on jobs."""
+
+from datetime import timedelta
+from unittest.mock import patch
+
+from odoo import fields
+from odoo.exceptions import AccessError, UserError
+from odoo.tests import TransactionCase, new_test_user
+
+from ..health import Problem
+from ..models import (
+    queue_job_actions,
+    queue_job_dashboard,
+    queue_job_dashboard_queries,
+)
+from ..models.queue_job_channel_load import configured_channels, effective_settings
+
+
+class DashboardCase(TransactionCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.env.cr.execute("DELETE FROM queue_job")
+        cls.env.cr.execute("DELETE FROM queue_job_runner")
+        cls.Dashboard = cls.env["queue.job.dashboard"]
+        cls.now = fields.Datetime.now()
+        cls.startClassPatcher(
+            patch.dict("os.environ", {"ODOO_QUEUE_JOB_CHANNELS": ""}),
+        )
+
+    def create_job(self, state="pending", **values):
+        number = self.env["queue.job"].search_count([]) + 1
+        return self.env["queue.job"].create(
+            {
+                "uuid": f"dashboard-{number}",
+                "state": state,
+                "name": f"Job {number}",
+                "model_name": "res.partner",
+                "method_name": "name_create",
+                "channel_method_name": "<res.partner>.name_create",
+                "channel": "root",
+                "priority": 10,
+                "date_created": self.now,
+                **values,
+            }
+        )
+
+    def add_runner(self, seconds=1, **values):
+        return self.env["queue.job.runner"].create(
+            {
+                "uuid": f"runner-{seconds}",
+                "host": "app1",
+                "pid": 4,
+                "last_seen": self.now - timedelta(seconds=seconds),
+                "leader": True,
+                "listening": True,
+                "root_capacity": 4,
+                **values,
+            }
+        )
+
+
+class TestFigures(DashboardCase):
+    def test_states(self):
+        self.create_job()
+        self.create_job(eta=self.now + timedelta(days=1))
+        self.create_job("started", date_started=self.now)
+        self.create_job("failed")
+        self.create_job("done")
+        states = self.Dashboard.get_figures()["states"]
+        self.assertEqual(
+            {state: each["count"] for state, each in states.items()},
+            {
+                "wait_dependencies": 0,
+                "scheduled": 1,
+                "pending": 1,
+                "enqueued": 0,
+                "started": 1,
+                "failed": 1,
+            },
+        )
+
+    def test_large_counts_are_estimates(self):
+        row = {
+            "state": "pending",
+            "count": queue_job_dashboard_queries.CAP,
+            "index": "queue_job_ready_idx",
+        }
+        estimate = self.Dashboard._estimate(row)
+        self.assertTrue(estimate["estimated"])
+        self.assertGreaterEqual(estimate["count"], queue_job_dashboard_queries.CAP)
+
+    def test_every_counted_state_has_its_index(self):
+        for _condition, index in queue_job_dashboard_queries.COUNTED.values():
+            self.env.cr.execute("SELECT to_regclass(%s)", (index,))
+            self.assertTrue(self.env.cr.fetchone()[0], index)
+
+    def test_channels(self):
+        root = self.env.ref("queue_job.channel_root")
+        root.capacity = 3
+        self.env["queue.job.channel"].create(
+            {"name": "dash", "parent_id": root.id, "capacity": 2}
+        )
+        old = self.now - timedelta(minutes=5)
+        self.create_job(channel="root.dash", priority=5)
+        self.create_job(channel="root.dash", priority=20, date_created=old)
+        self.create_job("started", channel="root.dash", date_started=self.now)
+        rows = {row["name"]: row for row in self.Dashboard.get_figures()["channels"]}
+        dash = rows["root.dash"]
+        self.assertEqual((dash["running"], dash["waiting"]), (1, 2))
+        self.assertAlmostEqual(dash["oldest"], 300, delta=30)
+        self.assertEqual((rows["root"]["running"], rows["root"]["capacity"]), (1, 3))
+        self.assertEqual((dash["depth"], dash["fixed"]), (1, ""))
+
+    def test_channel_of_the_configuration_string(self):
+        string = {"ODOO_QUEUE_JOB_CHANNELS": "root:7,dash:1:sequential"}
+        with patch.dict("os.environ", string):
+            configured, error = configured_channels()
+        self.assertEqual(error, "")
+        root = effective_settings("root", None, configured)
+        self.assertEqual((root["capacity"], root["paused"]), (7, False))
+        dash = effective_settings("root.dash", None, configured)
+        self.assertEqual((dash["capacity"], dash["sequential"]), (1, True))
+        paused = self.env["queue.job.channel"].new({"paused": True})
+        self.assertTrue(effective_settings("root", paused, configured)["paused"])
+
+    def test_series_and_functions(self):
+        minute = self.now.replace(second=0, microsecond=0) - timedelta(minutes=2)
+        self.env["queue.job.statistic"].create(
+            {
+                "minute": minute,
+                "function": "<dash>.run",
+                "channel": "root",
+                "done": 3,
+                "failed": 1,
+                "run_seconds": 8,
+                "run_max": 5,
+                "wait_seconds": 2,
+                "wait_max": 1,
+            }
+        )
+        self.env.flush_all()
+        self.env.cr.execute(
+            "UPDATE queue_job_statistic SET run_histogram = %s"
+            " WHERE function = '<dash>.run'",
+            ([0, 0, 0, 0, 2, 2, 0, 0, 0, 0],),
+        )
+        figures = self.Dashboard.get_figures("hour")
+        self.assertEqual(len(figures["series"]), 60)
+        points = [point for point in figures["series"] if point["done"]]
+        self.assertIn((3, 1, 0.5), [(p["done"], p["failed"], p["wait"]) for p in points])
+        (row,) = (r for r in figures["slowest"] if r["function"] == "<dash>.run")
+        self.assertEqual((row["attempts"], row["mean"]), (4, 2))
+        self.assertTrue(1 < row["p95"] <= 5)
+        self.assertIn("<dash>.run", [r["function"] for r in figures["failing"]])
+        for period in ("day", "week"):
+            self.assertTrue(self.Dashboard.get_figures(period)["series"])
+
+    def test_failures_are_grouped_and_requeued(self):
+        for _i in range(3):
+            self.create_job("failed", exc_name="KeyError", exc_message="x")
+        other = self.create_job("failed", exc_name="ValueError")
+        first, second = self.Dashboard.get_figures()["failures"]
+        self.assertEqual((first["exc_name"], first["count"]), ("KeyError", 3))
+        self.assertEqual(second["exc_name"], "ValueError")
+        self.Dashboard.requeue_failures(first["function"], "KeyError")
+        self.assertFalse(
+            self.env["queue.job"].search_count(
+                [("exc_name", "=", "KeyError"), ("state", "=", "failed")]
+            )
+        )
+        self.assertEqual(other.state, "failed")
+
+    def test_only_managers(self):
+        user = new_test_user(self.env, "dash_user")
+        dashboard = self.Dashboard.with_user(user)
+        job = self.create_job("failed", exc_name="KeyError")
+        for call in (
+            lambda: dashboard.get_figures(),
+            lambda: dashboard.get_problems(),
+            lambda: dashboard.get_arguments(job.id),
+            lambda: dashboard.requeue_failures("<res.partner>.name_create", "KeyError"),
+        ):
+            with self.assertRaises(AccessError):
+                call()
+
+    def test_managers(self):
+        group = "base.group_user,queue_job.group_queue_job_manager"
+        user = new_test_user(self.env, "dash_manager", groups=group)
+        self.assertTrue(self.Dashboard.with_user(user).get_figures()["states"])
+
+    def test_channel_form_shows_its_load(self):
+        root = self.env.ref("queue_job.channel_root")
+        self.create_job()
+        self.create_job("started", date_started=self.now)
+        root.invalidate_recordset()
+        self.assertEqual((root.waiting_count, root.running_count), (1, 1))
+
+    def test_pause_and_resume_all(self):
+        channels = self.env["queue.job.channel"]
+        channels.action_pause_all()
+        self.assertTrue(self.env.ref("queue_job.channel_root").paused)
+        channels.action_resume_all()
+        self.assertFalse(channels.search_count([("paused", "=", True)]))
+
+
+class TestHealth(DashboardCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        server = {"workers": 0, "server_wide_modules": ["base", "web"]}
+        cls.startClassPatcher(patch.object(queue_job_dashboard, "config", server))
+
+    def codes(self):
+        return [problem["code"] for problem in self.Dashboard.get_problems()]
+
+    def test_runner(self):
+        self.assertEqual(self.codes(), ["not_server_wide"])
+        self.add_runner(1)
+        self.assertEqual(self.codes(), [])
+
+    def test_every_problem_has_a_text(self):
+        problems = (
+            ("config_error", {"error": "100 % wrong"}),
+            ("disabled", {}),
+            ("not_server_wide", {}),
+            ("no_runner", {}),
+            ("runner_lost", {"seconds": 16}),
+            ("copy", {}),
+            ("modules", {}),
+            ("paused", {}),
+            ("channels_paused", {"channels": "root.a"}),
+            ("no_trigger", {}),
+            ("deaf", {}),
+            ("few_workers", {"capacity": 4, "workers": 2}),
+            ("long_wait", {"channel": "root", "minutes": 10}),
+        )
+        for code, values in problems:
+            with self.subTest(code):
+                text = self.Dashboard._problem_text(Problem(code, "danger", values))
+                self.assertTrue(all(str(value) in text for value in values.values()))
+
+    def test_old_jobs_and_pauses(self):
+        self.add_runner(1)
+        self.create_job(date_created=self.now - timedelta(minutes=11))
+        self.assertEqual(self.codes(), ["long_wait"])
+        self.env.ref("queue_job.channel_root").paused = True
+        self.assertEqual(self.codes(), ["paused"])
+
+    def test_a_paused_channel_matters_if_jobs_wait_in_it(self):
+        self.add_runner(1)
+        channel = self.env["queue.job.channel"].create(
+            {
+                "name": "dash",
+                "parent_id": self.env.ref("queue_job.channel_root").id,
+                "paused": True,
+            }
+        )
+        self.assertEqual(self.codes(), [])
+        self.create_job(channel=channel.complete_name)
+        self.assertEqual(self.codes(), ["channels_paused"])
+
+    def test_wrong_configuration(self):
+        with patch.dict("os.environ", {"ODOO_QUEUE_JOB_CHANNELS": "root:x"}):
+            (problem,) = (
+                p for p in self.Dashboard.get_problems() if p["code"] == "config_error"
+            )
+        self.assertIn("invalid capacity x", problem["text"])
+
+
+class TestArguments(DashboardCase):
+    def arguments(self, **values):
+        job = self.create_job(**values)
+        return {row["name"]: row for row in self.Dashboard.get_arguments(job.id)}
+
+    def test_records_become_links(self):
+        partner = self.env["res.partner"].create({"name": "Azure"})
+        gone = self.env["res.partner"].create({"name": "Gone"})
+        ids = [partner.id, gone.id]
+        gone.unlink()
+        rows = self.arguments(
+            records=self.env["res.partner"].browse(ids),
+            args=(partner, 5),
+            kwargs={"when": self.now, "pair": (1, [2])},
+        )
+        self.assertEqual(
+            rows["self"]["records"],
+            [
+                {"id": ids[0], "name": "Azure", "exists": True},
+                {"id": ids[1], "name": None, "exists": False},
+            ],
+        )
+        self.assertEqual(rows["1"]["kind"], "records")
+        self.assertEqual(rows["2"]["text"], "5")
+        self.assertEqual(rows["when"]["text"], self.now.isoformat())
+        self.assertEqual(rows["pair"]["text"].split(), "[ 1, [ 2 ] ]".split())
+
+    def test_a_model_that_is_gone(self):
+        job = self.create_job()
+        self.env.cr.execute(
+            "UPDATE queue_job SET records = %s WHERE id = %s",
+            (
+                '"{\\"_type\\": \\"odoo_recordset\\", \\"model\\": \\"gone\\",'
+                ' \\"ids\\": [1], \\"uid\\": 1}"',
+                job.id,
+            ),
+        )
+        (row,) = self.Dashboard.get_arguments(job.id)
+        self.assertEqual((row["model"], row["known"]), ("gone", False))
+
+    def test_long_texts_are_cut(self):
+        rows = self.arguments(kwargs={"text": "x" * 30000})
+        self.assertEqual((len(rows["text"]["text"]), rows["text"]["cut"]), (20000, True))
+
+    def test_names_of_records_the_manager_may_not_read(self):
+        group = "base.group_user,queue_job.group_queue_job_manager"
+        user = new_test_user(self.env, "dash_manager", groups=group)
+        secret = self.env["ir.config_parameter"].create({"key": "dash", "value": "1"})
+        job = self.create_job(records=secret)
+        dashboard = self.Dashboard.with_user(user)
+        (row,) = dashboard.get_arguments(job.id)
+        self.assertEqual(
+            row["records"], [{"id": secret.id, "name": None, "exists": True}]
+        )
+
+
+class TestActions(DashboardCase):
+    def test_run_now(self):
+        job = self.create_job(eta=self.now + timedelta(days=1))
+        self.assertTrue(job.scheduled)
+        job.action_run_now()
+        self.assertFalse(job.eta or job.scheduled)
+
+    def test_enqueue_again(self):
+        partner = self.env["res.partner"].create({"name": "Azure"})
+        partner.with_delay(priority=3, description="Again").name_create("Blue")
+        job = self.env["queue.job"].search([("name", "=", "Again")])
+        job.state = "failed"
+        action = job.action_duplicate()
+        new = self.env["queue.job"].browse(action["res_id"])
+        self.assertNotEqual(new, job)
+        self.assertEqual(
+            (new.state, new.priority, new.name, new.args, new.records),
+            ("pending", 3, "Again", ["Blue"], partner),
+        )
+
+    def test_enqueue_again_what_does_not_exist(self):
+        job = self.create_job("failed", method_name="is_gone")
+        with self.assertRaises(UserError):
+            job.action_duplicate()
+
+    def test_many_at_once(self):
+        jobs = self.create_job("failed") + self.create_job("failed")
+        action = jobs.action_requeue_all()
+        self.assertEqual(set(jobs.mapped("state")), {"pending"})
+        self.assertIn("2", action["params"]["message"])
+        jobs.action_cancel_all()
+        self.assertEqual(set(jobs.mapped("state")), {"cancelled"})
+        jobs.action_requeue_all()
+        jobs.action_done_all()
+        self.assertEqual(set(jobs.mapped("state")), {"done"})
+
+    def test_very_many_in_the_background(self):
+        jobs = sum((self.create_job("failed") for _i in range(5)), self.create_job("failed"))
+        with (
+            patch.object(queue_job_actions, "BACKGROUND_FROM", 6),
+            patch.object(queue_job_actions, "CHUNK", 4),
+        ):
+            self.add_runner(1)
+            jobs.action_requeue_all()
+        changes = self.env["queue.job"].search([("method_name", "=", "_change_chunk")])
+        self.assertEqual(len(changes), 2)
+        self.assertEqual(set(jobs.mapped("state")), {"failed"})
+        self.assertEqual(set(changes.mapped("priority")), {0})
+        for change in changes:
+            change.records._change_chunk(*change.args)
+        self.assertEqual(set(jobs.mapped("state")), {"pending"})
+
+    def test_without_a_runner_nothing_is_left_to_the_background(self):
+        jobs = self.create_job("failed") + self.create_job("failed")
+        with patch.object(queue_job_actions, "BACKGROUND_FROM", 2):
+            jobs.action_requeue_all()
+        self.assertEqual(set(jobs.mapped("state")), {"pending"})
+
+    def test_only_changes_that_are_one(self):
+        with self.assertRaises(UserError):
+            self.env["queue.job"].change_matching([], "unlink")
