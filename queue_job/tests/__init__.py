@@ -26,3 +26,4 @@ from . import test_trap
 from . import test_triggers
 from . import test_wait_action
 from . import test_wizards
+from . import test_tours
