@@ -12,7 +12,7 @@ from ..retry import Cause, Retry, decide
 from . import queries
 from .channels import ChannelManager
 from .database import Database
-from .lease_book import LeaseBook
+from .lease_book import LeaseBook, slot_of
 from .rescue import LOOK_INTERVAL, SECOND_LOOK, Watch, next_deadline
 from .statistics import COUNT_DEAD
 from .turn import notify
@@ -47,7 +47,7 @@ class Caretaker:
         self.in_flight = 0
         self._watch = Watch()
         self._foreign: set[str] = set()
-        self._idle_leases: set[int] = set()
+        self._idle_leases: dict[int, float] = {}
         self._sweep_after = 0
 
     def look(self, now: float) -> tuple[float, bool]:
@@ -62,11 +62,12 @@ class Caretaker:
             rows, now, self.leases.ids(), self.leases.take_broken()
         )
         freed = self._count_foreign(findings.foreign)
-        freed |= self._abandon_idle_leases(rows)
+        freed |= self._abandon_idle_leases(rows, now)
         self._end_overdue(findings)
         freed |= self._return_orphans(findings.orphans)
         for row in findings.dead:
-            self._rescue(row)
+            if not self.leases.is_burial(row["lease_id"]):
+                self._rescue(row)
         self._sweep_releases()
         return self._next_look(rows), freed or bool(findings.dead)
 
@@ -94,20 +95,24 @@ class Caretaker:
         return max(wait, 0.1)
 
     def _count_foreign(self, rows) -> bool:
-        """Jobs that run outside our leases hold slots as well."""
-        present = {row["uuid"]: row for row in rows if row["lease_id"] not in self.leases}
-        for row in present.values():
-            notify(self.manager, self.database.db_name, row, "started")
+        """Leases that aren't ours hold slots as well: one each, for a lease runs one
+        job after the other, whatever it has claimed."""
+        foreign = [row for row in rows if row["lease_id"] not in self.leases]
+        foreign.sort(key=lambda row: row["state"] == "started")
+        present = {slot_of(row["lease_id"] or row["uuid"]): row for row in foreign}
+        for slot, row in present.items():
+            notify(self.manager, self.database.db_name, {**row, "uuid": slot}, "started")
         gone = self._foreign - set(present)
-        for job_uuid in gone:
-            self.manager.remove_job(job_uuid)
+        for slot in gone:
+            self.manager.remove_job(slot)
         self._foreign = set(present)
         return bool(gone)
 
-    def _abandon_idle_leases(self, rows) -> bool:
+    def _abandon_idle_leases(self, rows, now) -> bool:
         """Leases with nothing in flight in two looks: their request is stuck."""
         idle = self.leases.ids() - {row["lease_id"] for row in rows}
-        stuck = idle & self._idle_leases
+        since = {each: self._idle_leases.get(each, now) for each in idle}
+        stuck = {each for each in idle if now - since[each] >= LOOK_INTERVAL}
         for lease_id in stuck:
             _logger.warning(
                 "%s: lease %s has nothing in flight, but its request goes on; its slot"
@@ -116,7 +121,7 @@ class Caretaker:
                 lease_id,
             )
             self.leases.abandon(lease_id)
-        self._idle_leases = idle - stuck
+        self._idle_leases = {each: since[each] for each in idle - stuck}
         return bool(stuck)
 
     def _end_overdue(self, findings) -> None:

@@ -16,7 +16,7 @@ that a network which drops packets without a word is an error after some seconds
 """
 
 import logging
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 
 import psycopg2
 import psycopg2.extras
@@ -47,6 +47,7 @@ SELECT set_config('idle_in_transaction_session_timeout', '0', true),
        set_config('tcp_keepalives_idle', '2', true),
        set_config('tcp_keepalives_interval', '1', true),
        set_config('tcp_keepalives_count', '3', true),
+       set_config('tcp_user_timeout', '5000', true),
        pg_try_advisory_xact_lock({PG_ADVISORY_LOCK_ID})
 """
 
@@ -149,6 +150,17 @@ class Database:
             cursor.execute(query, params)
             row = cursor.fetchone()
             return row[0] if row else None
+
+    def ping(self, payload: str) -> None:
+        """Ring our own bell, from a session that is not ours.
+
+        A session always hears itself, also behind a transaction-pooling proxy, which
+        gives both its LISTEN and its NOTIFY to the same connection by chance.
+
+        :raise psycopg2.Error: no further session is to be had
+        """
+        with closing(self._connect()) as conn, conn.cursor() as cursor:
+            cursor.execute(queries.PING, {"payload": payload})
 
     def notifications(self) -> set[str]:
         """The payloads that have come since the last call."""

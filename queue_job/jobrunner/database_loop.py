@@ -28,8 +28,10 @@ import psycopg2
 
 from odoo.tools import config as odoo_config
 
+from .. import claims
 from . import lease as lease_protocol
 from . import queries
+from .backoff import Backoff
 from .caretaker import Caretaker
 from .channels import ChannelManager, ChannelSettings
 from .database import Database, MasterElectionLost
@@ -57,9 +59,6 @@ ELECTION_INTERVAL = 1.0
 
 #: Seconds until the next look at a database without the addon.
 INSTALL_INTERVAL = 10.0
-
-#: First and last pause, in seconds, after an error.
-BACKOFF = (0.5, 30.0)
 
 #: Seconds before the server's ``limit_time_real`` at which a job is stopped.
 LIMIT_MARGIN = 5.0
@@ -91,8 +90,7 @@ class DatabaseLoop(threading.Thread):
         self._wake_r.setblocking(False)
         self._wake_w.setblocking(False)
         self._answers: SimpleQueue[Answer] = SimpleQueue()
-        self._uuid = uuid.uuid4().hex
-        self._pause = BACKOFF[0]
+        self._backoff = Backoff(db_name)
         self._next_look = 0.0
         self._is_outdated = False
         self.statistics = Statistics()
@@ -128,24 +126,11 @@ class DatabaseLoop(threading.Thread):
                 _logger.debug("%s: another runner leads", self.db_name)
                 wait = ELECTION_INTERVAL
             except Exception as error:
-                wait = self._pause
-                self._pause = min(self._pause * 2, BACKOFF[1])
-                self._log_loss(error, wait)
+                wait = self._backoff.after(error)
             self.runner.shared_slots.give_up(self.db_name)
             self._sleep(wait)
         self._wake_r.close()
         self._wake_w.close()
-
-    def _log_loss(self, error, pause):
-        if isinstance(error, psycopg2.Error):
-            text = (str(error).strip() or repr(error)).splitlines()[0]
-            _logger.warning(
-                "%s: database lost: %s; next try in %.1f s", self.db_name, text, pause
-            )
-        else:
-            _logger.exception(
-                "%s: error in the runner; next try in %.1f s", self.db_name, pause
-            )
 
     def _sleep(self, seconds):
         deadline = time.monotonic() + seconds
@@ -174,10 +159,9 @@ class DatabaseLoop(threading.Thread):
                 self._keep_watch()
                 self._take_turn()
                 self._wait()
-                self._pause = BACKOFF[0]
+                self._backoff.reset()
             with suppress(psycopg2.Error):
-                self._write_statistics()
-                database.execute(queries.FAREWELL, {"uuid": self._uuid})
+                self._resign()
         return 0.0
 
     def _check_installation(self, database):
@@ -189,6 +173,14 @@ class DatabaseLoop(threading.Thread):
             )
         self._is_outdated = database.has_queue_job
 
+    def _resign(self):
+        """Leases that run take no further jobs, those that wait give theirs back."""
+        self._write_statistics()
+        self.database.execute(queries.FAREWELL, {"uuid": self._uuid})
+        self.database.execute(
+            claims.RETURN_UNSTARTED, {"leases": list(self.leases.ids())}
+        )
+
     # -- starting to lead ------------------------------------------------------------
 
     def _prepare(self, database):
@@ -196,6 +188,8 @@ class DatabaseLoop(threading.Thread):
         parameters = {
             row["key"]: row["value"] for row in database.rows(queries.PARAMETERS)
         }
+        self._uuid = uuid.uuid4().hex  # of this leadership: leases of another end
+        database.execute(queries.TAKE_OVER)
         self.database = database
         self.manager = self._new_manager()
         self.leases = LeaseBook(
@@ -204,6 +198,7 @@ class DatabaseLoop(threading.Thread):
             self.runner.dispatcher,
             self.manager,
             self._hear,
+            self._uuid,
         )
         self._turn = Turn(database, self.manager, self.leases)
         self._caretaker = Caretaker(
@@ -303,7 +298,10 @@ class DatabaseLoop(threading.Thread):
         if now >= self._next_ping:
             self._next_ping = now + PING_INTERVAL
             self._ping_sent = now
-            self.database.execute(queries.PING, {"payload": f"ping {self._uuid}"})
+            try:
+                self.database.ping(f"ping {self._uuid}")
+            except psycopg2.OperationalError:
+                self._ping_sent = None  # no session for that now: nothing is learnt
 
     def _close_lease(self, answer: Answer):
         if not self.leases.close(answer):

@@ -19,11 +19,13 @@ What an answer means:
 
 import json
 import logging
+import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import urllib3
+from urllib3.connection import HTTPConnection
 
 from . import lease as lease_protocol
 from .config import RunnerConfig
@@ -33,6 +35,15 @@ _logger = logging.getLogger(__name__)
 
 #: Seconds to get a connection. The answer may take as long as a job may.
 CONNECT_TIMEOUT = 5
+
+#: A host of workers that is gone without a word breaks its connections in 20 s.
+KEEPALIVE = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
+if hasattr(socket, "TCP_KEEPIDLE"):  # not everywhere
+    KEEPALIVE += [
+        (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 10),
+        (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 3),
+        (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+    ]
 
 #: Connections kept for the next lease.
 POOL_SIZE = 64
@@ -73,6 +84,7 @@ class Dispatcher:
             maxsize=POOL_SIZE,
             retries=False,
             timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=None),
+            socket_options=[*HTTPConnection.default_socket_options, *KEEPALIVE],
         )
 
     def send(

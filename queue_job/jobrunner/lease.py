@@ -47,6 +47,8 @@ class Lease:
     :param kind: ``run``, or ``bury`` for a dead job whose failure must be settled
     :param cause: for ``bury``: why the job ends (a cause of :mod:`..retry`)
     :param issued: Unix time of the issue
+    :param runner: uuid of the leadership that granted it; once another runner leads,
+        the lease takes no further jobs, for nobody counts it any more
     """
 
     id: int
@@ -59,6 +61,7 @@ class Lease:
     kind: str = RUN
     cause: str | None = None
     issued: float = 0.0
+    runner: str | None = None
 
     def encode(self) -> bytes:
         """The body of the request."""

@@ -5,10 +5,20 @@ import random
 import time
 from collections.abc import Callable
 
+from ..states import STARTED
 from . import lease as lease_protocol
 from .channels import ChannelManager
 from .dispatcher import Answer, Dispatcher
 from .lease import Lease
+
+
+def slot_of(lease_id: int | str) -> str:
+    """The name under which the channels know the slot of a lease.
+
+    Not the uuid of its first job: that may wait for its next attempt, or run in
+    another lease, while this one goes on with other jobs.
+    """
+    return f"lease {lease_id}"
 
 
 class LeaseBook:
@@ -19,6 +29,7 @@ class LeaseBook:
     :param dispatcher: carries the leases to the workers
     :param manager: the channels, whose slots the leases hold
     :param hear: called with each :class:`Answer`, in a thread of the dispatcher
+    :param runner_uuid: of the leadership in whose name the leases are granted
     """
 
     def __init__(
@@ -28,6 +39,7 @@ class LeaseBook:
         dispatcher: Dispatcher,
         manager: ChannelManager,
         hear: Callable[[Answer], None],
+        runner_uuid: str | None = None,
     ):
         self.db_name = db_name
         self.manager = manager
@@ -35,7 +47,9 @@ class LeaseBook:
         self._key = key
         self._dispatcher = dispatcher
         self._hear = hear
-        self._open: dict[int, str] = {}
+        self._runner_uuid = runner_uuid
+        self._burials: set[int] = set()
+        self._open: set[int] = set()
 
     def __contains__(self, lease_id) -> bool:
         return lease_id in self._open
@@ -50,8 +64,13 @@ class LeaseBook:
             pass
         return lease_id
 
+    def is_burial(self, lease_id: int) -> bool:
+        """Whether the job of this lease is being settled, or waits for a worker."""
+        return lease_id in self._burials
+
     def grant(self, job: dict, lease_id: int, claim_token: int) -> None:
         """Give the slot that ``job`` has taken in its channel to a worker."""
+        self._take_slot(job, lease_id)
         self._send(
             job,
             lease_id,
@@ -59,8 +78,22 @@ class LeaseBook:
             exclusive=self.manager.is_exclusive(job["channel"]),
         )
 
+    def _take_slot(self, job, lease_id):
+        self.manager.notify(
+            self.db_name,
+            job["channel"],
+            slot_of(lease_id),
+            job["id"],
+            job["date_created"],
+            job["priority"],
+            None,
+            STARTED,
+        )
+        self.manager.remove_job(job["uuid"])  # the slot was never free in between
+
     def grant_burial(self, job, lease_id: int, claim_token: int, cause: str) -> None:
         """Have a worker settle a dead job; it holds no slot."""
+        self._burials.add(lease_id)
         self._send(
             job,
             lease_id,
@@ -78,9 +111,10 @@ class LeaseBook:
             claim_token,
             job["channel"],
             issued=time.time(),
+            runner=self._runner_uuid,
             **options,
         )
-        self._open[lease_id] = job["uuid"]
+        self._open.add(lease_id)
         self._dispatcher.send(lease, self._key, self._hear)
 
     def close(self, answer: Answer) -> bool:
@@ -88,17 +122,18 @@ class LeaseBook:
 
         :return: False for a lease of an earlier connection
         """
-        job_uuid = self._open.pop(answer.lease.id, None)
-        if job_uuid is None:
+        if answer.lease.id not in self._open:
             return False
-        self.manager.remove_job(job_uuid)
+        self.abandon(answer.lease.id)
         if answer.report is None:
             self.broken.add(answer.lease.id)
         return True
 
     def abandon(self, lease_id: int) -> None:
         """Nothing of the lease is in flight any more, whatever its request does."""
-        self.manager.remove_job(self._open.pop(lease_id))
+        self._open.discard(lease_id)
+        self._burials.discard(lease_id)
+        self.manager.remove_job(slot_of(lease_id))
 
     def take_broken(self) -> set[int]:
         """The leases that broke since the last call."""

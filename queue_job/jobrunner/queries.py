@@ -225,6 +225,8 @@ ON CONFLICT (uuid) DO UPDATE
        root_capacity = excluded.root_capacity, running = excluded.running,
        note = excluded.note
 """
+# Whoever led until now does no more: its leases take no further jobs.
+TAKE_OVER = "UPDATE queue_job_runner SET leader = FALSE WHERE leader"
 FAREWELL = "DELETE FROM queue_job_runner WHERE uuid = %(uuid)s"
 FORGET_OLD_RUNNERS = f"""
 DELETE FROM queue_job_runner WHERE last_seen < {UTC_NOW} - interval '1 hour'

@@ -11,8 +11,8 @@ lease's connection breaks and every two seconds, and hands the rows to a
 - a started job that was told to stop and has lost its session is dead at once;
 - an *enqueued* job that belongs to no lease of ours is an **orphan** of a runner
   that died: at once when its lease is known to be broken, else in two looks;
-- a started job with a session, of a lease that isn't ours, is **foreign**: it runs,
-  and its slot must be counted;
+- a job in flight of a lease that isn't ours is **foreign** until it is known to be
+  dead or an orphan: it runs, or may begin to, and its slot must be counted;
 - a started job that has used up its time is **overdue**.
 """
 
@@ -77,6 +77,7 @@ class Watch:
                     findings.orphans.append(row)
                 else:
                     suspects[key] = self._suspects.get(key, now)
+                    findings.foreign.append(row)
             elif row["backend_pid"] is None:
                 if row["signal"] or self._again(key, now):
                     findings.dead.append(row)

@@ -158,6 +158,7 @@ class WorkerJobRunner(server.Worker):
     def __init__(self, multi: server.PreforkServer) -> None:
         super().__init__(multi)
         self.watchdog_timeout = None
+        self._made_at = self.watchdog_time
         self.runner: Any = None  # made in the child, where its file descriptors belong
 
     def start(self) -> None:
@@ -170,6 +171,11 @@ class WorkerJobRunner(server.Worker):
         threading.Thread(
             name="queue_job parent watch", target=self._watch_parent, daemon=True
         ).start()
+
+    @property
+    def came_to_work(self) -> bool:
+        """Whether the parent has heard of it: it pings when its start is over."""
+        return self.watchdog_time > self._made_at
 
     def _renew_runner(self) -> None:
         self.runner = _package().QueueJobRunner.from_environ_or_config()
@@ -235,8 +241,8 @@ def _shed_memory() -> None:
 class Respawn:
     """When the prefork server may spawn a runner.
 
-    At once, also after a first death; with growing pauses when runners keep dying as
-    soon as they are born.
+    At once, also after a first death; with growing pauses when runners keep dying
+    before they have come to work.
     """
 
     def __init__(self) -> None:
@@ -252,6 +258,10 @@ class Respawn:
         quick = now - self._born < QUICK_DEATH + self._pause
         self._pause = min(max(2 * self._pause, 1), MAX_RESPAWN_PAUSE) if quick else 0.0
         self._born = now
+
+    def forgive(self) -> None:
+        """The one that died had come to work: what killed it came from outside."""
+        self._pause = 0.0
 
 
 def prefork__init__(self: server.PreforkServer, app: Any) -> None:
@@ -290,8 +300,9 @@ def prefork_process_spawn(self: server.PreforkServer) -> None:
 def prefork_worker_pop(self: server.PreforkServer, pid: int) -> None:
     """Forget the worker, and the runner if it is that."""
     orig_prefork_worker_pop(self, pid)
-    if hasattr(self, "jobrunner"):
-        self.jobrunner.pop(pid, None)
+    worker = self.jobrunner.pop(pid, None) if hasattr(self, "jobrunner") else None
+    if worker and worker.came_to_work:
+        self.jobrunner_respawn.forgive()
 
 
 def install() -> None:

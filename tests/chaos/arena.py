@@ -204,7 +204,7 @@ class Arena:
             *self._lost_and_doubled(failed),
             gap=max(
                 journal.worst_silence(attempts, self.outages),
-                journal.worst_return(attempts, self.kills),
+                journal.worst_return(attempts, self.kills, self.outages),
             ),
             most=journal.most_at_once(attempts),
             seconds=attempts[-1].end - attempts[0].start,

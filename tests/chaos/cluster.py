@@ -128,15 +128,19 @@ class ThrowawayCluster(postgres.Cluster):
 
     def exhaust_connections(self, database: str, seconds: float) -> None:
         """Take every connection slot, those of ``database`` as well, for a while."""
-        self.terminate_backends(database)
-        taken = []
+        taken = [self.connect()]
+        terminate = (
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            f" WHERE datname = '{database}'"
+        )
         deadline = time.monotonic() + seconds
         try:
             while time.monotonic() < deadline:
                 with suppress(psycopg2.OperationalError):
                     while True:
                         taken.append(self.connect())
-                time.sleep(0.02)
+                with taken[0].cursor() as cursor:
+                    cursor.execute(terminate)
         finally:
             for connection in taken:
                 connection.close()

@@ -72,21 +72,30 @@ def worst_silence(
     2.0
     """
     outages = list(outages)
-    worst = 0.0
-    for before, after in zip(attempts, attempts[1:], strict=False):
-        since = before.start
-        for begin, end in outages:
-            if begin < after.start and end > since:
-                since = min(end, after.start)
-        worst = max(worst, after.start - since)
-    return worst
+    return max(
+        (
+            _excused(before.start, after.start, outages)
+            for before, after in zip(attempts, attempts[1:], strict=False)
+        ),
+        default=0.0,
+    )
+
+
+def _excused(since: float, until: float, outages: list[tuple[float, float]]) -> float:
+    """Seconds from ``since``, or from the end of an outage within, to ``until``."""
+    for begin, end in sorted(outages):
+        if begin < until and end > since:
+            since = min(end, until)
+    return until - since
 
 
 def worst_return(
-    attempts: list[Attempt], kills: Iterable[tuple[int, float]]
+    attempts: list[Attempt],
+    kills: Iterable[tuple[int, float]],
+    outages: Iterable[tuple[float, float]],
 ) -> float:
     """The longest time from a kill until the job it interrupted ran again."""
-    kills = set(kills)
+    kills, outages = set(kills), list(outages)
     worst = 0.0
     for attempt in attempts:
         if (attempt.pid, attempt.end) in kills:
@@ -96,5 +105,5 @@ def worst_return(
                 if other.uuid == attempt.uuid and other.start > attempt.start
             ]
             if again:
-                worst = max(worst, min(again) - attempt.end)
+                worst = max(worst, _excused(attempt.end, min(again), outages))
     return worst

@@ -33,8 +33,8 @@ def look(watch, *rows, now=100.0, broken=()):
 # reason, row, found at the first look, found a second later
 CASES = [
     ("waits for its turn in our lease", row("enqueued"), set(), set()),
-    ("claimed by a lease of another", row("enqueued", 2), set(), {"orphans"}),
-    ("claimed by nobody's lease", row("enqueued", None), set(), {"orphans"}),
+    ("claimed by a lease of another", row("enqueued", 2), {"foreign"}, {"orphans"}),
+    ("claimed by nobody's lease", row("enqueued", None), {"foreign"}, {"orphans"}),
     ("runs in our lease", row("started", 1, 99), {"foreign"}, {"foreign"}),
     ("runs elsewhere", row("started", 2, 99), {"foreign"}, {"foreign"}),
     ("its session is gone", row("started"), {"foreign"}, {"dead"}),

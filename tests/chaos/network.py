@@ -1,0 +1,106 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""The network between the runner and PostgreSQL goes silent.
+
+As root, packets are dropped by the kernel: the runner speaks with PostgreSQL through
+an address of its own, so that workers are not cut off. Where that isn't allowed, a
+relay stands between the two, which stops to forward but closes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from .cluster import SECOND_ADDRESS
+
+
+class DroppedPackets:
+    """Rules of iptables, for one port of one loopback address."""
+
+    def __init__(self, port: int):
+        self.address = (SECOND_ADDRESS, port)
+        to = ["INPUT", "-p", "tcp", "-d", SECOND_ADDRESS, "--dport", str(port)]
+        back = ["INPUT", "-p", "tcp", "-s", SECOND_ADDRESS, "--sport", str(port)]
+        self._rules = [to, back]
+
+    @classmethod
+    def is_possible(cls) -> bool:
+        if os.geteuid() or not shutil.which("iptables"):
+            return False
+        probe = ["iptables", "-w", "-S", "INPUT"]
+        return subprocess.run(probe, capture_output=True, check=False).returncode == 0
+
+    @contextmanager
+    def silence(self) -> Iterator[None]:
+        """Nothing comes through, nobody is told."""
+        try:
+            for rule in self._rules:
+                self._change("-I", rule)
+            yield
+        finally:
+            for rule in self._rules:
+                self._change("-D", rule)
+
+    @staticmethod
+    def _change(action: str, rule: list[str]) -> None:
+        command = ["iptables", "-w", action, *rule, "-j", "DROP"]
+        subprocess.run(command, check=True, capture_output=True)
+
+    def close(self) -> None:
+        pass
+
+
+class Relay:
+    """Forwards connections to PostgreSQL until it is told to be silent."""
+
+    def __init__(self, port: int):
+        self._target = ("127.0.0.1", port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address = self._listener.getsockname()
+        self._silent = threading.Event()
+        self._over = threading.Event()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @contextmanager
+    def silence(self) -> Iterator[None]:
+        self._silent.set()
+        try:
+            yield
+        finally:
+            self._silent.clear()
+
+    def close(self) -> None:
+        self._over.set()
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _address = self._listener.accept()
+                threading.Thread(
+                    target=self._forward, args=(client,), daemon=True
+                ).start()
+
+    def _forward(self, client: socket.socket) -> None:
+        with client, suppress(OSError):
+            with socket.create_connection(self._target) as server:
+                while not self._over.is_set():
+                    if self._silent.wait(0.01):
+                        continue
+                    ready, _w, _x = select.select([client, server], [], [], 0.05)
+                    for source in ready:
+                        data = source.recv(65536)
+                        if not data:
+                            return
+                        (server if source is client else client).sendall(data)
+
+
+def breakable_way(port: int) -> DroppedPackets | Relay:
+    """The best way to PostgreSQL that can be cut here."""
+    return DroppedPackets(port) if DroppedPackets.is_possible() else Relay(port)
