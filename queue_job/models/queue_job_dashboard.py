@@ -69,7 +69,11 @@ class QueueJobDashboard(models.AbstractModel):
         )
 
     def _check_access(self):
+        """Only those who may read jobs go on from here."""
         self.env["queue.job"].check_access("read")
+        # PostgreSQL takes the recursive queries for expensive when much waits, and
+        # would compile them each time: half a second, for a query of 20 ms.
+        self.env.cr.execute("SET LOCAL jit = off")
 
     def _rows(self, query, params=None):
         self.env.cr.execute(query, params)
