@@ -5,3 +5,4 @@ from . import test_queue_channel
 from . import test_related_action
 from . import contact_import
 from . import probe
+from . import probe_progress
