@@ -1,0 +1,128 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""The command `odoo-bin queue_job`: the job queue from the shell.
+
+Only the arguments are here: Odoo loads this file without the addon, so that the help
+comes at once. What the commands do is in `console.py` of the addon.
+"""
+
+import argparse
+import sys
+import threading
+
+from odoo.cli.command import Command
+from odoo.modules.registry import Registry
+from odoo.tools import config
+
+EXIT_CODES = """\
+exit codes:
+  0  done
+  1  a job has failed, or doctor has found a problem
+  2  the arguments are wrong, or the database is not there
+  3  not confirmed
+  4  no job was found
+
+Arguments after these are those of the server: --db_host, --addons-path and so on.
+"""
+
+CHANGES = {
+    "requeue": "put ended jobs back in the queue",
+    "cancel": "cancel jobs; running ones are stopped",
+    "done": "set jobs to done without running them",
+    "purge": "delete ended jobs",
+}
+
+
+class QueueJob(Command):
+    """Look at the jobs of a database, change them, run them here."""
+
+    name = "queue_job"
+    epilog = EXIT_CODES
+
+    def __init__(self):
+        super().__init__()
+        commands = self.parser.add_subparsers(
+            dest="command", required=True, metavar="COMMAND"
+        )
+        self._commands = commands
+        self._add("list", "list jobs, the newest first", filters=True)
+        show = self._add("show", "show jobs with their attempts")
+        show.add_argument("uuids", nargs="+", metavar="UUID")
+        for name, text in CHANGES.items():
+            change = self._add(name, text, filters=True)
+            change.add_argument("uuids", nargs="*", metavar="UUID")
+            change.add_argument(
+                "-y", "--yes", action="store_true", help="do not ask for confirmation"
+            )
+        self._add("stats", "count the jobs by channel and state")
+        for name, text in (("pause", "start no more jobs"), ("resume", "start again")):
+            channel = self._add(name, f"{text} in channels and below them")
+            channel.add_argument("channels", nargs="*", default=["root"])
+        self._add_run()
+        self._add("doctor", "say what keeps jobs from running, and what helps")
+
+    def _add(self, name, text, *, filters=False):
+        parser = self._commands.add_parser(name, help=text, description=text)
+        parser.add_argument("-d", "--database", metavar="DB", help="the database")
+        parser.add_argument("-c", "--config", metavar="FILE", help="of the server")
+        parser.add_argument("--json", action="store_true", help="print JSON")
+        if filters:
+            self._add_filters(parser)
+        return parser
+
+    def _add_filters(self, parser):
+        group = parser.add_argument_group("filters")
+        group.add_argument("--state", action="append", help="may be repeated")
+        group.add_argument("--channel", help="this channel and those below it")
+        group.add_argument("--model", help="name of a model")
+        group.add_argument("--method", help="name of a method")
+        group.add_argument("--exception", help="name of an exception, or part of it")
+        group.add_argument("--user", help="login of the user who delayed them")
+        group.add_argument(
+            "--older", type=float, metavar="DAYS", help="created before that"
+        )
+        group.add_argument(
+            "--newer", type=float, metavar="DAYS", help="created after that"
+        )
+        group.add_argument("--limit", type=int, help="at most so many (list: 80)")
+
+    def _add_run(self):
+        run = self._add("run", "run jobs here, in the foreground, for a debugger")
+        run.add_argument("uuids", nargs="*", metavar="UUID")
+        run.add_argument("--channel", help="run all that is due in a channel")
+        run.add_argument("--limit", type=int, help="run so many jobs at most")
+        run.add_argument(
+            "--pdb", action="store_true", help="open a debugger where a job fails"
+        )
+
+    def run(self, cmdargs):
+        options, rest = self.parser.parse_known_args(cmdargs)
+        self._configure(options, rest)
+        try:
+            registry = Registry(options.database)
+        except Exception as error:
+            sys.exit(self._refuse(f"database {options.database}: {error}"))
+        if "queue.job" not in registry:
+            sys.exit(self._refuse(f"{options.database} has no queue_job installed"))
+        from odoo.addons.queue_job import console  # with all of the addon
+
+        sys.exit(console.main(registry, options))
+
+    def _configure(self, options: argparse.Namespace, rest: list[str]):
+        arguments = ["--no-http", *rest]
+        if options.config:
+            arguments += ["-c", options.config]
+        if options.database:
+            arguments += ["-d", options.database]
+        if not any(part.startswith(("--log", "-v")) for part in rest):
+            arguments += ["--log-level", "warn"]
+        config.parse_config(arguments, setup_logging=True)
+        names = config["db_name"]
+        if not options.database and len(names) != 1:
+            sys.exit(self._refuse("give one database: -d DB"))
+        options.database = options.database or names[0]
+        threading.current_thread().dbname = options.database
+
+    @staticmethod
+    def _refuse(message) -> int:
+        sys.stderr.write(f"queue_job: {message}\n")
+        return 2

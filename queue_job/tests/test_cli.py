@@ -1,0 +1,185 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""The commands of `odoo-bin queue_job`, with their arguments as they are typed."""
+
+import io
+import json
+from unittest import mock
+
+from odoo.addons.queue_job import console, foreground
+from odoo.addons.queue_job.cli.queue_job import QueueJob
+from odoo.addons.queue_job.exception import JobError
+
+from .helper_case import HelperCase
+from .job_case import JobCase
+
+
+class CliCase(JobCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.jobs.search([]).unlink()
+
+    def command(self, line, answer=None):
+        """Run a command; return its exit code and what it has written."""
+        options = QueueJob().parser.parse_args(line.split())
+        terminal = console.Console(
+            as_json=options.json,
+            out=io.StringIO(),
+            ask=(lambda question: answer) if answer is not None else None,
+        )
+        self.patch(console, "_commit", lambda env: env.flush_all())
+        code = console.COMMANDS[options.command](self.env, options, terminal)
+        return code, terminal.out.getvalue()
+
+
+class TestLooking(CliCase):
+    def test_list(self):
+        self.job("failed", uuid="one", channel="root.a", exc_name="ValueError")
+        self.job("done", uuid="two", channel="root.a.b")
+        code, text = self.command("list")
+        self.assertEqual(code, 0)
+        self.assertIn("one", text)
+        self.assertIn("two", text)
+
+    def test_filters(self):
+        self.job("failed", uuid="one", channel="root.a", exc_name="ValueError")
+        self.job("done", uuid="two", channel="root.a.b", method_name="write")
+        self.job("pending", uuid="three", channel="root.ab", user_id=self.env.uid)
+        login = self.env.user.login
+        for line, expected in {
+            "--state failed --state done": "one two",
+            "--channel root.a": "one two",
+            "--exception value": "one",
+            "--method write": "two",
+            f"--user {login}": "three",
+            "--newer 1": "",
+            "--older 1 --limit 1 --state failed": "one",
+        }.items():
+            with self.subTest(line):
+                _code, text = self.command(f"list --json {line}")
+                uuids = sorted(row["uuid"] for row in json.loads(text))
+                self.assertEqual(uuids, sorted(expected.split()))
+
+    def test_nothing_found(self):
+        self.assertEqual(self.command("list")[0], console.NOTHING)
+        self.assertEqual(self.command("show nobody")[0], console.NOTHING)
+
+    def test_show(self):
+        job = self.job("failed", uuid="one", exc_info="Traceback")
+        self.env["queue.job.attempt"].create(
+            {"job_id": job.id, "number": 1, "outcome": "failed", "message": "Wrong"}
+        )
+        code, text = self.command("show one")
+        self.assertEqual(code, 0)
+        self.assertIn("Traceback", text)
+        self.assertIn("Wrong", text)
+        data = json.loads(self.command("show one --json")[1])
+        self.assertEqual(data[0]["attempts"][0]["outcome"], "failed")
+
+    def test_stats(self):
+        self.job("failed")
+        self.job("failed")
+        rows = json.loads(self.command("stats --json")[1])
+        self.assertEqual(rows, [{"channel": "root", "state": "failed", "jobs": 2}])
+
+    def test_doctor(self):
+        Dashboard = type(self.env["queue.job.dashboard"])
+        problem = {"code": "x", "level": "danger", "text": "No job runs. Do this."}
+        with mock.patch.object(Dashboard, "get_problems", lambda self: [problem]):
+            code, text = self.command("doctor")
+        self.assertEqual((code, text), (1, "DANGER: No job runs. Do this.\n"))
+        with mock.patch.object(Dashboard, "get_problems", lambda self: []):
+            self.assertEqual(self.command("doctor --json"), (0, "[]\n"))
+
+
+class TestChanges(CliCase):
+    def test_one_job_needs_no_confirmation(self):
+        job = self.job("failed", uuid="one")
+        self.assertEqual(self.command("requeue one")[0], 0)
+        self.assertEqual(job.state, "pending")
+
+    def test_many_jobs_do(self):
+        jobs = self.job("failed") + self.job("failed")
+        line = "requeue --state failed"
+        self.assertEqual(self.command(line, answer="n")[0], console.REFUSED)
+        self.assertEqual(jobs.mapped("state"), ["failed", "failed"])
+        self.assertEqual(self.command(line, answer="y")[0], 0)
+        self.assertEqual(jobs.mapped("state"), ["pending", "pending"])
+
+    def test_yes(self):
+        jobs = self.job("pending") + self.job("pending")
+        code, text = self.command("cancel --channel root --yes --json")
+        self.assertEqual((code, json.loads(text)), (0, {"jobs": 2}))
+        self.assertEqual(jobs.mapped("state"), ["cancelled", "cancelled"])
+
+    def test_done(self):
+        job = self.job("failed", uuid="one")
+        self.command("done one")
+        self.assertEqual(job.state, "done")
+
+    def test_purge_deletes_what_has_ended(self):
+        old, open_job = self.job("failed"), self.job("pending")
+        self.assertEqual(self.command("purge --older 1 -y")[0], 0)
+        self.assertFalse(old.exists())
+        self.assertTrue(open_job.exists())
+
+    def test_all_jobs_are_never_meant(self):
+        self.job("failed")
+        self.assertEqual(self.command("cancel")[0], console.USAGE)
+
+    def test_pause_and_resume(self):
+        channel = self.env.ref("queue_job.channel_low")
+        self.assertEqual(self.command("pause root.low")[0], 0)
+        self.assertTrue(channel.paused)
+        self.command("resume root.low")
+        self.assertFalse(channel.paused)
+        self.assertEqual(self.command("pause root.nowhere")[0], console.NOTHING)
+
+
+class TestRun(HelperCase):
+    def run_here(self, function, **options):
+        with self.job_method(function), self.enter_registry_test_mode():
+            job = self.partner.with_delay().testing()
+            self.env.flush_all()
+            outcome = list(
+                foreground.run_jobs(self.env.registry, uuids=[job.uuid], **options)
+            )
+        self.env.invalidate_all()
+        return job.db_record(), outcome
+
+    def test_a_job(self):
+        def function(partner):
+            partner.name = "Here"
+
+        record, outcome = self.run_here(function)
+        self.assertEqual(outcome, [(record.uuid, "done")])
+        self.assertEqual(self.partner.name, "Here")
+
+    def test_a_failure_opens_the_debugger(self):
+        def function(partner):
+            raise JobError("Look at me")
+
+        with (
+            mock.patch.object(foreground.pdb, "post_mortem") as debugger,
+            self.assertLogs("odoo.addons.queue_job", "ERROR"),
+        ):
+            record, outcome = self.run_here(function, debug=True)
+        self.assertEqual(outcome, [(record.uuid, "failed")])
+        debugger.assert_called_once()
+
+    def test_what_is_not_pending(self):
+        outcome = list(foreground.run_jobs(self.env.registry, uuids=[]))
+        self.assertEqual(outcome, [])
+
+    def test_a_channel(self):
+        with self.enter_registry_test_mode():
+            for name in ("First", "Last"):
+                self.partner.with_delay(channel="root.drained").write({"name": name})
+            self.partner.with_delay(channel="root.drained", eta=60).write({})
+            self.env.flush_all()
+            outcome = list(
+                foreground.run_jobs(self.env.registry, channel="root.drained")
+            )
+        self.env.invalidate_all()
+        self.assertEqual([state for _uuid, state in outcome], ["done", "done"])
+        self.assertEqual(self.partner.name, "Last")
