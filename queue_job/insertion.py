@@ -57,6 +57,11 @@ SELECT identity_slot, {", ".join(rows.LOAD_COLUMNS)}
   FROM queue_job WHERE identity_slot = ANY(%(keys)s)"""
 
 
+BEGIN_INSERT = "SAVEPOINT queue_job_insert"
+END_INSERT = "RELEASE SAVEPOINT queue_job_insert"
+READ_IDS = "SELECT uuid, id FROM queue_job WHERE uuid = ANY(%s)"
+
+
 class _New(NamedTuple):
     """A job on its way to the table."""
 
@@ -129,15 +134,13 @@ def _assign_slots(keyed: list[_New], taken: Iterable[str]) -> None:
 
 def _insert_in_savepoint(env, batch: list[_New]) -> bool:
     """Insert the rows; False if another job holds one of the slots."""
-    cr = env.cr
     try:
-        _insert(env, batch, before="SAVEPOINT queue_job_insert; ")
+        _insert(env, batch, in_savepoint=True)
     except UniqueViolation as error:
         if "identity_slot" not in (error.diag.constraint_name or ""):
             raise
-        cr.execute("ROLLBACK TO SAVEPOINT queue_job_insert")
+        env.cr.execute("ROLLBACK TO SAVEPOINT queue_job_insert")
         return False
-    cr.execute("RELEASE SAVEPOINT queue_job_insert")
     return True
 
 
@@ -163,24 +166,41 @@ def _twin_record(env, row: dict[str, Any]):
 # -- rows -----------------------------------------------------------------------------
 
 
-def _insert(env, batch: list[_New], before: str = "") -> None:
+def _insert(env, batch: list[_New], *, in_savepoint: bool = False) -> None:
     """Insert the rows and give the jobs their ids."""
     if fast_path.allows(env, "create") and not any(new.extra for new in batch):
-        for page in _pages(batch, PAGE_ROWS):
-            _insert_by_sql(env.cr, page, before)
-            before = ""
+        pages = list(_pages(batch, PAGE_ROWS))
+        for number, page in enumerate(pages, start=1):
+            _insert_by_sql(
+                env.cr,
+                page,
+                begin=in_savepoint and number == 1,
+                end=in_savepoint and number == len(pages),
+            )
     else:
-        if before:
-            env.cr.execute(before)
-        values = [
-            {**rows.orm_values(new.job, _without_nulls(new.row)), **new.extra}
-            for new in batch
-        ]
-        for new, record in zip(batch, orm_jobs(env).create(values), strict=True):
-            new.job.id = record.id
+        if in_savepoint:
+            env.flush_all()  # what waits to be written is not undone with the jobs
+            env.cr.execute(BEGIN_INSERT)
+        _insert_by_orm(env, batch)
+        if in_savepoint:
+            env.cr.execute(END_INSERT)
 
 
-def _insert_by_sql(cr, page: list[_New], before: str) -> None:
+def _insert_by_orm(env, batch: list[_New]) -> None:
+    values = [
+        {**rows.orm_values(new.job, _without_nulls(new.row)), **new.extra}
+        for new in batch
+    ]
+    for new, record in zip(batch, orm_jobs(env).create(values), strict=True):
+        new.job.id = record.id
+
+
+def _insert_by_sql(cr, page: list[_New], *, begin: bool, end: bool) -> None:
+    """Insert a page by one statement, the savepoint around it included.
+
+    :param begin: the savepoint begins with this page
+    :param end: the savepoint ends with this page
+    """
     columns = list(
         dict.fromkeys(
             name for new in page for name, value in new.row.items() if value is not None
@@ -188,14 +208,19 @@ def _insert_by_sql(cr, page: list[_New], before: str) -> None:
     )
     one_row = ", ".join(_PLACEHOLDERS.get(name, "%s") for name in columns)
     all_rows = ", ".join([f"({one_row})"] * len(page))
-    cr.execute(
-        f"{before}INSERT INTO queue_job ({', '.join(columns)}) "
-        f"VALUES {all_rows} RETURNING id",
-        [new.row.get(name) for new in page for name in columns],
-        log_exceptions=not before,
-    )
-    for new, (row_id,) in zip(page, cr.fetchall(), strict=True):
-        new.job.id = row_id
+    statement = f"INSERT INTO queue_job ({', '.join(columns)}) VALUES {all_rows}"
+    parameters = [new.row.get(name) for new in page for name in columns]
+    if begin:
+        statement = f"{BEGIN_INSERT}; {statement}"
+    if end:  # the last statement is the one whose rows are fetched
+        statement = f"{statement}; {END_INSERT}; {READ_IDS}"
+        parameters.append([new.row["uuid"] for new in page])
+    else:
+        statement = f"{statement} RETURNING uuid, id"
+    cr.execute(statement, parameters, log_exceptions=not begin)
+    ids = dict(cr.fetchall())
+    for new in page:
+        new.job.id = ids[new.row["uuid"]]
 
 
 def _without_nulls(row: dict[str, Any]) -> dict[str, Any]:

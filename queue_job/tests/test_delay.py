@@ -282,12 +282,22 @@ class TestDelay(DelayCase):
         ids = [job.id for job in self.delayed(*nodes)]
         self.assertEqual(ids, sorted(ids), "jobs are created in the order of members")
 
+    def test_statements_of_a_group_with_keys(self):
+        self.node("warm", identity_key="warm").delay()
+        self.env.flush_all()
+        nodes = [self.node(str(n), identity_key=f"key {n}") for n in range(1200)]
+        with self.assertQueryCount(4):  # are there any already? 500, 500, 200
+            group(*nodes).delay()
+        ids = [job.id for job in self.delayed(*nodes)]
+        self.assertEqual(ids, sorted(ids))
+        self.assertEqual(len(set(ids)), 1200)
+
     def test_statements_of_one(self):
         self.partner.with_delay().exists()
         self.env.flush_all()
         with self.assertQueryCount(1):
             self.partner.with_delay().exists()
-        with self.assertQueryCount(3):
+        with self.assertQueryCount(2):  # is there one already? insert
             self.partner.with_delay(identity_key="statements").exists()
         with self.assertQueryCount(1):
             self.partner.with_delay(identity_key="statements").exists()

@@ -3,6 +3,7 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 from odoo.tests import TransactionCase
 
@@ -160,6 +161,24 @@ class TestRaces(TransactionCase):
         self.assertIsInstance(job, Job)
         self.second.cr.commit()
         self.assertEqual(self.stored_uuids(), [job.uuid])
+
+    def test_ten_threads_a_hundred_times(self):
+        """One job, and no caller sees an error; each call is a transaction."""
+        environments = [self.transaction() for _thread in range(10)]
+        barrier = Barrier(len(environments))
+
+        def enqueue_again_and_again(env):
+            barrier.wait(10)
+            uuids = set()
+            for _again in range(100):
+                uuids.add(self.enqueue(env).uuid)
+                env.cr.commit()
+            return uuids
+
+        with ThreadPoolExecutor(len(environments)) as executor:
+            answers = list(executor.map(enqueue_again_and_again, environments))
+        (uuid,) = self.stored_uuids()
+        self.assertEqual(answers, [{uuid}] * len(environments))
 
     def wait_for_lock(self):
         """Return when the second transaction waits for the first."""
