@@ -85,7 +85,9 @@ class Progress:
             width = os.get_terminal_size().columns - 1
             line = f"{self.title} ... {self.seconds} s  {detail}"[:width]
             print(f"\r\033[K{line}", end="", flush=True)
-        elif time.monotonic() - self.shown > every and detail != self.detail:
+            return
+        silent = time.monotonic() - self.shown
+        if silent > PROGRESS_SECONDS or (silent > every and detail != self.detail):
             self.shown = time.monotonic()
             self.detail = detail
             say(f"  {self.seconds} s  {detail}"[:100])

@@ -30,13 +30,15 @@ from pathlib import Path
 import psutil
 
 from . import browser, cache, database, lint, odoo_log
-from .console import SetupError, last_line, say, start, step
+from .console import Progress, SetupError, last_line, say, start, step
 from .postgres import free_port
 from .stack import Stack, open_stack
 from .tools import pytest_options
 
 TOGETHER = ("lint", "unit", "odoo")
 ALONE = ("e2e",)
+LIMIT_SECONDS = 600  # for the parts that run together, and for those alone
+STOP_SECONDS = 15
 SHOWN_LINES = 60  # of the log of a part that failed
 
 
@@ -90,6 +92,18 @@ class Part:
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
+
+    def stop(self) -> None:
+        """End what still runs, with all below it: gently first, then by force."""
+        if self.process is None or self.process.poll() is not None:
+            return
+        tree = psutil.Process(self.process.pid)
+        below = tree.children(recursive=True)
+        tree.terminate()
+        _, alive = psutil.wait_procs([tree, *below], timeout=STOP_SECONDS)
+        for process in alive:
+            process.kill()
+        self.process.wait()
 
     def result(self) -> Result:
         result = self.read()
@@ -246,17 +260,23 @@ def _run_together(parts: Sequence[Part], total: Result) -> None:
         with step(f"Running {names}") as progress:
             for part in parts:
                 part.start()
-            while running := [p for p in parts if p.process.poll() is None]:
-                slowest = running[-1]
-                progress.tick(f"{slowest.name}: {last_line(slowest.log)}")
-                time.sleep(0.2)
+            _wait(parts, progress)
     finally:
         for part in parts:
-            if part.process and part.process.poll() is None:
-                part.process.terminate()
-                part.process.wait()
+            part.stop()
     for part in parts:
         _report(part, total)
+
+
+def _wait(parts: Sequence[Part], progress: Progress) -> None:
+    """Until all have ended, or have had time enough."""
+    while running := [part for part in parts if part.process.poll() is None]:
+        slowest = running[-1]
+        progress.tick(f"{slowest.name}: {last_line(slowest.log)}")
+        if progress.seconds > LIMIT_SECONDS:
+            say(f"  {slowest.name} hangs: stopped after {LIMIT_SECONDS} s")
+            return
+        time.sleep(0.2)
 
 
 def _report(part: Part, total: Result) -> None:
