@@ -14,6 +14,7 @@ from . import test_job
 from . import test_js
 from . import test_metrics
 from . import test_migrations
+from . import test_patterns
 from . import test_progress
 from . import test_public_names
 from . import test_queue_job_channel
@@ -26,5 +27,6 @@ from . import test_server_hooks
 from . import test_trap
 from . import test_triggers
 from . import test_wait_action
+from . import test_utils
 from . import test_wizards
 from . import test_tours
