@@ -9,11 +9,10 @@ a job runs.
 import os
 import socket
 
-from . import claims, dependencies, prepared, repository
+from . import claims, dependencies, prepared, rows
 
-START = claims.START.format(
-    columns=", ".join(f"j.{column}" for column in repository.LOAD_COLUMNS)
-)
+START = claims.START.format(columns=rows.select_list("j."))
+START_NEXT = claims.START_NEXT.format(columns=rows.select_list("j."))
 
 
 class Book:
@@ -32,8 +31,23 @@ class Book:
     def start(self, job_id: int, token: int) -> dict | None:
         """Start a claimed job and return its row, None if the claim doesn't hold."""
         prepared.execute(self.cr, START, [self._pid, self._host, job_id, token])
+        return self._started()
+
+    def start_next(self, channel: str) -> dict | None:
+        """Claim and start the next job of a channel at once, None without one."""
+        prepared.execute(
+            self.cr, START_NEXT, [channel, self._pid, self._host, self.lease_id]
+        )
+        return self._started()
+
+    def _started(self) -> dict | None:
         row = self.cr.fetchone()
-        return row and dict(zip(repository.LOAD_COLUMNS, row, strict=True))
+        return row and dict(zip(rows.LOAD_COLUMNS, row, strict=True))
+
+    def others_wait(self, channel: str) -> bool:
+        """Whether another channel has jobs that could run."""
+        self.cr.execute(claims.OTHERS_WAIT, {"channel": channel})
+        return self.cr.fetchone()[0]
 
     def top_up(self, channel: str, limit: int) -> list[tuple[int, int]]:
         """Claim the next jobs of a channel: [(id, claim token)] in their order."""

@@ -74,6 +74,37 @@ UPDATE queue_job j
 RETURNING {{columns}}
 """
 
+# Claims and starts the next job of a channel at once: channel, worker_pid,
+# worker_host, lease. It is never enqueued to the eye, and one row version less.
+START_NEXT = f"""
+WITH head AS MATERIALIZED (
+    SELECT id FROM queue_job
+     WHERE state = 'pending' AND scheduled IS NOT TRUE AND channel = %s
+       AND (eta IS NULL OR eta <= {UTC_NOW})
+     ORDER BY priority, date_created, id
+     LIMIT 1
+       FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE queue_job j
+   SET state = 'started', date_enqueued = {UTC_NOW}, date_started = {UTC_NOW},
+       worker_pid = %s, worker_host = %s, lease_id = %s,
+       claim_token = coalesce(j.claim_token, 0) + 1,
+       identity_slot = CASE WHEN j.identity_scope = 'done' THEN j.identity_slot END
+  FROM head h, {QUICK}
+ WHERE j.id = h.id
+RETURNING {{columns}}
+"""
+
+# Does another channel have something to run? Two hops on the index of heads.
+OTHERS_WAIT = """
+SELECT EXISTS (SELECT 1 FROM queue_job
+                WHERE state = 'pending' AND scheduled IS NOT TRUE
+                  AND channel < %(channel)s)
+    OR EXISTS (SELECT 1 FROM queue_job
+                WHERE state = 'pending' AND scheduled IS NOT TRUE
+                  AND channel > %(channel)s)
+"""
+
 # Why a job could not be started: its state now, and whether the token is the last.
 WHY_NOT_STARTED = """
 SELECT state, claim_token FROM queue_job WHERE id = %(id)s

@@ -168,6 +168,10 @@ def decode(value, env):
     if value is None:
         return None
     text = value if isinstance(value, str) else json.dumps(value)
+    if text == "[]":
+        return []
+    if text == "{}":
+        return {}
     return json.loads(text, cls=JobDecoder, env=env)
 
 

@@ -44,7 +44,7 @@ __all__ = [
 
 _logger = logging.getLogger(__name__)
 
-_LOAD = ", ".join(LOAD_COLUMNS)
+_LOAD = rows.select_list()
 LOAD_BY_UUIDS = f"SELECT {_LOAD} FROM queue_job WHERE uuid = ANY(%s)"
 LOAD_BY_ID = f"SELECT {_LOAD} FROM queue_job WHERE id = %s"
 READ_MUTABLE = f"""
@@ -129,11 +129,12 @@ def store(job: Job) -> None:
     if before is None:
         insert_many(job.env, [job])
         return
-    changed = _changes(job, before)
+    values = rows.mutable_values(job)
+    changed = _changes(job, before, values)
     extra = rows.hook_values(job)
     if changed or extra:
         _update(job, before["state"], changed, extra)
-    job._stored = rows.mutable_values(job)
+    job._stored = values
     add_edges(job.env, [job])
 
 
@@ -157,12 +158,8 @@ def _row_before(job: Job) -> dict[str, Any] | None:
     return row
 
 
-def _changes(job: Job, before: dict[str, Any]) -> dict[str, Any]:
-    changed = {
-        name: value
-        for name, value in rows.mutable_values(job).items()
-        if before[name] != value
-    }
+def _changes(job: Job, before: dict[str, Any], values: dict) -> dict[str, Any]:
+    changed = {name: val for name, val in values.items() if before[name] != val}
     if "state" in changed:
         _check_transition(job, before["state"])
         changed.update(rows.consequences(before, job.state))
@@ -205,7 +202,14 @@ def _update_by_sql(job: Job, old_state: str, changed: dict) -> None:
     prepared.execute(env.cr, query, params)
     if job.claim_token is not None:
         _assert_claimed(job)
-    record._invalidate_cache(None, record._ids)
+    _forget_cached(record)
+
+
+def _forget_cached(record) -> None:
+    """Invalidate what the ORM has cached of a job: mostly nothing, in its worker."""
+    cached = record.env.transaction.field_data
+    if any(field in cached for field in record._fields.values()):
+        record._invalidate_cache(None, record._ids)
 
 
 def _assert_claimed(job: Job) -> None:

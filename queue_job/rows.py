@@ -94,6 +94,24 @@ LOAD_COLUMNS = (
 #: jsonb columns which hold a JSON *string* of JSON text.
 SERIALIZED_COLUMNS = ("records", "args", "kwargs")
 
+
+
+def select_list(prefix: str = "") -> str:
+    """Return the SQL list of LOAD_COLUMNS.
+
+    Serialized columns come as JSON text, whether they hold a JSON string or an object,
+    so that they are parsed once.
+
+    :param prefix: of each column, with its dot
+    """
+    return ", ".join(
+        f"{prefix}{name} #>> '{{}}' AS {name}"
+        if name in SERIALIZED_COLUMNS
+        else f"{prefix}{name}"
+        for name in LOAD_COLUMNS
+    )
+
+
 _PLAIN_ATTRIBUTES = (
     "id",
     "user_id",

@@ -392,6 +392,10 @@ class DatabaseLoop(threading.Thread):
         self._held_back = "copy" if self._is_copy else "modules" if in_flux else ""
         if self._held_back:
             return
+        if len(self.runner.loops) == 1:  # no other database may be kept waiting
+            self.leases.longest = lease_protocol.LONGEST_SECONDS
+        else:
+            self.leases.longest = lease_protocol.LEASE_SECONDS
         self._due_at = None if seconds is None else now + min(seconds, 3600.0)
         for claim in self._turn.take():
             if claim["timeout"]:

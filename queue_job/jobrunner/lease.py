@@ -21,6 +21,10 @@ SIGNATURE_HEADER = "X-Queue-Job-Signature"
 #: A lease lasts about this long, in seconds: what an urgent job may have to wait.
 LEASE_SECONDS = 0.25
 
+#: How long it may last when it keeps no other channel waiting; less than the second
+#: within which a pause takes effect.
+LONGEST_SECONDS = 0.8
+
 #: A request older than this, in seconds, is refused. Requests wait in the server's
 #: accept queue while all workers are busy, so it is generous.
 MAX_AGE_SECONDS = 300
@@ -43,6 +47,7 @@ class Lease:
     :param claim_token: the fencing token of that claim
     :param channel: channel of the job, from which the worker tops up
     :param seconds: how long the worker may go on starting jobs
+    :param longest: how long it may last while no other channel has jobs to run
     :param exclusive: run this one job only
     :param kind: ``run``, or ``bury`` for a dead job whose failure must be settled
     :param cause: for ``bury``: why the job ends (a cause of :mod:`..retry`)
@@ -57,6 +62,7 @@ class Lease:
     claim_token: int
     channel: str | None
     seconds: float = LEASE_SECONDS
+    longest: float = LEASE_SECONDS
     exclusive: bool = False
     kind: str = RUN
     cause: str | None = None

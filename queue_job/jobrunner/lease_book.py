@@ -43,6 +43,7 @@ class LeaseBook:
     ):
         self.db_name = db_name
         self.manager = manager
+        self.longest = lease_protocol.LEASE_SECONDS
         self.broken: set[int] = set()
         self._key = key
         self._dispatcher = dispatcher
@@ -76,6 +77,7 @@ class LeaseBook:
             lease_id,
             claim_token,
             exclusive=self.manager.is_exclusive(job["channel"]),
+            longest=self.longest,
         )
 
     def _take_slot(self, job, lease_id):
