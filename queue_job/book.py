@@ -20,11 +20,13 @@ class Book:
 
     :param cr: cursor in autocommit mode, see :func:`.transactions.autocommit`
     :param lease_id: the lease for which jobs are claimed
+    :param runner: the leadership that granted the lease
     """
 
-    def __init__(self, cr, lease_id: int):
+    def __init__(self, cr, lease_id: int, runner: str | None = None):
         self.cr = cr
         self.lease_id = lease_id
+        self.runner = runner
         self._pid = os.getpid()
         self._host = socket.gethostname()
 
@@ -53,7 +55,12 @@ class Book:
         """Claim the next jobs of a channel: [(id, claim token)] in their order."""
         self.cr.execute(
             claims.TOP_UP,
-            {"channel": channel, "limit": limit, "lease": self.lease_id},
+            {
+                "channel": channel,
+                "limit": limit,
+                "lease": self.lease_id,
+                "runner": self.runner,
+            },
         )
         return self.cr.fetchall()
 

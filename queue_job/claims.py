@@ -42,12 +42,15 @@ UPDATE queue_job j
 RETURNING j.id, j.claim_token, j.lease_id, j.timeout
 """
 
-# Claims the next jobs of a channel for a lease that has time left, in their order.
+# Claims the next jobs of a channel for a lease that has time left, in their order;
+# none when another runner leads meanwhile, which doesn't count this lease's slot.
 TOP_UP = f"""
 WITH head AS MATERIALIZED (
     SELECT id FROM queue_job
      WHERE state = 'pending' AND scheduled IS NOT TRUE AND channel = %(channel)s
        AND (eta IS NULL OR eta <= {UTC_NOW})
+       AND (SELECT EXISTS (SELECT 1 FROM queue_job_runner r
+                            WHERE r.uuid = %(runner)s AND r.leader))
      ORDER BY priority, date_created, id
      LIMIT %(limit)s
        FOR NO KEY UPDATE SKIP LOCKED

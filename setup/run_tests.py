@@ -1,14 +1,16 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """``make test``: every check of the repository, and one last line that counts them.
 
-===== ==================================================== =========================
-part  what                                                 runs
-===== ==================================================== =========================
-lint  pre-commit's hooks over all files                    together with the next two
-unit  pure functions, by pytest                            together
-odoo  the addons' tests, by Odoo's runner, fresh database  together
-e2e   real servers, by pytest                              alone, for its clocks
-===== ==================================================== =========================
+======== ==================================================== =====================
+part     what                                                 runs
+======== ==================================================== =====================
+lint     pre-commit's hooks over all files                    together with the next
+unit     pure functions, by pytest                            together
+odoo     the addons' tests, by Odoo's runner, fresh database  together
+property random histories of claims on PostgreSQL, by pytest  together
+e2e      real servers, by pytest                              alone, for its clocks
+chaos    real servers that are killed, cut off and so on      alone, for its clocks
+======== ==================================================== =====================
 
 ``PARTS="unit odoo"`` runs some of them. A WARNING or ERROR that Odoo logs during its
 tests counts as a failure, unless ``tests/tolerated_log.txt`` lists it. Everything
@@ -35,9 +37,9 @@ from .postgres import free_port
 from .stack import Stack, open_stack
 from .tools import pytest_options
 
-TOGETHER = ("lint", "unit", "odoo")
-ALONE = ("e2e",)
-LIMIT_SECONDS = 600  # for the parts that run together, and for those alone
+TOGETHER = ("lint", "unit", "odoo", "property")
+ALONE = ("e2e", "chaos")
+LIMIT_SECONDS = 600  # for the parts that run together, and for each of those alone
 STOP_SECONDS = 15
 SHOWN_LINES = 60  # of the log of a part that failed
 
@@ -165,8 +167,16 @@ class Unit(Pytest):
     pass
 
 
+class Property(Pytest):
+    pass
+
+
 class E2e(Pytest):
     pass
+
+
+class Chaos(Pytest):
+    """A selection, with few jobs; ``make chaos`` runs all."""
 
 
 class Odoo(Part):
@@ -228,7 +238,7 @@ def _run(wanted: Sequence[str]) -> Result:
     total = Result()
     with open_stack() as stack:
         with _parts(stack, wanted) as parts:
-            for names in (TOGETHER, ALONE):
+            for names in (TOGETHER, *[(name,) for name in ALONE]):
                 _run_together([part for part in parts if part.name in names], total)
     return total
 
@@ -247,7 +257,8 @@ def _parts(stack: Stack, wanted: Sequence[str]) -> Iterator[list[Part]]:
 
 
 def _plain_parts(stack: Stack, wanted: Sequence[str]) -> list[Part]:
-    kinds = {"lint": Lint, "unit": Unit, "e2e": E2e}
+    parts = (Lint, Unit, Property, E2e, Chaos)
+    kinds = {part.__name__.lower(): part for part in parts}
     return [kind(stack) for name, kind in kinds.items() if name in wanted]
 
 
@@ -282,7 +293,7 @@ def _wait(parts: Sequence[Part], progress: Progress) -> None:
 def _report(part: Part, total: Result) -> None:
     result = part.result()
     total.add(result)
-    say(f"  {part.name:5} {result}")
+    say(f"  {part.name:8} {result}")
     for problem in result.problems:
         say(f"    {problem}")
     if result.failed:
