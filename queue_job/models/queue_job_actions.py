@@ -108,9 +108,9 @@ class QueueJobActions(models.AbstractModel):
         description = self.env._("Change of %s jobs", len(self))
         group(
             *(
-                self.browse(self.ids[start : start + CHUNK]).delayable(
-                    priority=URGENT, description=description
-                )._change_chunk(change)
+                self.browse(self.ids[start : start + CHUNK])
+                .delayable(priority=URGENT, description=description)
+                ._change_chunk(change)
                 for start in range(0, len(self), CHUNK)
             )
         ).delay()

@@ -76,8 +76,8 @@ class QueueJobChannel(models.Model):
     fixed_by = fields.Char(
         string="Fixed by",
         compute="_compute_fixed_by",
-        help="Where the configuration of the server rules this channel. Its limits have "
-        "to be changed there; only the pause works here.",
+        help="Where the configuration of the server rules this channel. Its limits "
+        "have to be changed there; only the pause works here.",
     )
 
     @api.depends("complete_name")

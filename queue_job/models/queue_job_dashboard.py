@@ -64,9 +64,7 @@ class QueueJobDashboard(models.AbstractModel):
     def get_problems(self):
         """Return the problems which the health banner shows."""
         self._check_access()
-        return self._problems(
-            self._rows(queries.WAITING), self._rows(queries.RUNNERS)
-        )
+        return self._problems(self._rows(queries.WAITING), self._rows(queries.RUNNERS))
 
     def _check_access(self):
         """Only those who may read jobs go on from here."""
@@ -84,9 +82,7 @@ class QueueJobDashboard(models.AbstractModel):
     def _states(self):
         """Return {state: (count, whether it is an estimate)}."""
         self.env["queue.job"].flush_model()
-        return {
-            row["state"]: self._estimate(row) for row in self._rows(queries.COUNTS)
-        }
+        return {row["state"]: self._estimate(row) for row in self._rows(queries.COUNTS)}
 
     def _estimate(self, row):
         if row["count"] < queries.CAP:
@@ -123,7 +119,9 @@ class QueueJobDashboard(models.AbstractModel):
     def _channels(self, waiting):
         """Return the channels in the order of their tree, with what is in them."""
         running = {row["channel"]: row["running"] for row in self._in_flight()}
-        running = sum_up_tree({name or "root": count for name, count in running.items()})
+        running = sum_up_tree(
+            {name or "root": count for name, count in running.items()}
+        )
         waits = {row["channel"]: row for row in waiting}
         channels = self.env["queue.job.channel"].search([])
         records = {channel.complete_name: channel for channel in channels}
@@ -267,7 +265,7 @@ class QueueJobDashboard(models.AbstractModel):
             "no_runner": self.env._(
                 "No job runs: no job runner has ever reported from this database."
                 " Start a server which loads queue_job, and look for"
-                " \"queue job runner ready\" in its log."
+                ' "queue job runner ready" in its log.'
             ),
             "runner_lost": self.env._(
                 "No job runs: the job runner gave its last sign %(seconds)s seconds"

@@ -18,9 +18,9 @@ class BrowserCase(HttpCase):
         super().setUpClass()
         handle = common.ChromeBrowser._handle_console
 
-        def handle_console(browser, type, args=None, **kw):  # noqa: A002
+        def handle_console(browser, type, args=None, **kw):
             if type == "error" and MISSING_IN_DEBIAN in str(args):
-                type = "warning"  # noqa: A001
+                type = "warning"
             return handle(browser, type, args, **kw)
 
         cls.startClassPatcher(

@@ -149,7 +149,9 @@ class TestFigures(DashboardCase):
         figures = self.Dashboard.get_figures("hour")
         self.assertEqual(len(figures["series"]), 60)
         points = [point for point in figures["series"] if point["done"]]
-        self.assertIn((3, 1, 0.5), [(p["done"], p["failed"], p["wait"]) for p in points])
+        self.assertIn(
+            (3, 1, 0.5), [(p["done"], p["failed"], p["wait"]) for p in points]
+        )
         (row,) = (r for r in figures["slowest"] if r["function"] == "<dash>.run")
         self.assertEqual((row["attempts"], row["mean"]), (4, 2))
         self.assertTrue(1 < row["p95"] <= 5)
@@ -311,7 +313,9 @@ class TestArguments(DashboardCase):
 
     def test_long_texts_are_cut(self):
         rows = self.arguments(kwargs={"text": "x" * 30000})
-        self.assertEqual((len(rows["text"]["text"]), rows["text"]["cut"]), (20000, True))
+        self.assertEqual(
+            (len(rows["text"]["text"]), rows["text"]["cut"]), (20000, True)
+        )
 
     def test_names_of_records_the_manager_may_not_read(self):
         group = "base.group_user,queue_job.group_queue_job_manager"
@@ -362,7 +366,9 @@ class TestActions(DashboardCase):
         self.assertEqual(set(jobs.mapped("state")), {"done"})
 
     def test_very_many_in_the_background(self):
-        jobs = sum((self.create_job("failed") for _i in range(5)), self.create_job("failed"))
+        jobs = sum(
+            (self.create_job("failed") for _i in range(5)), self.create_job("failed")
+        )
         with (
             patch.object(queue_job_actions, "BACKGROUND_FROM", 6),
             patch.object(queue_job_actions, "CHUNK", 4),

@@ -34,9 +34,7 @@ class TestTours(BrowserCase):
                 "capacity": 1,
             }
         )
-        cls.startClassPatcher(
-            patch.dict("os.environ", {"ODOO_QUEUE_JOB_CHANNELS": ""})
-        )
+        cls.startClassPatcher(patch.dict("os.environ", {"ODOO_QUEUE_JOB_CHANNELS": ""}))
 
     def create_job(self, name, state="pending", **values):
         return self.env["queue.job"].create(

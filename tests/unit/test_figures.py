@@ -2,6 +2,7 @@
 """Arithmetic of the dashboard."""
 
 import pytest
+
 from queue_job.figures import ancestors, percentile, sum_up_tree
 
 BOUNDS = (1.0, 10.0)

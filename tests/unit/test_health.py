@@ -2,6 +2,7 @@
 """The health of the queue: one row for each reason why jobs do not run."""
 
 import pytest
+
 from queue_job.health import DANGER, Facts, health_problems
 
 ALIVE = 3.0

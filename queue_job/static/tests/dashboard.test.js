@@ -1,10 +1,10 @@
-import { beforeEach, describe, expect, test } from "@odoo/hoot";
-import { queryAllTexts } from "@odoo/hoot-dom";
-import { advanceTime, animationFrame } from "@odoo/hoot-mock";
-import { fullness, stateCards, totals } from "@queue_job/dashboard/dashboard_data";
-import { QueueJobDashboard } from "@queue_job/dashboard/dashboard";
-import { HealthBanner } from "@queue_job/health/health_banner";
-import { usePolling } from "@queue_job/core/polling";
+import {beforeEach, describe, expect, test} from "@odoo/hoot";
+import {queryAllTexts} from "@odoo/hoot-dom";
+import {advanceTime, animationFrame} from "@odoo/hoot-mock";
+import {fullness, stateCards, totals} from "@queue_job/dashboard/dashboard_data";
+import {QueueJobDashboard} from "@queue_job/dashboard/dashboard";
+import {HealthBanner} from "@queue_job/health/health_banner";
+import {usePolling} from "@queue_job/core/polling";
 import {
     allowTranslations,
     contains,
@@ -14,14 +14,21 @@ import {
     patchWithCleanup,
     preloadBundle,
 } from "@web/../tests/web_test_helpers";
-import { WebClient } from "@web/webclient/webclient";
-import { defineMailModels } from "@mail/../tests/mail_test_helpers";
+import {WebClient} from "@web/webclient/webclient";
+import {defineMailModels} from "@mail/../tests/mail_test_helpers";
 
-import { Component, xml } from "@odoo/owl";
+import {Component, xml} from "@odoo/owl";
 
 defineMailModels();
 
-const point = (time, done) => ({ time, done, failed: 1, retried: 0, wait: 0.2, wait_max: 3 });
+const point = (time, done) => ({
+    time,
+    done,
+    failed: 1,
+    retried: 0,
+    wait: 0.2,
+    wait_max: 3,
+});
 const channel = (name, values) => ({
     id: 7,
     name,
@@ -40,21 +47,42 @@ const channel = (name, values) => ({
 const figures = (values) => ({
     problems: [],
     states: {
-        pending: { count: 12345, estimated: true },
-        started: { count: 3, estimated: false },
-        failed: { count: 2, estimated: false },
+        pending: {count: 12345, estimated: true},
+        started: {count: 3, estimated: false},
+        failed: {count: 2, estimated: false},
     },
     since: "2026-11-21 10:00:00",
     series: [point(60, 5), point(120, 6)],
-    channels: [channel("root", { running: 3 }), channel("root.mail", { id: 8, waiting: 4 })],
+    channels: [
+        channel("root", {running: 3}),
+        channel("root.mail", {id: 8, waiting: 4}),
+    ],
     slowest: [
-        { function: "<a>.slow", attempts: 2, mean: 3, p95: 9, run_max: 10, failed: 0, retried: 0 },
+        {
+            function: "<a>.slow",
+            attempts: 2,
+            mean: 3,
+            p95: 9,
+            run_max: 10,
+            failed: 0,
+            retried: 0,
+        },
     ],
     failing: [],
-    failures: [{ function: "<a>.slow", exc_name: "KeyError", count: 2, message: "x", last: false }],
-    running: [{ id: 42, name: "Import", channel: "root", worker: "app1:7", seconds: 75 }],
-    runners: [{ host: "app1", pid: 1, alive: true, age: 2, running: 3, root_capacity: 4 }],
-    workers: [{ host: "app1", pid: 7, running: 1 }],
+    failures: [
+        {
+            function: "<a>.slow",
+            exc_name: "KeyError",
+            count: 2,
+            message: "x",
+            last: false,
+        },
+    ],
+    running: [{id: 42, name: "Import", channel: "root", worker: "app1:7", seconds: 75}],
+    runners: [
+        {host: "app1", pid: 1, alive: true, age: 2, running: 3, root_capacity: 4},
+    ],
+    workers: [{host: "app1", pid: 7, running: 1}],
     ...values,
 });
 
@@ -64,7 +92,7 @@ describe("data", () => {
 
     test("each state has a card, also where nothing is", () => {
         const cards = stateCards(figures().states);
-        expect(cards.map(({ key, count }) => `${key} ${count}`)).toEqual([
+        expect(cards.map(({key, count}) => `${key} ${count}`)).toEqual([
             "wait_dependencies 0",
             "scheduled 0",
             "pending 12345",
@@ -75,10 +103,10 @@ describe("data", () => {
     });
 
     test("sums and shares", () => {
-        expect(totals(figures().series)).toEqual({ done: 11, failed: 2, retried: 0 });
-        expect(fullness({ running: 3, capacity: 4 })).toBe(75);
-        expect(fullness({ running: 9, capacity: 4 })).toBe(100);
-        expect(fullness({ running: 9, capacity: 0 })).toBe(null);
+        expect(totals(figures().series)).toEqual({done: 11, failed: 2, retried: 0});
+        expect(fullness({running: 3, capacity: 4})).toBe(75);
+        expect(fullness({running: 9, capacity: 4})).toBe(100);
+        expect(fullness({running: 9, capacity: 0})).toBe(null);
     });
 });
 
@@ -97,9 +125,9 @@ describe("dashboard", () => {
 
     test("shows the figures and asks for them again", async () => {
         let running = 3;
-        onRpc("queue.job.dashboard", "get_figures", ({ args }) => {
+        onRpc("queue.job.dashboard", "get_figures", ({args}) => {
             expect.step(`figures of the ${args[0]}`);
-            return figures({ channels: [channel("root", { running: running++ })] });
+            return figures({channels: [channel("root", {running: running++})]});
         });
         await open();
         expect(".o_job_card[data-state=pending]").toHaveText(/≈ 12,345/);
@@ -111,7 +139,11 @@ describe("dashboard", () => {
         await animationFrame();
         expect("[data-channel=root] .o_job_running").toHaveText("4 / 4");
         await contains("[data-period=week]").click();
-        expect.verifySteps(["figures of the hour", "figures of the hour", "figures of the week"]);
+        expect.verifySteps([
+            "figures of the hour",
+            "figures of the hour",
+            "figures of the week",
+        ]);
     });
 
     test("every figure opens the jobs behind it", async () => {
@@ -120,7 +152,7 @@ describe("dashboard", () => {
             setup() {
                 super.setup();
                 this.action = {
-                    doAction({ domain, res_id }) {
+                    doAction({domain, res_id}) {
                         expect.step(res_id ? `job ${res_id}` : JSON.stringify(domain));
                     },
                 };
@@ -149,9 +181,9 @@ describe("dashboard", () => {
 
     test("a paused queue is resumed by one click", async () => {
         onRpc("queue.job.dashboard", "get_figures", () =>
-            figures({ channels: [channel("root", { paused: true })] })
+            figures({channels: [channel("root", {paused: true})]})
         );
-        onRpc("queue.job.channel", "*", ({ method, args }) => {
+        onRpc("queue.job.channel", "*", ({method, args}) => {
             expect.step(`${method} ${JSON.stringify(args)}`);
             return true;
         });
@@ -163,12 +195,12 @@ describe("dashboard", () => {
 
     test("failures of a kind are requeued by one click", async () => {
         onRpc("queue.job.dashboard", "get_figures", () => figures());
-        onRpc("queue.job.dashboard", "requeue_failures", ({ args }) => {
+        onRpc("queue.job.dashboard", "requeue_failures", ({args}) => {
             expect.step(args.join(" "));
             return {
                 type: "ir.actions.client",
                 tag: "display_notification",
-                params: { message: "2 job(s) changed." },
+                params: {message: "2 job(s) changed."},
             };
         });
         await open();
@@ -183,11 +215,14 @@ describe("parts", () => {
 
     test("the banner tells each problem", async () => {
         const problems = [
-            { code: "paused", level: "danger", text: "No job starts." },
-            { code: "deaf", level: "warning", text: "Jobs start late." },
+            {code: "paused", level: "danger", text: "No job starts."},
+            {code: "deaf", level: "warning", text: "Jobs start late."},
         ];
-        await mountWithCleanup(HealthBanner, { props: { problems } });
-        expect(queryAllTexts("[role=alert]")).toEqual(["No job starts.", "Jobs start late."]);
+        await mountWithCleanup(HealthBanner, {props: {problems}});
+        expect(queryAllTexts("[role=alert]")).toEqual([
+            "No job starts.",
+            "Jobs start late.",
+        ]);
         expect(".alert-danger").toHaveCount(1);
     });
 

@@ -1,6 +1,6 @@
-import { describe, expect, test } from "@odoo/hoot";
-import { queryAll, queryAllTexts, queryFirst } from "@odoo/hoot-dom";
-import { animationFrame } from "@odoo/hoot-mock";
+import {describe, expect, test} from "@odoo/hoot";
+import {queryAll, queryAllTexts, queryFirst} from "@odoo/hoot-dom";
+import {animationFrame} from "@odoo/hoot-mock";
 import {
     collapse,
     COLLAPSE_FROM,
@@ -19,7 +19,7 @@ import {
     onRpc,
     preloadBundle,
 } from "@web/../tests/web_test_helpers";
-import { defineMailModels } from "@mail/../tests/mail_test_helpers";
+import {defineMailModels} from "@mail/../tests/mail_test_helpers";
 
 const range = (count) => [...Array(count).keys()];
 const node = (id, state = "done", kind = "<shop.file>.read") => ({
@@ -32,7 +32,11 @@ const node = (id, state = "done", kind = "<shop.file>.read") => ({
 /** One parent, many children, one last job. */
 function fan(count, stateOf = () => "done") {
     return {
-        nodes: [node(1), ...range(count).map((i) => node(i + 2, stateOf(i))), node(count + 2)],
+        nodes: [
+            node(1),
+            ...range(count).map((i) => node(i + 2, stateOf(i))),
+            node(count + 2),
+        ],
         edges: range(count).flatMap((i) => [
             [1, i + 2],
             [i + 2, count + 2],
@@ -44,43 +48,47 @@ describe("data of the graph", () => {
     describe.current.tags("headless");
 
     test("a small graph is drawn as it is", () => {
-        const { nodes, edges } = collapse(fan(8));
-        expect(nodes.map(({ key }) => key)).toEqual(range(10).map((i) => `${i + 1}`));
+        const {nodes, edges} = collapse(fan(8));
+        expect(nodes.map(({key}) => key)).toEqual(range(10).map((i) => `${i + 1}`));
         expect(edges).toHaveLength(16);
     });
 
     test("repeated siblings of a large graph are one node", () => {
-        const { nodes, edges } = collapse(fan(2000));
-        expect(nodes.map(({ ids }) => ids.length)).toEqual([1, 2000, 1]);
+        const {nodes, edges} = collapse(fan(2000));
+        expect(nodes.map(({ids}) => ids.length)).toEqual([1, 2000, 1]);
         expect(edges).toHaveLength(2);
     });
 
     test("siblings in different states stay apart, and so does the job that is open", () => {
-        const { nodes } = collapse(
+        const {nodes} = collapse(
             fan(100, (i) => (i % 2 ? "failed" : "done")),
             7
         );
-        const sizes = nodes.map(({ ids, state }) => `${state} ${ids.length}`).sort();
+        const sizes = nodes.map(({ids, state}) => `${state} ${ids.length}`).sort();
         expect(sizes).toEqual(["done 1", "done 1", "done 50", "failed 1", "failed 49"]);
-        expect(nodes.find(({ ids }) => ids.includes(7)).ids).toEqual([7]);
+        expect(nodes.find(({ids}) => ids.includes(7)).ids).toEqual([7]);
     });
 
     test("parallel chains collapse link by link", () => {
         const chains = range(50);
-        const { nodes, edges } = collapse({
-            nodes: chains.flatMap((i) => [node(3 * i), node(3 * i + 1), node(3 * i + 2)]),
+        const {nodes, edges} = collapse({
+            nodes: chains.flatMap((i) => [
+                node(3 * i),
+                node(3 * i + 1),
+                node(3 * i + 2),
+            ]),
             edges: chains.flatMap((i) => [
                 [3 * i, 3 * i + 1],
                 [3 * i + 1, 3 * i + 2],
             ]),
         });
-        expect(nodes.map(({ ids }) => ids.length)).toEqual([50, 50, 50]);
+        expect(nodes.map(({ids}) => ids.length)).toEqual([50, 50, 50]);
         expect(edges).toHaveLength(2);
     });
 
     test("a chain is never folded into itself", () => {
         const length = COLLAPSE_FROM * 4;
-        const { nodes, edges } = collapse({
+        const {nodes, edges} = collapse({
             nodes: range(length).map((i) => node(i)),
             edges: range(length - 1).map((i) => [i, i + 1]),
         });
@@ -91,8 +99,8 @@ describe("data of the graph", () => {
     test("two of a kind are not worth a stack", () => {
         const graph = fan(30);
         graph.nodes[3].state = graph.nodes[4].state = "failed";
-        const failed = collapse(graph).nodes.filter(({ state }) => state === "failed");
-        expect(failed.map(({ ids }) => ids.length)).toEqual([1, 1]);
+        const failed = collapse(graph).nodes.filter(({state}) => state === "failed");
+        expect(failed.map(({ids}) => ids.length)).toEqual([1, 1]);
     });
 
     test("what is too large is cut around the job", () => {
@@ -100,11 +108,11 @@ describe("data of the graph", () => {
             nodes: range(2000).map((i) => node(i)),
             edges: range(1999).map((i) => [i, i + 1]),
         });
-        const { nodes, edges, hidden } = nearest(chain, 1000);
+        const {nodes, edges, hidden} = nearest(chain, 1000);
         expect(nodes).toHaveLength(MAX_NODES);
         expect(edges).toHaveLength(MAX_NODES - 1);
         expect(hidden).toBe(2000 - MAX_NODES);
-        expect(nodes.some(({ ids }) => ids.includes(1000))).toBe(true);
+        expect(nodes.some(({ids}) => ids.includes(1000))).toBe(true);
     });
 
     test("depth is the longest way, and cycles end", () => {
@@ -115,11 +123,20 @@ describe("data of the graph", () => {
             [0, 2],
         ];
         expect([...depths(nodes, edges).values()]).toEqual([0, 1, 2, 0]);
-        expect([...depths(nodes, [[0, 1], [1, 0]]).values()]).toEqual([0, 0, 0, 0]);
+        expect([
+            ...depths(nodes, [
+                [0, 1],
+                [1, 0],
+            ]).values(),
+        ]).toEqual([0, 0, 0, 0]);
     });
 
     test("edges are soft lines", () => {
-        const points = [{ x: 0, y: 0 }, { x: 10, y: 0 }, { x: 20, y: 10 }];
+        const points = [
+            {x: 0, y: 0},
+            {x: 10, y: 0},
+            {x: 20, y: 10},
+        ];
         expect(pathThrough(points)).toBe("M0,0Q10,0 15,5L20,10");
     });
 });
@@ -131,7 +148,7 @@ describe("widget", () => {
     class Job extends models.Model {
         _name = "queue.job";
         dependency_graph = fields.Json();
-        _records = [{ id: 2, dependency_graph: fan(2, () => "failed") }];
+        _records = [{id: 2, dependency_graph: fan(2, () => "failed")}];
     }
     defineMailModels();
     defineModels([Job]);
@@ -158,9 +175,9 @@ describe("widget", () => {
     });
 
     test("a click opens another job, not the one that is open", async () => {
-        onRpc("get_formview_action", ({ args }) => ({ opened: args[0] }));
+        onRpc("get_formview_action", ({args}) => ({opened: args[0]}));
         mockService("action", {
-            doAction({ opened }) {
+            doAction({opened}) {
                 expect.step(`open ${opened}`);
             },
         });

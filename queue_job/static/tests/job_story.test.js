@@ -1,8 +1,8 @@
-import { beforeEach, describe, expect, test } from "@odoo/hoot";
-import { queryAllTexts, queryFirst } from "@odoo/hoot-dom";
-import { mockDate } from "@odoo/hoot-mock";
-import { story, tracebackLines } from "@queue_job/job_form/job_story_data";
-import { formatDuration } from "@queue_job/core/durations";
+import {beforeEach, describe, expect, test} from "@odoo/hoot";
+import {queryAllTexts, queryFirst} from "@odoo/hoot-dom";
+import {mockDate} from "@odoo/hoot-mock";
+import {story, tracebackLines} from "@queue_job/job_form/job_story_data";
+import {formatDuration} from "@queue_job/core/durations";
 import {
     allowTranslations,
     contains,
@@ -14,12 +14,12 @@ import {
     onRpc,
     patchWithCleanup,
 } from "@web/../tests/web_test_helpers";
-import { browser } from "@web/core/browser/browser";
-import { defineMailModels } from "@mail/../tests/mail_test_helpers";
+import {browser} from "@web/core/browser/browser";
+import {defineMailModels} from "@mail/../tests/mail_test_helpers";
 
-const { DateTime } = luxon;
+const {DateTime} = luxon;
 const now = DateTime.fromISO("2026-11-21T12:00:00Z");
-const ago = (seconds) => now.minus({ seconds });
+const ago = (seconds) => now.minus({seconds});
 
 const TRACEBACK = `Traceback (most recent call last):
   File "/opt/odoo/addons/queue_job/executor.py", line 12, in perform
@@ -35,18 +35,18 @@ describe("story of a job", () => {
     const cases = [
         [
             "waits",
-            { state: "pending", date_created: ago(90) },
-            { "Waiting for": "1 min 30 s" },
+            {state: "pending", date_created: ago(90)},
+            {"Waiting for": "1 min 30 s"},
         ],
         [
             "has a date",
-            { state: "pending", date_created: ago(90), eta: now.plus({ hours: 2 }) },
-            { "Starts in": "2 h 00 min" },
+            {state: "pending", date_created: ago(90), eta: now.plus({hours: 2})},
+            {"Starts in": "2 h 00 min"},
         ],
         [
             "waits since its date",
-            { state: "pending", date_created: ago(900), eta: ago(10) },
-            { "Waiting for": "10 s" },
+            {state: "pending", date_created: ago(900), eta: ago(10)},
+            {"Waiting for": "10 s"},
         ],
         [
             "runs",
@@ -57,7 +57,7 @@ describe("story of a job", () => {
                 worker_host: "app1",
                 worker_pid: 7,
             },
-            { Waited: "10 s", "Running for": "1 min 00 s", Worker: "app1:7" },
+            {Waited: "10 s", "Running for": "1 min 00 s", Worker: "app1:7"},
         ],
         [
             "is done",
@@ -68,18 +68,18 @@ describe("story of a job", () => {
                 date_done: ago(59),
                 exec_time: 0.25,
             },
-            { Waited: "10 s", Ran: "250 ms" },
+            {Waited: "10 s", Ran: "250 ms"},
         ],
         [
             "has failed",
-            { state: "failed", retry: 5, max_retries: 5 },
-            { "Failed in attempt": "5 of 5" },
+            {state: "failed", retry: 5, max_retries: 5},
+            {"Failed in attempt": "5 of 5"},
         ],
-        ["has no limit", { state: "pending", retry: 7, max_retries: 0 }, { Attempt: "7" }],
+        ["has no limit", {state: "pending", retry: 7, max_retries: 0}, {Attempt: "7"}],
     ];
     for (const [title, job, expected] of cases) {
         test(`a job ${title}`, () => {
-            const facts = story(job, now).map(({ label, value }) => [label, value]);
+            const facts = story(job, now).map(({label, value}) => [label, value]);
             expect(Object.fromEntries(facts)).toEqual(expected);
         });
     }
@@ -99,14 +99,11 @@ describe("story of a job", () => {
     });
 
     test("a traceback tells its own code from that of Odoo", () => {
-        expect(tracebackLines(TRACEBACK).map(({ kind, core }) => `${kind}${core ? " core" : ""}`)).toEqual([
-            "code",
-            "file core",
-            "code core",
-            "file",
-            "code",
-            "error",
-        ]);
+        expect(
+            tracebackLines(TRACEBACK).map(
+                ({kind, core}) => `${kind}${core ? " core" : ""}`
+            )
+        ).toEqual(["code", "file core", "code core", "file", "code", "error"]);
     });
 });
 
@@ -117,13 +114,18 @@ describe("form", () => {
         _name = "queue.job";
         state = fields.Char();
         exc_info = fields.Text();
-        attempt_ids = fields.One2many({ relation: "queue.job.attempt" });
-        _records = [{ id: 1, state: "failed", exc_info: TRACEBACK, attempt_ids: [1, 2] }];
+        attempt_ids = fields.One2many({relation: "queue.job.attempt"});
+        _records = [{id: 1, state: "failed", exc_info: TRACEBACK, attempt_ids: [1, 2]}];
     }
     class Attempt extends models.Model {
         _name = "queue.job.attempt";
         number = fields.Integer();
-        outcome = fields.Selection({ selection: [["postponed", "Postponed"], ["dead", "Worker Lost"]] });
+        outcome = fields.Selection({
+            selection: [
+                ["postponed", "Postponed"],
+                ["dead", "Worker Lost"],
+            ],
+        });
         date_start = fields.Datetime();
         date_end = fields.Datetime();
         exc_name = fields.Char();
@@ -141,14 +143,19 @@ describe("form", () => {
                 worker_host: "app1",
                 worker_pid: 7,
             },
-            { id: 2, number: 2, outcome: "dead" },
+            {id: 2, number: 2, outcome: "dead"},
         ];
     }
     defineMailModels();
     defineModels([Job, Attempt]);
 
     const open = (arch) =>
-        mountView({ type: "form", resModel: "queue.job", resId: 1, arch: `<form>${arch}</form>` });
+        mountView({
+            type: "form",
+            resModel: "queue.job",
+            resId: 1,
+            arch: `<form>${arch}</form>`,
+        });
 
     test("attempts are a timeline", async () => {
         mockDate("2026-11-21 12:00:00");
@@ -160,10 +167,15 @@ describe("form", () => {
                     <field name="worker_host"/><field name="worker_pid"/>
                 </list>
             </field>`);
-        expect(queryAllTexts(".o_job_attempt .o_job_state")).toEqual(["Postponed", "Worker Lost"]);
+        expect(queryAllTexts(".o_job_attempt .o_job_state")).toEqual([
+            "Postponed",
+            "Worker Lost",
+        ]);
         expect(".o_job_attempt:first").toHaveText(/4 s/);
         expect(".o_job_attempt:first").toHaveText(/app1:7/);
-        expect(".o_job_attempt:first .o_job_message").toHaveText("The shop does not answer");
+        expect(".o_job_attempt:first .o_job_message").toHaveText(
+            "The shop does not answer"
+        );
         expect(".o_job_attempt_failed").toHaveCount(1);
     });
 
@@ -174,14 +186,16 @@ describe("form", () => {
             },
         });
         await open(`<field name="exc_info" widget="queue_job_traceback"/>`);
-        expect(".o_job_traceback_error").toHaveText("odoo.exceptions.UserError: No VAT number");
+        expect(".o_job_traceback_error").toHaveText(
+            "odoo.exceptions.UserError: No VAT number"
+        );
         await contains(".o_job_traceback button").click();
         expect.verifySteps([TRACEBACK]);
     });
 
     test("arguments are readable", async () => {
-        const value = (name, text) => ({ name, kind: "text", text, cut: false });
-        onRpc("queue.job.dashboard", "get_arguments", ({ args }) => {
+        const value = (name, text) => ({name, kind: "text", text, cut: false});
+        onRpc("queue.job.dashboard", "get_arguments", ({args}) => {
             expect(args).toEqual([1]);
             return [
                 {
@@ -192,8 +206,8 @@ describe("form", () => {
                     known: true,
                     ids: [1, 2],
                     records: [
-                        { id: 1, name: "Azure", exists: true },
-                        { id: 2, name: null, exists: false },
+                        {id: 1, name: "Azure", exists: true},
+                        {id: 2, name: null, exists: false},
                     ],
                 },
                 value("1", "short"),
@@ -201,7 +215,7 @@ describe("form", () => {
             ];
         });
         mockService("action", {
-            doAction({ res_model, res_id }) {
+            doAction({res_model, res_id}) {
                 expect.step(`${res_model} ${res_id}`);
             },
         });

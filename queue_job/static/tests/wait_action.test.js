@@ -1,10 +1,10 @@
-import { beforeEach, describe, expect, test } from "@odoo/hoot";
-import { press, queryOne } from "@odoo/hoot-dom";
-import { advanceTime, animationFrame } from "@odoo/hoot-mock";
-import { defineMailModels } from "@mail/../tests/mail_test_helpers";
-import { JobWatcher, percentOfStages } from "@queue_job/progress/job_watcher";
-import { JobProgressBar } from "@queue_job/progress/progress_bar";
-import { waitingParams } from "@queue_job/wait/wait_action";
+import {beforeEach, describe, expect, test} from "@odoo/hoot";
+import {press, queryOne} from "@odoo/hoot-dom";
+import {advanceTime, animationFrame} from "@odoo/hoot-mock";
+import {defineMailModels} from "@mail/../tests/mail_test_helpers";
+import {JobWatcher, percentOfStages} from "@queue_job/progress/job_watcher";
+import {JobProgressBar} from "@queue_job/progress/progress_bar";
+import {waitingParams} from "@queue_job/wait/wait_action";
 import {
     contains,
     defineModels,
@@ -18,8 +18,8 @@ import {
     onRpc,
     serverState,
 } from "@web/../tests/web_test_helpers";
-import { browser } from "@web/core/browser/browser";
-import { WebClient } from "@web/webclient/webclient";
+import {browser} from "@web/core/browser/browser";
+import {WebClient} from "@web/webclient/webclient";
 
 const UUID = "5b1a0c0e-wait";
 
@@ -27,19 +27,26 @@ const UUID = "5b1a0c0e-wait";
 let job;
 
 beforeEach(() => {
-    job = { uuid: UUID, id: 7, name: "Report", state: "pending", may_open: true };
-    onRpc("queue.job", "wait_state", () => ({ ...job }));
+    job = {uuid: UUID, id: 7, name: "Report", state: "pending", may_open: true};
+    onRpc("queue.job", "wait_state", () => ({...job}));
 });
 
 const send = (type, payload) =>
-    MockServer.env["bus.bus"]._sendone(serverState.partnerId, type, { uuid: UUID, ...payload });
+    MockServer.env["bus.bus"]._sendone(serverState.partnerId, type, {
+        uuid: UUID,
+        ...payload,
+    });
 
 /** The action comes from a button, which loads its view again by `onClose`. */
 async function wait(params = {}) {
     await mountWithCleanup(WebClient);
     getService("action").doAction(
-        { type: "ir.actions.client", tag: "queue_job_wait", params: { uuid: UUID, ...params } },
-        { onClose: () => expect.step("reloaded") }
+        {
+            type: "ir.actions.client",
+            tag: "queue_job_wait",
+            params: {uuid: UUID, ...params},
+        },
+        {onClose: () => expect.step("reloaded")}
     );
     await animationFrame();
     await animationFrame();
@@ -63,9 +70,12 @@ describe("watcher", () => {
     test("asks at once, then more and more rarely, until the job is over", async () => {
         await makeMockEnv();
         const states = [];
-        const services = { orm: getService("orm"), bus_service: getService("bus_service") };
+        const services = {
+            orm: getService("orm"),
+            bus_service: getService("bus_service"),
+        };
         const watcher = new JobWatcher(services, UUID, {
-            onUpdate: ({ state }) => states.push(state),
+            onUpdate: ({state}) => states.push(state),
         });
         await watcher.start();
         expect(states).toEqual(["pending"]);
@@ -92,9 +102,12 @@ describe("watcher", () => {
         });
         await makeMockEnv();
         const states = [];
-        const services = { orm: getService("orm"), bus_service: getService("bus_service") };
+        const services = {
+            orm: getService("orm"),
+            bus_service: getService("bus_service"),
+        };
         const watcher = new JobWatcher(services, UUID, {
-            onUpdate: ({ state }) => states.push(state),
+            onUpdate: ({state}) => states.push(state),
         });
         await watcher.start();
         expect(states).toEqual([]);
@@ -107,14 +120,17 @@ describe("watcher", () => {
     test("the bar does not go back", async () => {
         await makeMockEnv();
         const percents = [];
-        const services = { orm: getService("orm"), bus_service: getService("bus_service") };
+        const services = {
+            orm: getService("orm"),
+            bus_service: getService("bus_service"),
+        };
         const watcher = new JobWatcher(services, UUID, {
-            onUpdate: ({ percent }) => percents.push(percent),
+            onUpdate: ({percent}) => percents.push(percent),
         });
-        Object.assign(job, { state: "started", percent: 10 });
+        Object.assign(job, {state: "started", percent: 10});
         await watcher.start();
-        watcher.onProgress({ uuid: UUID, percent: 50 });
-        watcher.onProgress({ uuid: "another", percent: 90 });
+        watcher.onProgress({uuid: UUID, percent: 50});
+        watcher.onProgress({uuid: "another", percent: 90});
         await watcher.ask();
         expect(percents).toEqual([10, 50, 50]);
         watcher.stop();
@@ -126,10 +142,10 @@ describe("waiting", () => {
     defineMailModels();
 
     test("shows the message and the bar, which moves by the bus", async () => {
-        await wait({ message: "Making the report" });
+        await wait({message: "Making the report"});
         expect(".o_queue_job_progress_message").toHaveText("Making the report");
         expect(".o_queue_job_progress_percent").toHaveCount(0);
-        send("queue_job.progress", { percent: 40, message: "Page 4 of 10" });
+        send("queue_job.progress", {percent: 40, message: "Page 4 of 10"});
         await advanceTime(500);
         await animationFrame();
         expect(".o_queue_job_progress_percent").toHaveText("40%");
@@ -151,11 +167,11 @@ describe("waiting", () => {
         const notify = (message) => ({
             type: "ir.actions.client",
             tag: "display_notification",
-            params: { message },
+            params: {message},
         });
         job.state = "done";
         job.action = notify("result");
-        await wait({ next_action: notify("next") });
+        await wait({next_action: notify("next")});
         expect(".o_notification_content").toHaveText("result");
     });
 
@@ -175,7 +191,11 @@ describe("waiting", () => {
     });
 
     test("no traceback and no link for others", async () => {
-        Object.assign(job, { state: "failed", exc_message: "It was wrong", may_open: false });
+        Object.assign(job, {
+            state: "failed",
+            exc_message: "It was wrong",
+            may_open: false,
+        });
         await wait();
         await animationFrame();
         expect(".o_queue_job_failure details").toHaveCount(0);
@@ -183,12 +203,12 @@ describe("waiting", () => {
     });
 
     test("cancel", async () => {
-        onRpc("queue.job", "wait_cancel", ({ args }) => {
+        onRpc("queue.job", "wait_cancel", ({args}) => {
             expect(args).toEqual([UUID]);
             job.state = "cancelled";
             return true;
         });
-        await wait({ cancellable: true });
+        await wait({cancellable: true});
         await contains(".o_queue_job_cancel").click();
         await animationFrame();
         expect(".o_queue_job_wait").toHaveCount(0);
@@ -204,7 +224,7 @@ describe("waiting", () => {
     });
 
     test("after a while it asks whether to go on", async () => {
-        await wait({ timeout: 60 });
+        await wait({timeout: 60});
         await advanceTime(61000);
         await animationFrame();
         expect(".o_queue_job_still_running").toHaveCount(1);
@@ -219,7 +239,7 @@ describe("waiting", () => {
     });
 
     test("quietly: no dialog", async () => {
-        await wait({ quiet: true });
+        await wait({quiet: true});
         await advanceTime(300);
         await animationFrame();
         expect(".o_queue_job_wait").toHaveCount(0);
@@ -234,7 +254,7 @@ describe("waiting", () => {
     test("a page that is loaded again goes on waiting", async () => {
         browser.sessionStorage.setItem(
             "queue_job.waiting",
-            JSON.stringify([{ uuid: UUID, timeout: 60, message: "Still on it" }])
+            JSON.stringify([{uuid: UUID, timeout: 60, message: "Still on it"}])
         );
         await mountWithCleanup(WebClient);
         await animationFrame();
@@ -255,8 +275,8 @@ describe("toasts", () => {
     test("for jobs which were to notify, with a link for managers", async () => {
         onRpc("has_group", () => true);
         await mountWithCleanup(WebClient);
-        send("queue_job.state", { id: 7, name: "Report", state: "done", notify: true });
-        send("queue_job.state", { id: 8, name: "Quiet", state: "done", notify: false });
+        send("queue_job.state", {id: 7, name: "Report", state: "done", notify: true});
+        send("queue_job.state", {id: 8, name: "Quiet", state: "done", notify: false});
         await advanceTime(500);
         await animationFrame();
         expect(".o_notification_content").toHaveText("Done: Report");
@@ -269,7 +289,7 @@ class Import extends models.Model {
     job_uuid = fields.Char();
     uuid = fields.Char();
     percent = fields.Float();
-    _records = [{ id: 1, job_uuid: UUID, uuid: UUID, percent: 20 }];
+    _records = [{id: 1, job_uuid: UUID, uuid: UUID, percent: 20}];
     _views = {
         form: /* xml */ `<form><field name="job_uuid" widget="job_progress" readonly="1"/></form>`,
         list: /* xml */ `<list><field name="percent" widget="job_progress"/></list>`,
@@ -282,26 +302,26 @@ describe("field", () => {
     defineModels([Import]);
 
     test("of a uuid follows the job", async () => {
-        await mountView({ type: "form", resModel: "import", resId: 1 });
+        await mountView({type: "form", resModel: "import", resId: 1});
         await animationFrame();
         expect(".o_field_widget[name=job_uuid]").toHaveText("Pending");
-        Object.assign(job, { state: "started", percent: 30 });
+        Object.assign(job, {state: "started", percent: 30});
         await advanceTime(2100);
         await animationFrame();
         expect(".o_queue_job_progress_percent").toHaveText("30%");
     });
 
     test("of a number moves by the bus", async () => {
-        await mountView({ type: "list", resModel: "import" });
+        await mountView({type: "list", resModel: "import"});
         expect(".o_queue_job_progress_percent").toHaveText("20%");
-        send("queue_job.progress", { percent: 60 });
+        send("queue_job.progress", {percent: 60});
         await advanceTime(500);
         await animationFrame();
         expect(".o_queue_job_progress_percent").toHaveText("60%");
     });
 
     test("a bar without a value says so", async () => {
-        await mountWithCleanup(JobProgressBar, { props: { message: "Working" } });
+        await mountWithCleanup(JobProgressBar, {props: {message: "Working"}});
         expect("[role=progressbar]").not.toHaveAttribute("aria-valuenow");
     });
 });

@@ -1,6 +1,6 @@
 /** Seconds in words short enough for a table. */
 
-import { _t } from "@web/core/l10n/translation";
+import {_t} from "@web/core/l10n/translation";
 
 const pad = (number) => String(Math.floor(number)).padStart(2, "0");
 
@@ -12,7 +12,10 @@ export function formatDuration(seconds) {
         return _t("%s ms", Math.round(seconds * 1000));
     }
     if (seconds < 60) {
-        return _t("%s s", seconds < 10 ? Number(seconds.toFixed(1)) : Math.round(seconds));
+        return _t(
+            "%s s",
+            seconds < 10 ? Number(seconds.toFixed(1)) : Math.round(seconds)
+        );
     }
     if (seconds < 3600) {
         return _t("%(minutes)s min %(seconds)s s", {

@@ -1,7 +1,7 @@
 /** Repeats a call while somebody can see what it brings. */
 
-import { browser } from "@web/core/browser/browser";
-import { onMounted, onWillUnmount, useExternalListener } from "@odoo/owl";
+import {browser} from "@web/core/browser/browser";
+import {onMounted, onWillUnmount, useExternalListener} from "@odoo/owl";
 
 /** Milliseconds between two calls. */
 export const POLL_INTERVAL = 5000;
@@ -25,13 +25,13 @@ export function usePolling(callback, interval = POLL_INTERVAL) {
     let busy = false;
     let mounted = false;
 
-    const schedule = () => {
+    function schedule() {
         browser.clearTimeout(timer);
         if (mounted && !document.hidden) {
             timer = browser.setTimeout(run, pause);
         }
-    };
-    const run = async () => {
+    }
+    async function run() {
         if (busy) {
             return;
         }
@@ -46,7 +46,7 @@ export function usePolling(callback, interval = POLL_INTERVAL) {
             busy = false;
             schedule();
         }
-    };
+    }
 
     onMounted(() => {
         mounted = true;

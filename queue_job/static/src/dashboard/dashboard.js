@@ -1,18 +1,18 @@
-import { _t } from "@web/core/l10n/translation";
-import { registry } from "@web/core/registry";
-import { useService } from "@web/core/utils/hooks";
-import { useSetupAction } from "@web/search/action_hook";
-import { Layout } from "@web/search/layout";
-import { formatInteger } from "@web/views/fields/formatters";
-import { standardActionServiceProps } from "@web/webclient/actions/action_service";
-import { formatDuration } from "../core/durations";
-import { jobAction, jobsAction } from "../core/open_jobs";
-import { usePolling } from "../core/polling";
-import { HealthBanner } from "../health/health_banner";
+import {_t} from "@web/core/l10n/translation";
+import {registry} from "@web/core/registry";
+import {useService} from "@web/core/utils/hooks";
+import {useSetupAction} from "@web/search/action_hook";
+import {Layout} from "@web/search/layout";
+import {formatInteger} from "@web/views/fields/formatters";
+import {standardActionServiceProps} from "@web/webclient/actions/action_service";
+import {formatDuration} from "../core/durations";
+import {jobAction, jobsAction} from "../core/open_jobs";
+import {usePolling} from "../core/polling";
+import {HealthBanner} from "../health/health_banner";
 import * as data from "./dashboard_data";
-import { JobChart } from "./job_chart";
+import {JobChart} from "./job_chart";
 
-import { Component, onWillStart, useState } from "@odoo/owl";
+import {Component, onWillStart, useState} from "@odoo/owl";
 
 /**
  * The state of the queue at a glance, moving while it moves. Every figure opens the jobs
@@ -20,8 +20,8 @@ import { Component, onWillStart, useState } from "@odoo/owl";
  */
 export class QueueJobDashboard extends Component {
     static template = "queue_job.Dashboard";
-    static components = { HealthBanner, JobChart, Layout };
-    static props = { ...standardActionServiceProps };
+    static components = {HealthBanner, JobChart, Layout};
+    static props = {...standardActionServiceProps};
 
     setup() {
         this.action = useService("action");
@@ -30,16 +30,23 @@ export class QueueJobDashboard extends Component {
         this.formatCount = (count) => formatInteger(count);
         this.fullness = data.fullness;
         this.periods = data.PERIODS;
-        this.display = { controlPanel: {} };
-        this.state = useState({ period: this.props.state?.period || "hour", figures: null });
-        useSetupAction({ getLocalState: () => ({ period: this.state.period }) });
+        this.display = {controlPanel: {}};
+        this.state = useState({
+            period: this.props.state?.period || "hour",
+            figures: null,
+        });
+        useSetupAction({getLocalState: () => ({period: this.state.period})});
         onWillStart(() => this.load());
         usePolling(() => this.load());
     }
 
     async load() {
-        const { period } = this.state;
-        const figures = await this.orm.silent.call("queue.job.dashboard", "get_figures", [period]);
+        const {period} = this.state;
+        const figures = await this.orm.silent.call(
+            "queue.job.dashboard",
+            "get_figures",
+            [period]
+        );
         if (period === this.state.period) {
             this.state.figures = figures;
         }
@@ -73,11 +80,29 @@ export class QueueJobDashboard extends Component {
     }
 
     get allPaused() {
-        return this.state.figures.channels.some(({ name, paused }) => name === "root" && paused);
+        return this.state.figures.channels.some(
+            ({name, paused}) => name === "root" && paused
+        );
     }
 
-    channelTitle({ fixed }) {
+    channelTitle({fixed}) {
         return fixed ? _t("Ruled by the server's configuration: %s", fixed) : "";
+    }
+
+    failureText(failure) {
+        return [failure.function, failure.message].filter(Boolean).join(": ");
+    }
+
+    pauseLabel({name}) {
+        return _t("Pause %s", name);
+    }
+
+    resumeLabel({name}) {
+        return _t("Resume %s", name);
+    }
+
+    aliveLabel({alive}) {
+        return alive ? _t("Alive") : _t("Lost");
     }
 
     // -- events ------------------------------------------------------------------------
@@ -104,11 +129,17 @@ export class QueueJobDashboard extends Component {
 
     openFunction(name, states) {
         const since = ["date_created", ">=", this.state.figures.since];
-        const domain = [["channel_method_name", "=", name], ["state", "in", states]];
-        return this.openJobs(name, states.includes("failed") ? domain : [...domain, since]);
+        const domain = [
+            ["channel_method_name", "=", name],
+            ["state", "in", states],
+        ];
+        return this.openJobs(
+            name,
+            states.includes("failed") ? domain : [...domain, since]
+        );
     }
 
-    openFailures({ function: name, exc_name }) {
+    openFailures({function: name, exc_name}) {
         return this.openJobs(exc_name || _t("Failed"), [
             ["state", "=", "failed"],
             ["channel_method_name", "=", name],
@@ -116,7 +147,7 @@ export class QueueJobDashboard extends Component {
         ]);
     }
 
-    openWorker({ host, pid }) {
+    openWorker({host, pid}) {
         return this.openJobs(`${host || "?"}:${pid || "?"}`, [
             ["state", "=", "started"],
             ["worker_host", "=", host],
@@ -130,10 +161,13 @@ export class QueueJobDashboard extends Component {
     }
 
     openPoint(index) {
-        const { series } = this.state.figures;
+        const {series} = this.state.figures;
         const step = series.length > 1 ? series[1].time - series[0].time : 60;
-        const { time } = series[index];
-        return this.openJobs(this.labels[index], data.endedDomain("done", time, time + step));
+        const {time} = series[index];
+        return this.openJobs(
+            this.labels[index],
+            data.endedDomain("done", time, time + step)
+        );
     }
 
     async setPaused(channel, paused) {
@@ -148,9 +182,13 @@ export class QueueJobDashboard extends Component {
         await this.load();
     }
 
-    async requeue({ function: name, exc_name }) {
+    async requeue({function: name, exc_name}) {
         const args = [name, exc_name];
-        const action = await this.orm.call("queue.job.dashboard", "requeue_failures", args);
+        const action = await this.orm.call(
+            "queue.job.dashboard",
+            "requeue_failures",
+            args
+        );
         delete action.params.next;
         await this.action.doAction(action);
         await this.load();

@@ -1,78 +1,87 @@
 /** What the dashboard makes of the figures of the server. Pure functions. */
 
-import { _t } from "@web/core/l10n/translation";
-import { stateLabel } from "../core/job_states";
+import {_t} from "@web/core/l10n/translation";
+import {stateLabel} from "../core/job_states";
 
-const { DateTime } = luxon;
+const {DateTime} = luxon;
 
 export const PERIODS = [
-    { key: "hour", label: _t("Hour") },
-    { key: "day", label: _t("Day") },
-    { key: "week", label: _t("Week") },
+    {key: "hour", label: _t("Hour")},
+    {key: "day", label: _t("Day")},
+    {key: "week", label: _t("Week")},
 ];
 
-const READY = [["state", "=", "pending"], ["scheduled", "=", false]];
-const SCHEDULED = [["state", "=", "pending"], ["scheduled", "=", true]];
+const READY = [
+    ["state", "=", "pending"],
+    ["scheduled", "=", false],
+];
+const SCHEDULED = [
+    ["state", "=", "pending"],
+    ["scheduled", "=", true],
+];
 
 /** The counted states in the order of a job's life. */
 const CARDS = [
-    { key: "wait_dependencies", state: "wait_dependencies" },
-    { key: "scheduled", state: "pending", label: _t("Scheduled"), domain: SCHEDULED },
-    { key: "pending", state: "pending", label: _t("Ready"), domain: READY },
-    { key: "enqueued", state: "enqueued" },
-    { key: "started", state: "started" },
-    { key: "failed", state: "failed" },
+    {key: "wait_dependencies", state: "wait_dependencies"},
+    {key: "scheduled", state: "pending", label: _t("Scheduled"), domain: SCHEDULED},
+    {key: "pending", state: "pending", label: _t("Ready"), domain: READY},
+    {key: "enqueued", state: "enqueued"},
+    {key: "started", state: "started"},
+    {key: "failed", state: "failed"},
 ];
 
 /** Return one card for each state: what it counts and which jobs it opens. */
 export function stateCards(states) {
-    return CARDS.map(({ key, state, label, domain }) => ({
+    return CARDS.map(({key, state, label, domain}) => ({
         key,
         state,
         label: label || stateLabel(state),
         domain: domain || [["state", "=", state]],
-        ...(states[key] || { count: 0, estimated: false }),
+        ...(states[key] || {count: 0, estimated: false}),
     }));
 }
 
 /** Return what was done in the whole period. */
 export function totals(series) {
     const sum = (key) => series.reduce((total, point) => total + point[key], 0);
-    return { done: sum("done"), failed: sum("failed"), retried: sum("retried") };
+    return {done: sum("done"), failed: sum("failed"), retried: sum("retried")};
 }
 
 /** Return the domain of the jobs which ended in a span of time. */
 export function endedDomain(state, from, to) {
     const text = (seconds) =>
-        DateTime.fromSeconds(seconds, { zone: "utc" }).toFormat("yyyy-MM-dd HH:mm:ss");
+        DateTime.fromSeconds(seconds, {zone: "utc"}).toFormat("yyyy-MM-dd HH:mm:ss");
     const field = state === "done" ? "date_done" : "date_started";
-    const domain = [["state", "=", state], [field, ">=", text(from)]];
+    const domain = [
+        ["state", "=", state],
+        [field, ">=", text(from)],
+    ];
     return to ? [...domain, [field, "<", text(to)]] : domain;
 }
 
 export function timeLabels(series, period) {
     const format = period === "week" ? "ccc HH:mm" : "HH:mm";
-    return series.map(({ time }) => DateTime.fromSeconds(time).toFormat(format));
+    return series.map(({time}) => DateTime.fromSeconds(time).toFormat(format));
 }
 
 export function throughputDatasets(series) {
     const data = (key) => series.map((point) => point[key]);
     return [
-        { label: stateLabel("done"), state: "done", data: data("done") },
-        { label: stateLabel("failed"), state: "failed", data: data("failed") },
-        { label: String(_t("Retried")), state: "started", data: data("retried") },
+        {label: stateLabel("done"), state: "done", data: data("done")},
+        {label: stateLabel("failed"), state: "failed", data: data("failed")},
+        {label: String(_t("Retried")), state: "started", data: data("retried")},
     ];
 }
 
 export function waitDatasets(series) {
     const data = (key) => series.map((point) => point[key] ?? 0);
     return [
-        { label: String(_t("Mean wait")), state: "pending", data: data("wait") },
-        { label: String(_t("Longest wait")), state: "started", data: data("wait_max") },
+        {label: String(_t("Mean wait")), state: "pending", data: data("wait")},
+        {label: String(_t("Longest wait")), state: "started", data: data("wait_max")},
     ];
 }
 
 /** Return how full a channel is, in percent; null where it has no limit. */
-export function fullness({ running, capacity }) {
+export function fullness({running, capacity}) {
     return capacity ? Math.min(100, Math.round((100 * running) / capacity)) : null;
 }

@@ -1,8 +1,8 @@
-import { cookie } from "@web/core/browser/cookie";
-import { loadBundle } from "@web/core/assets";
-import { getCustomColor } from "@web/core/colors/colors";
+import {cookie} from "@web/core/browser/cookie";
+import {loadBundle} from "@web/core/assets";
+import {getCustomColor} from "@web/core/colors/colors";
 
-import { Component, onWillStart, onWillUnmount, useEffect, useRef } from "@odoo/owl";
+import {Component, onWillStart, onWillUnmount, useEffect, useRef} from "@odoo/owl";
 
 /**
  * A chart over time, in the colours of the states of jobs.
@@ -13,14 +13,14 @@ export class JobChart extends Component {
     static template = "queue_job.JobChart";
     static props = {
         title: String,
-        type: { validate: (type) => ["bar", "line"].includes(type) },
+        type: {validate: (type) => ["bar", "line"].includes(type)},
         labels: Array,
         /** {label, state, data}: the state gives the colour */
-        datasets: { type: Array, element: Object },
-        format: { type: Function, optional: true },
-        onSelect: { type: Function, optional: true },
+        datasets: {type: Array, element: Object},
+        format: {type: Function, optional: true},
+        onSelect: {type: Function, optional: true},
     };
-    static defaultProps = { format: (value) => value };
+    static defaultProps = {format: (value) => value};
 
     setup() {
         this.canvas = useRef("canvas");
@@ -42,20 +42,22 @@ export class JobChart extends Component {
             this.chart.data = data;
             this.chart.update("none");
         } else {
-            const config = { type: this.props.type, data, options: this.options };
+            const config = {type: this.props.type, data, options: this.options};
             this.chart = new window.Chart(this.canvas.el, config);
         }
     }
 
-    styled({ label, state, data }) {
+    styled({label, state, data}) {
         const color = this.colorOf(state);
-        const line = { borderWidth: 2, pointRadius: 0, pointHitRadius: 8, tension: 0.3 };
+        const line = {borderWidth: 2, pointRadius: 0, pointHitRadius: 8, tension: 0.3};
         return {
             label,
             data,
             backgroundColor: color,
             borderColor: color,
-            ...(this.props.type === "line" ? line : { barPercentage: 1, categoryPercentage: 0.9 }),
+            ...(this.props.type === "line"
+                ? line
+                : {barPercentage: 1, categoryPercentage: 0.9}),
         };
     }
 
@@ -64,7 +66,9 @@ export class JobChart extends Component {
         const probe = document.createElement("i");
         probe.className = `o_job_state o_job_state_${state}`;
         this.canvas.el.parentElement.appendChild(probe);
-        const color = getComputedStyle(probe).getPropertyValue("--o-job-state-color").trim();
+        const color = getComputedStyle(probe)
+            .getPropertyValue("--o-job-state-color")
+            .trim();
         probe.remove();
         return color;
     }
@@ -79,27 +83,28 @@ export class JobChart extends Component {
             animation: false,
             responsive: true,
             maintainAspectRatio: false,
-            interaction: { mode: "index", intersect: false },
-            onClick: (_ev, points) => points.length && this.props.onSelect?.(points[0].index),
+            interaction: {mode: "index", intersect: false},
+            onClick: (_ev, points) =>
+                points.length && this.props.onSelect?.(points[0].index),
             scales: {
                 x: {
                     stacked,
-                    grid: { display: false },
-                    ticks: { color: text, maxTicksLimit: 8, maxRotation: 0 },
+                    grid: {display: false},
+                    ticks: {color: text, maxTicksLimit: 8, maxRotation: 0},
                 },
                 y: {
                     stacked,
                     beginAtZero: true,
                     suggestedMax: 1,
-                    grid: { color: grid },
-                    ticks: { color: text, maxTicksLimit: 5, callback: format },
+                    grid: {color: grid},
+                    ticks: {color: text, maxTicksLimit: 5, callback: format},
                 },
             },
             plugins: {
-                legend: { labels: { color: text, boxWidth: 12 } },
+                legend: {labels: {color: text, boxWidth: 12}},
                 tooltip: {
                     callbacks: {
-                        label: ({ dataset, raw }) => `${dataset.label}: ${format(raw)}`,
+                        label: ({dataset, raw}) => `${dataset.label}: ${format(raw)}`,
                     },
                 },
             },

@@ -35,15 +35,15 @@ function neighbours(nodes, edges) {
             children.get(parent).push(child);
         }
     }
-    return { parents, children };
+    return {parents, children};
 }
 
 /** Return the length of the longest way from a root to each node. */
 export function depths(nodes, edges) {
-    const { parents, children } = neighbours(nodes, edges);
-    const missing = new Map(nodes.map(({ id }) => [id, parents.get(id).length]));
-    const depth = new Map(nodes.map(({ id }) => [id, 0]));
-    const ready = nodes.filter(({ id }) => !missing.get(id)).map(({ id }) => id);
+    const {parents, children} = neighbours(nodes, edges);
+    const missing = new Map(nodes.map(({id}) => [id, parents.get(id).length]));
+    const depth = new Map(nodes.map(({id}) => [id, 0]));
+    const ready = nodes.filter(({id}) => !missing.get(id)).map(({id}) => id);
     for (let i = 0; i < ready.length; i++) {
         for (const child of children.get(ready[i])) {
             depth.set(child, Math.max(depth.get(child), depth.get(ready[i]) + 1));
@@ -77,8 +77,8 @@ function classify(nodes, keyOf) {
  * parents and children of the same classes. As only nodes of the same depth share a
  * class, there is no cycle between classes, however early this stops.
  */
-function repetitions({ nodes, edges }, keepId) {
-    const { parents, children } = neighbours(nodes, edges);
+function repetitions({nodes, edges}, keepId) {
+    const {parents, children} = neighbours(nodes, edges);
     const depth = depths(nodes, edges);
     const around = (classes, ids) =>
         [...new Set(ids.map((id) => classes.get(id)))].sort((a, b) => a - b).join(",");
@@ -87,7 +87,7 @@ function repetitions({ nodes, edges }, keepId) {
     );
     for (let round = 0; round < MAX_ROUNDS; round++) {
         const previous = classes;
-        const [finer, finerCount] = classify(nodes, ({ id }) =>
+        const [finer, finerCount] = classify(nodes, ({id}) =>
             [
                 previous.get(id),
                 around(previous, parents.get(id)),
@@ -103,7 +103,7 @@ function repetitions({ nodes, edges }, keepId) {
     return classes;
 }
 
-const single = (node) => ({ ...node, key: `${node.id}`, ids: [node.id] });
+const single = (node) => ({...node, key: `${node.id}`, ids: [node.id]});
 
 /** Return the edges between the drawn nodes, each one once. */
 function edgesBetween(drawn, edges) {
@@ -130,7 +130,7 @@ function edgesBetween(drawn, edges) {
 export function collapse(graph, keepId) {
     if (graph.nodes.length <= COLLAPSE_FROM) {
         const nodes = graph.nodes.map(single);
-        return { nodes, edges: edgesBetween(nodes, graph.edges) };
+        return {nodes, edges: edgesBetween(nodes, graph.edges)};
     }
     const groups = new Map();
     const classes = repetitions(graph, keepId);
@@ -150,7 +150,7 @@ export function collapse(graph, keepId) {
                   },
               ]
     );
-    return { nodes, edges: edgesBetween(nodes, graph.edges) };
+    return {nodes, edges: edgesBetween(nodes, graph.edges)};
 }
 
 /**
@@ -159,15 +159,20 @@ export function collapse(graph, keepId) {
  * @returns {{nodes: Object[], edges: string[][], hidden: number}} with the number of jobs
  *  that are left out
  */
-export function nearest({ nodes, edges }, centerId, max = MAX_NODES, maxEdges = MAX_EDGES) {
+export function nearest(
+    {nodes, edges},
+    centerId,
+    max = MAX_NODES,
+    maxEdges = MAX_EDGES
+) {
     if (nodes.length <= max && edges.length <= maxEdges) {
-        return { nodes, edges, hidden: 0 };
+        return {nodes, edges, hidden: 0};
     }
-    const { parents, children } = neighbours(
-        nodes.map(({ key }) => ({ id: key })),
+    const {parents, children} = neighbours(
+        nodes.map(({key}) => ({id: key})),
         edges
     );
-    const center = nodes.find(({ ids }) => ids.includes(centerId)) || nodes[0];
+    const center = nodes.find(({ids}) => ids.includes(centerId)) || nodes[0];
     const kept = new Set([center.key]);
     let edgeCount = 0;
     for (const key of kept) {
@@ -184,7 +189,7 @@ export function nearest({ nodes, edges }, centerId, max = MAX_NODES, maxEdges = 
         }
     }
     const count = (list) => list.reduce((sum, node) => sum + node.ids.length, 0);
-    const shown = nodes.filter(({ key }) => kept.has(key));
+    const shown = nodes.filter(({key}) => kept.has(key));
     return {
         nodes: shown,
         edges: edges.filter(([from, to]) => kept.has(from) && kept.has(to)),
@@ -195,7 +200,7 @@ export function nearest({ nodes, edges }, centerId, max = MAX_NODES, maxEdges = 
 /** Whether the graph is better read from left to right than from top to bottom. */
 function isHorizontal(nodes, edges) {
     const depth = depths(
-        nodes.map(({ key }) => ({ id: key })),
+        nodes.map(({key}) => ({id: key})),
         edges
     );
     const ranks = new Map();
@@ -204,8 +209,14 @@ function isHorizontal(nodes, edges) {
     }
     const breadth = Math.max(0, ...ranks.values());
     const scale = (width, height) => Math.min(1, 1000 / width, 520 / height);
-    const across = scale(ranks.size * (NODE_WIDTH + RANK_GAP), breadth * (NODE_HEIGHT + NODE_GAP));
-    const down = scale(breadth * (NODE_WIDTH + NODE_GAP), ranks.size * (NODE_HEIGHT + RANK_GAP));
+    const across = scale(
+        ranks.size * (NODE_WIDTH + RANK_GAP),
+        breadth * (NODE_HEIGHT + NODE_GAP)
+    );
+    const down = scale(
+        breadth * (NODE_WIDTH + NODE_GAP),
+        ranks.size * (NODE_HEIGHT + RANK_GAP)
+    );
     return across >= down;
 }
 
@@ -229,7 +240,7 @@ export function pathThrough(points) {
  * @param {{nodes: Object[], edges: string[][]}} drawn
  * @returns {{nodes: Object[], edges: Object[], width: number, height: number}}
  */
-export function arrange(dagre, { nodes, edges }) {
+export function arrange(dagre, {nodes, edges}) {
     const graph = new dagre.graphlib.Graph();
     graph.setGraph({
         rankdir: isHorizontal(nodes, edges) ? "LR" : "TB",
@@ -239,20 +250,20 @@ export function arrange(dagre, { nodes, edges }) {
         marginy: 8,
     });
     graph.setDefaultEdgeLabel(() => ({}));
-    for (const { key } of nodes) {
-        graph.setNode(key, { width: NODE_WIDTH, height: NODE_HEIGHT });
+    for (const {key} of nodes) {
+        graph.setNode(key, {width: NODE_WIDTH, height: NODE_HEIGHT});
     }
     for (const [from, to] of edges) {
         graph.setEdge(from, to);
     }
     dagre.layout(graph);
-    const { width, height } = graph.graph();
+    const {width, height} = graph.graph();
     return {
         width,
         height,
         nodes: nodes.map((node) => {
-            const { x, y } = graph.node(node.key);
-            return { ...node, x: x - NODE_WIDTH / 2, y: y - NODE_HEIGHT / 2 };
+            const {x, y} = graph.node(node.key);
+            return {...node, x: x - NODE_WIDTH / 2, y: y - NODE_HEIGHT / 2};
         }),
         edges: edges.map(([from, to]) => ({
             key: `${from}-${to}`,

@@ -1,11 +1,11 @@
-import { loadBundle } from "@web/core/assets";
-import { _t } from "@web/core/l10n/translation";
-import { registry } from "@web/core/registry";
-import { useService } from "@web/core/utils/hooks";
-import { standardFieldProps } from "@web/views/fields/standard_field_props";
-import { FINAL_STATES, JOB_STATES, stateLabel } from "../core/job_states";
-import { usePolling } from "../core/polling";
-import { arrange, collapse, nearest, NODE_HEIGHT, NODE_WIDTH } from "./graph_data";
+import {loadBundle} from "@web/core/assets";
+import {_t} from "@web/core/l10n/translation";
+import {registry} from "@web/core/registry";
+import {useService} from "@web/core/utils/hooks";
+import {standardFieldProps} from "@web/views/fields/standard_field_props";
+import {FINAL_STATES, JOB_STATES, stateLabel} from "../core/job_states";
+import {usePolling} from "../core/polling";
+import {arrange, collapse, nearest, NODE_HEIGHT, NODE_WIDTH} from "./graph_data";
 
 import {
     Component,
@@ -31,14 +31,14 @@ const READABLE_ZOOM = 0.6;
  */
 export class JobDirectedGraph extends Component {
     static template = "queue_job.JobDirectedGraph";
-    static props = { ...standardFieldProps };
+    static props = {...standardFieldProps};
 
     setup() {
         this.action = useService("action");
         this.orm = useService("orm");
         this.root = useRef("root");
-        this.size = { width: NODE_WIDTH, height: NODE_HEIGHT };
-        this.state = useState({ zoom: 1, focus: null, drawing: null, graph: null });
+        this.size = {width: NODE_WIDTH, height: NODE_HEIGHT};
+        this.state = useState({zoom: 1, focus: null, drawing: null, graph: null});
         onWillStart(async () => {
             await loadBundle("queue_job.dagre_lib");
             this.draw(this.props);
@@ -54,26 +54,31 @@ export class JobDirectedGraph extends Component {
     // -- data --------------------------------------------------------------------------
 
     draw(props, graph = props.record.data[props.name]) {
-        const data = { nodes: graph?.nodes || [], edges: graph?.edges || [] };
+        const data = {nodes: graph?.nodes || [], edges: graph?.edges || []};
         const fingerprint = JSON.stringify(data);
         if (fingerprint === this.fingerprint) {
             return;
         }
         this.fingerprint = fingerprint;
         const center = props.record.resId;
-        const { nodes, edges, hidden } = nearest(collapse(data, center), center);
+        const {nodes, edges, hidden} = nearest(collapse(data, center), center);
         this.state.graph = data;
-        this.state.drawing = { ...arrange(window.dagre, { nodes, edges }), hidden };
-        this.state.focus = nodes.find(({ ids }) => ids.includes(center))?.key ?? nodes[0]?.key;
+        this.state.drawing = {...arrange(window.dagre, {nodes, edges}), hidden};
+        this.state.focus =
+            nodes.find(({ids}) => ids.includes(center))?.key ?? nodes[0]?.key;
     }
 
     async refresh() {
-        const moving = ({ state }) => !FINAL_STATES.includes(state);
-        const { record, name } = this.props;
+        const moving = ({state}) => !FINAL_STATES.includes(state);
+        const {record, name} = this.props;
         if (!record.resId || !this.state.graph?.nodes.some(moving)) {
             return;
         }
-        const [values] = await this.orm.silent.read(record.resModel, [record.resId], [name]);
+        const [values] = await this.orm.silent.read(
+            record.resModel,
+            [record.resId],
+            [name]
+        );
         if (values) {
             this.draw(this.props, values[name]);
         }
@@ -83,12 +88,12 @@ export class JobDirectedGraph extends Component {
 
     get legend() {
         const counts = {};
-        for (const { state } of this.state.graph.nodes) {
+        for (const {state} of this.state.graph.nodes) {
             counts[state] = (counts[state] || 0) + 1;
         }
         return Object.keys(JOB_STATES)
             .filter((state) => counts[state])
-            .map((state) => ({ state, label: stateLabel(state), count: counts[state] }));
+            .map((state) => ({state, text: `${stateLabel(state)} ${counts[state]}`}));
     }
 
     get summary() {
@@ -103,7 +108,9 @@ export class JobDirectedGraph extends Component {
     }
 
     label(node) {
-        return node.ids.length > 1 ? `${node.ids.length} × ${node.kind || node.name}` : node.name;
+        return node.ids.length > 1
+            ? `${node.ids.length} × ${node.kind || node.name}`
+            : node.name;
     }
 
     stateLabel(node) {
@@ -111,13 +118,16 @@ export class JobDirectedGraph extends Component {
     }
 
     description(node) {
-        const { edges } = this.state.drawing;
-        return _t("%(name)s: %(state)s. Waits for %(parents)s, %(children)s wait for it.", {
-            name: this.label(node),
-            state: stateLabel(node.state),
-            parents: edges.filter(({ to }) => to === node.key).length,
-            children: edges.filter(({ from }) => from === node.key).length,
-        });
+        const {edges} = this.state.drawing;
+        return _t(
+            "%(name)s: %(state)s. Waits for %(parents)s, %(children)s wait for it.",
+            {
+                name: this.label(node),
+                state: stateLabel(node.state),
+                parents: edges.filter(({to}) => to === node.key).length,
+                children: edges.filter(({from}) => from === node.key).length,
+            }
+        );
     }
 
     isCurrent(node) {
@@ -154,7 +164,9 @@ export class JobDirectedGraph extends Component {
         const model = this.props.record.resModel;
         if (node.ids.length === 1) {
             const args = [[node.ids[0]]];
-            return this.action.doAction(await this.orm.call(model, "get_formview_action", args));
+            return this.action.doAction(
+                await this.orm.call(model, "get_formview_action", args)
+            );
         }
         return this.action.doAction({
             type: "ir.actions.act_window",
@@ -193,7 +205,8 @@ export class JobDirectedGraph extends Component {
             (other) => (other[along] - node[along]) * sign > 1
         );
         const cost = (other) =>
-            Math.abs(other[along] - node[along]) + 2 * Math.abs(other[across] - node[across]);
+            Math.abs(other[along] - node[along]) +
+            2 * Math.abs(other[across] - node[across]);
         return ahead.sort((a, b) => cost(a) - cost(b))[0];
     }
 }

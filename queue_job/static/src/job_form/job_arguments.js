@@ -1,8 +1,8 @@
-import { registry } from "@web/core/registry";
-import { useService } from "@web/core/utils/hooks";
-import { standardWidgetProps } from "@web/views/widgets/standard_widget_props";
+import {registry} from "@web/core/registry";
+import {useService} from "@web/core/utils/hooks";
+import {standardWidgetProps} from "@web/views/widgets/standard_widget_props";
 
-import { Component, onWillStart, onWillUpdateProps, useState } from "@odoo/owl";
+import {Component, onWillStart, onWillUpdateProps, useState} from "@odoo/owl";
 
 /** Longer texts are folded. */
 const FOLD_FROM = 200;
@@ -14,14 +14,14 @@ const FOLD_FROM = 200;
  */
 export class JobArguments extends Component {
     static template = "queue_job.JobArguments";
-    static props = { ...standardWidgetProps };
+    static props = {...standardWidgetProps};
 
     setup() {
         this.action = useService("action");
         this.orm = useService("orm");
-        this.state = useState({ values: [] });
+        this.state = useState({values: []});
         onWillStart(() => this.load(this.props.record.resId));
-        onWillUpdateProps(({ record }) => {
+        onWillUpdateProps(({record}) => {
             if (record.resId !== this.resId) {
                 return this.load(record.resId);
             }
@@ -35,11 +35,11 @@ export class JobArguments extends Component {
             : [];
     }
 
-    isLong({ text }) {
+    isLong({text}) {
         return text.length > FOLD_FROM || text.split("\n").length > 6;
     }
 
-    summary({ text }) {
+    summary({text}) {
         return `${text.slice(0, 80).replace(/\s+/g, " ")}…`;
     }
 
@@ -52,7 +52,7 @@ export class JobArguments extends Component {
         });
     }
 
-    openAll({ model, label, ids }) {
+    openAll({model, label, ids}) {
         return this.action.doAction({
             type: "ir.actions.act_window",
             name: label,
@@ -66,4 +66,4 @@ export class JobArguments extends Component {
     }
 }
 
-registry.category("view_widgets").add("queue_job_arguments", { component: JobArguments });
+registry.category("view_widgets").add("queue_job_arguments", {component: JobArguments});

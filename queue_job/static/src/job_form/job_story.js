@@ -1,20 +1,20 @@
-import { CopyButton } from "@web/core/copy_button/copy_button";
-import { formatDateTime } from "@web/core/l10n/dates";
-import { _t } from "@web/core/l10n/translation";
-import { registry } from "@web/core/registry";
-import { standardFieldProps } from "@web/views/fields/standard_field_props";
-import { standardWidgetProps } from "@web/views/widgets/standard_widget_props";
-import { formatDuration } from "../core/durations";
-import { story, tracebackLines } from "./job_story_data";
+import {CopyButton} from "@web/core/copy_button/copy_button";
+import {formatDateTime} from "@web/core/l10n/dates";
+import {_t} from "@web/core/l10n/translation";
+import {registry} from "@web/core/registry";
+import {standardFieldProps} from "@web/views/fields/standard_field_props";
+import {standardWidgetProps} from "@web/views/widgets/standard_widget_props";
+import {formatDuration} from "../core/durations";
+import {story, tracebackLines} from "./job_story_data";
 
-import { Component } from "@odoo/owl";
+import {Component} from "@odoo/owl";
 
-const { DateTime } = luxon;
+const {DateTime} = luxon;
 
 /** The life of a job in one line, on top of its form. */
 export class JobStory extends Component {
     static template = "queue_job.JobStory";
-    static props = { ...standardWidgetProps };
+    static props = {...standardWidgetProps};
 
     get facts() {
         return story(this.props.record.data, DateTime.now());
@@ -34,7 +34,7 @@ registry.category("view_widgets").add("queue_job_story", {
         ["max_retries", "integer"],
         ["worker_host", "char"],
         ["worker_pid", "integer"],
-    ].map(([name, type]) => ({ name, type })),
+    ].map(([name, type]) => ({name, type})),
 });
 
 /** The outcomes of attempts in the colours of the states. */
@@ -49,11 +49,11 @@ const OUTCOME_STATES = {
 /** The attempts that did not end well, as a timeline. */
 export class JobAttempts extends Component {
     static template = "queue_job.JobAttempts";
-    static props = { ...standardFieldProps };
+    static props = {...standardFieldProps};
 
     get attempts() {
-        const { records } = this.props.record.data[this.props.name];
-        return records.map(({ id, data, fields }) => ({
+        const {records} = this.props.record.data[this.props.name];
+        return records.map(({id, data, fields}) => ({
             key: id,
             ...data,
             state: OUTCOME_STATES[data.outcome] || "failed",
@@ -77,8 +77,8 @@ registry.category("fields").add("queue_job_attempts", {
 /** A Python traceback: the frames of Odoo itself step back, and one click copies it. */
 export class JobTraceback extends Component {
     static template = "queue_job.JobTraceback";
-    static components = { CopyButton };
-    static props = { ...standardFieldProps };
+    static components = {CopyButton};
+    static props = {...standardFieldProps};
 
     get text() {
         return this.props.record.data[this.props.name] || "";

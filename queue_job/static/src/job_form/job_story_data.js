@@ -1,26 +1,29 @@
 /** What happened to a job, in a few words. Pure functions. */
 
-import { _t } from "@web/core/l10n/translation";
-import { formatDuration } from "../core/durations";
-import { FINAL_STATES } from "../core/job_states";
+import {_t} from "@web/core/l10n/translation";
+import {formatDuration} from "../core/durations";
+import {FINAL_STATES} from "../core/job_states";
 
 const seconds = (from, to) => Math.max(0, (to - from) / 1000);
 
 /** Return since when the job could run. */
-function runnableSince({ date_created, eta }) {
+function runnableSince({date_created, eta}) {
     return eta && (!date_created || eta > date_created) ? eta : date_created;
 }
 
 function waiting(job, now) {
     const since = runnableSince(job);
     if (job.state === "pending" && since && since > now) {
-        return { label: _t("Starts in"), value: formatDuration(seconds(now, since)) };
+        return {label: _t("Starts in"), value: formatDuration(seconds(now, since))};
     }
     if (["pending", "enqueued"].includes(job.state) && since) {
-        return { label: _t("Waiting for"), value: formatDuration(seconds(since, now)) };
+        return {label: _t("Waiting for"), value: formatDuration(seconds(since, now))};
     }
     if (job.date_started && since) {
-        return { label: _t("Waited"), value: formatDuration(seconds(since, job.date_started)) };
+        return {
+            label: _t("Waited"),
+            value: formatDuration(seconds(since, job.date_started)),
+        };
     }
     return null;
 }
@@ -33,24 +36,24 @@ function running(job, now) {
         };
     }
     if (job.date_done && job.date_started) {
-        return { label: _t("Ran"), value: formatDuration(job.exec_time) };
+        return {label: _t("Ran"), value: formatDuration(job.exec_time)};
     }
     return null;
 }
 
-function attempt({ retry, max_retries, state }) {
+function attempt({retry, max_retries, state}) {
     if (!retry) {
         return null;
     }
     const value = max_retries
-        ? _t("%(attempt)s of %(max)s", { attempt: retry, max: max_retries })
+        ? _t("%(attempt)s of %(max)s", {attempt: retry, max: max_retries})
         : String(retry);
-    return { label: state === "failed" ? _t("Failed in attempt") : _t("Attempt"), value };
+    return {label: state === "failed" ? _t("Failed in attempt") : _t("Attempt"), value};
 }
 
-function worker({ worker_host, worker_pid }) {
+function worker({worker_host, worker_pid}) {
     return worker_pid
-        ? { label: _t("Worker"), value: `${worker_host || "?"}:${worker_pid}` }
+        ? {label: _t("Worker"), value: `${worker_host || "?"}:${worker_pid}`}
         : null;
 }
 
@@ -69,10 +72,14 @@ export function story(job, now) {
     };
     return Object.entries(facts)
         .filter(([, fact]) => fact)
-        .map(([key, { label, value }]) => ({ key, label: String(label), value: String(value) }));
+        .map(([key, {label, value}]) => ({
+            key,
+            label: String(label),
+            value: String(value),
+        }));
 }
 
-export const isOver = ({ state }) => FINAL_STATES.includes(state);
+export const isOver = ({state}) => FINAL_STATES.includes(state);
 
 /**
  * Return a Python traceback as lines, each with what it is: "file" (with whether it is
@@ -86,14 +93,19 @@ export function tracebackLines(text) {
         .map((line) => {
             const file = line.match(/^\s+File "(.*?)", line \d+/);
             if (file) {
-                core = /\/odoo\/(addons\/(base|web|mail|queue_job)\/|orm\/|api|http|service|sql_db|models|tools)/.test(
-                    file[1]
-                );
-                return { line, kind: "file", core };
+                core =
+                    /\/odoo\/(addons\/(base|web|mail|queue_job)\/|orm\/|api|http|service|sql_db|models|tools)/.test(
+                        file[1]
+                    );
+                return {line, kind: "file", core};
             }
             if (/^\s/.test(line) || !line) {
-                return { line, kind: "code", core };
+                return {line, kind: "code", core};
             }
-            return { line, kind: line.startsWith("Traceback") ? "code" : "error", core: false };
+            return {
+                line,
+                kind: line.startsWith("Traceback") ? "code" : "error",
+                core: false,
+            };
         });
 }

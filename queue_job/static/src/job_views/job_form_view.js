@@ -1,8 +1,8 @@
-import { registry } from "@web/core/registry";
-import { formView } from "@web/views/form/form_view";
-import { FormController } from "@web/views/form/form_controller";
-import { usePolling } from "../core/polling";
-import { isOver } from "../job_form/job_story_data";
+import {registry} from "@web/core/registry";
+import {formView} from "@web/views/form/form_view";
+import {FormController} from "@web/views/form/form_controller";
+import {usePolling} from "../core/polling";
+import {isOver} from "../job_form/job_story_data";
 
 /** The form of a job follows the job until it is over, unless somebody edits it. */
 export class JobFormController extends FormController {
@@ -12,11 +12,13 @@ export class JobFormController extends FormController {
     }
 
     async refresh() {
-        const { root } = this.model;
+        const {root} = this.model;
         if (root.resId && !isOver(root.data) && !(await root.isDirty())) {
             await root.load();
         }
     }
 }
 
-registry.category("views").add("queue_job_form", { ...formView, Controller: JobFormController });
+registry
+    .category("views")
+    .add("queue_job_form", {...formView, Controller: JobFormController});

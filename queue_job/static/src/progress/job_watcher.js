@@ -1,7 +1,7 @@
 /** Follows one job: by the bus, and by asking where the bus is silent. */
 
-import { browser } from "@web/core/browser/browser";
-import { FINAL_STATES } from "@queue_job/core/job_states";
+import {browser} from "@web/core/browser/browser";
+import {FINAL_STATES} from "@queue_job/core/job_states";
 
 /** Milliseconds until the job is asked for, if the bus says nothing; grows to the second. */
 export const FIRST_PAUSE = 2000;
@@ -21,7 +21,9 @@ export function percentOfStages(stages, stage, percent) {
     if (position < 0 || !total) {
         return percent;
     }
-    const complete = stages.slice(0, position).reduce((sum, [, weight]) => sum + weight, 0);
+    const complete = stages
+        .slice(0, position)
+        .reduce((sum, [, weight]) => sum + weight, 0);
     return (100 * complete + stages[position][1] * (percent || 0)) / total;
 }
 
@@ -33,13 +35,13 @@ export class JobWatcher {
      * @param {(answer: Object) => void} options.onUpdate called with what is known of the job
      * @param {[string, number][]} [options.stages]
      */
-    constructor({ orm, bus_service }, uuid, { onUpdate, stages = [] }) {
+    constructor({orm, bus_service}, uuid, {onUpdate, stages = []}) {
         this.orm = orm;
         this.bus = bus_service;
         this.uuid = uuid;
         this.stages = stages;
         this.onUpdate = onUpdate;
-        this.answer = { uuid, state: "pending" };
+        this.answer = {uuid, state: "pending"};
         this.running = false;
         this.pause = FIRST_PAUSE;
         this.onProgress = this.onProgress.bind(this);
@@ -68,9 +70,14 @@ export class JobWatcher {
     async ask() {
         browser.clearTimeout(this.timer);
         try {
-            const answer = await this.orm.silent.call("queue.job", "wait_state", [this.uuid], {
-                stages: this.stages,
-            });
+            const answer = await this.orm.silent.call(
+                "queue.job",
+                "wait_state",
+                [this.uuid],
+                {
+                    stages: this.stages,
+                }
+            );
             this.update(answer);
         } catch {
             // the server restarts, or the network is away: the job goes on
@@ -93,7 +100,7 @@ export class JobWatcher {
         if (!FINAL_STATES.includes(answer.state) && this.isBehind(answer)) {
             answer.percent = this.answer.percent;
         }
-        this.answer = { ...this.answer, ...answer };
+        this.answer = {...this.answer, ...answer};
         if (this.isOver) {
             this.stop();
         }
@@ -101,24 +108,29 @@ export class JobWatcher {
     }
 
     /** A slow answer may be older than the last message. */
-    isBehind({ stage, percent }) {
-        return (stage || false) === (this.answer.stage || false) && percent < this.answer.percent;
+    isBehind({stage, percent}) {
+        return (
+            (stage || false) === (this.answer.stage || false) &&
+            percent < this.answer.percent
+        );
     }
 
     get isOver() {
-        return FINAL_STATES.includes(this.answer.state) || this.answer.state === UNKNOWN;
+        return (
+            FINAL_STATES.includes(this.answer.state) || this.answer.state === UNKNOWN
+        );
     }
 
-    onProgress({ uuid, percent, message, stage }) {
+    onProgress({uuid, percent, message, stage}) {
         if (uuid === this.uuid) {
             this.pause = FIRST_PAUSE;
             percent = percentOfStages(this.stages, stage, percent);
-            this.update({ state: "started", percent, message, stage });
+            this.update({state: "started", percent, message, stage});
             this.schedule();
         }
     }
 
-    onState({ uuid }) {
+    onState({uuid}) {
         if (uuid === this.uuid) {
             this.ask();
         }

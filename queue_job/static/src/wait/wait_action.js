@@ -9,12 +9,12 @@
  * on waiting, and a job which ended meanwhile is dealt with at once.
  */
 
-import { browser } from "@web/core/browser/browser";
-import { _t } from "@web/core/l10n/translation";
-import { registry } from "@web/core/registry";
-import { FailureDialog } from "./failure_dialog";
-import { JobWatcher } from "../progress/job_watcher";
-import { WaitDialog } from "./wait_dialog";
+import {browser} from "@web/core/browser/browser";
+import {_t} from "@web/core/l10n/translation";
+import {registry} from "@web/core/registry";
+import {FailureDialog} from "./failure_dialog";
+import {JobWatcher} from "../progress/job_watcher";
+import {WaitDialog} from "./wait_dialog";
 
 const STORAGE_KEY = "queue_job.waiting";
 
@@ -36,29 +36,29 @@ function keep(list) {
 }
 
 function remember(params) {
-    keep([...waitingParams().filter(({ uuid }) => uuid !== params.uuid), params]);
+    keep([...waitingParams().filter(({uuid}) => uuid !== params.uuid), params]);
 }
 
 function forget(params) {
-    keep(waitingParams().filter(({ uuid }) => uuid !== params.uuid));
+    keep(waitingParams().filter(({uuid}) => uuid !== params.uuid));
 }
 
 // -- waiting -------------------------------------------------------------------------
 
 /** Wait in a dialog; return the last answer about the job, null if the user left. */
-function waitInDialog(env, { uuid, message, cancellable, stages, timeout }) {
+function waitInDialog(env, {uuid, message, cancellable, stages, timeout}) {
     return new Promise((resolve) => {
         env.services.dialog.add(
             WaitDialog,
-            { uuid, message, cancellable, stages, timeout, onEnd: resolve },
-            { onClose: () => resolve(null) }
+            {uuid, message, cancellable, stages, timeout, onEnd: resolve},
+            {onClose: () => resolve(null)}
         );
     });
 }
 
 /** Wait without a dialog, as for a slow call; return null when it takes too long. */
-async function waitQuietly(env, { uuid, stages, timeout }) {
-    const { ui } = env.services;
+async function waitQuietly(env, {uuid, stages, timeout}) {
+    const {ui} = env.services;
     let blocked = false;
     let watcher;
     const timers = [];
@@ -94,7 +94,10 @@ export async function waitForJob(env, params) {
     }
     if (!answer) {
         // a quiet wait that takes too long asks at once what to do
-        answer = await waitInDialog(env, params.quiet ? { ...params, timeout: 0 } : params);
+        answer = await waitInDialog(
+            env,
+            params.quiet ? {...params, timeout: 0} : params
+        );
     }
     forget(params);
     return answer;
@@ -102,15 +105,15 @@ export async function waitForJob(env, params) {
 
 /** Return the action which follows on the end of a job. */
 export function actionAfter(env, answer, params, options = {}) {
-    const { dialog, notification } = env.services;
+    const {dialog, notification} = env.services;
     switch (answer?.state) {
         case "done":
             return answer.action || params.next_action || reloadAction(options);
         case "failed":
-            dialog.add(FailureDialog, { job: answer });
+            dialog.add(FailureDialog, {job: answer});
             return;
         case "cancelled":
-            notification.add(_t("The job was cancelled."), { type: "warning" });
+            notification.add(_t("The job was cancelled."), {type: "warning"});
             return;
         case "unknown":
             notification.add(_t("This job does not exist, or is not yours."), {
@@ -120,14 +123,14 @@ export function actionAfter(env, answer, params, options = {}) {
 }
 
 /** A button knows how to load its view again, and closes the wizard it is in. */
-function reloadAction({ onClose }) {
+function reloadAction({onClose}) {
     return onClose
-        ? { type: "ir.actions.act_window_close" }
-        : { type: "ir.actions.client", tag: "soft_reload" };
+        ? {type: "ir.actions.act_window_close"}
+        : {type: "ir.actions.client", tag: "soft_reload"};
 }
 
 async function waitAction(env, action, options) {
-    const params = { stages: [], timeout: 1200, ...action.params };
+    const params = {stages: [], timeout: 1200, ...action.params};
     const answer = await waitForJob(env, params);
     return actionAfter(env, answer, params, options);
 }
@@ -139,9 +142,13 @@ registry.category("actions").add("queue_job_wait", waitAction);
 export const waitingService = {
     dependencies: ["action", "bus_service", "dialog", "notification", "orm", "ui"],
     start(env) {
-        env.bus.addEventListener("WEB_CLIENT_READY", () => waitingParams().forEach(resume), {
-            once: true,
-        });
+        env.bus.addEventListener(
+            "WEB_CLIENT_READY",
+            () => waitingParams().forEach(resume),
+            {
+                once: true,
+            }
+        );
 
         async function resume(params) {
             const answer = await waitForJob(env, params);

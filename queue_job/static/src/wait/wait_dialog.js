@@ -1,12 +1,12 @@
 /** The dialog which is there while the user waits for a job. */
 
-import { Component, onMounted, onWillUnmount, useState } from "@odoo/owl";
-import { browser } from "@web/core/browser/browser";
-import { Dialog } from "@web/core/dialog/dialog";
-import { _t } from "@web/core/l10n/translation";
-import { useService } from "@web/core/utils/hooks";
-import { JobProgressBar } from "../progress/progress_bar";
-import { JobWatcher } from "../progress/job_watcher";
+import {Component, onMounted, onWillUnmount, useState} from "@odoo/owl";
+import {browser} from "@web/core/browser/browser";
+import {Dialog} from "@web/core/dialog/dialog";
+import {_t} from "@web/core/l10n/translation";
+import {useService} from "@web/core/utils/hooks";
+import {JobProgressBar} from "../progress/progress_bar";
+import {JobWatcher} from "../progress/job_watcher";
 
 /** A dialog which only its own buttons close. */
 class PatientDialog extends Dialog {
@@ -15,24 +15,24 @@ class PatientDialog extends Dialog {
 
 export class WaitDialog extends Component {
     static template = "queue_job.WaitDialog";
-    static components = { PatientDialog, JobProgressBar };
+    static components = {PatientDialog, JobProgressBar};
     static props = {
         close: Function,
         /** Called with the last answer about the job, or null if the user left. */
         onEnd: Function,
         uuid: String,
-        message: { type: [String, Boolean], optional: true },
-        cancellable: { type: Boolean, optional: true },
-        stages: { type: Array, optional: true },
-        timeout: { type: Number, optional: true },
+        message: {type: [String, Boolean], optional: true},
+        cancellable: {type: Boolean, optional: true},
+        stages: {type: Array, optional: true},
+        timeout: {type: Number, optional: true},
     };
-    static defaultProps = { cancellable: false, stages: [], timeout: 1200 };
+    static defaultProps = {cancellable: false, stages: [], timeout: 1200};
 
     setup() {
         this.orm = useService("orm");
         this.action = useService("action");
-        this.state = useState({ job: {}, cancelling: false, asking: false });
-        const services = { orm: this.orm, bus_service: useService("bus_service") };
+        this.state = useState({job: {}, cancelling: false, asking: false});
+        const services = {orm: this.orm, bus_service: useService("bus_service")};
         this.watcher = new JobWatcher(services, this.props.uuid, {
             stages: this.props.stages,
             onUpdate: (answer) => this.onUpdate(answer),

@@ -1,12 +1,12 @@
 /** The flows of the web client, each with the jobs that `test_tours.py` prepares. */
 
-import { rpc } from "@web/core/network/rpc";
-import { registry } from "@web/core/registry";
+import {rpc} from "@web/core/network/rpc";
+import {registry} from "@web/core/registry";
 
 const tours = registry.category("web_tour.tours");
 
 const call = (model, method, args) =>
-    rpc(`/web/dataset/call_kw/${model}/${method}`, { model, method, args, kwargs: {} });
+    rpc(`/web/dataset/call_kw/${model}/${method}`, {model, method, args, kwargs: {}});
 
 const row = (name) => `.o_data_row:has(td[name=name]:contains(/^${name}$/))`;
 
@@ -25,11 +25,11 @@ tours.add("queue_job_open_and_requeue", {
             content: "The traceback says why",
             trigger: ".o_job_traceback_error:contains(The shop is closed)",
         },
-        { trigger: "a[name=attempts]", run: "click" },
-        { trigger: ".o_job_attempt:contains(The shop does not answer)" },
-        { trigger: "a[name=arguments]", run: "click" },
-        { trigger: "[data-argument=greeting]:contains(hello)" },
-        { trigger: "button[name=requeue]", run: "click" },
+        {trigger: "a[name=attempts]", run: "click"},
+        {trigger: ".o_job_attempt:contains(The shop does not answer)"},
+        {trigger: "a[name=arguments]", run: "click"},
+        {trigger: "[data-argument=greeting]:contains(hello)"},
+        {trigger: "button[name=requeue]", run: "click"},
         {
             content: "It is pending again",
             trigger: ".o_statusbar_status .o_arrow_button_current:contains(Pending)",
@@ -39,35 +39,36 @@ tours.add("queue_job_open_and_requeue", {
 
 tours.add("queue_job_cancel_started", {
     steps: () => [
-        { trigger: `${row("Tour started")} td[name=name]`, run: "click" },
-        { trigger: ".o_job_story [data-fact=worker]:contains(app1:4711)" },
-        { trigger: "button[name=cancel]", run: "click" },
-        { content: "Confirm", trigger: ".modal-footer .btn-primary", run: "click" },
-        { trigger: "body:not(:has(.modal))" },
+        {trigger: `${row("Tour started")} td[name=name]`, run: "click"},
+        {trigger: ".o_job_story [data-fact=worker]:contains(app1:4711)"},
+        {trigger: "button[name=cancel]", run: "click"},
+        {content: "Confirm", trigger: ".modal-footer .btn-primary", run: "click"},
+        {trigger: "body:not(:has(.modal))"},
     ],
 });
 
 tours.add("queue_job_run_now_and_again", {
     steps: () => [
-        { trigger: `${row("Tour scheduled")} td[name=name]`, run: "click" },
-        { trigger: ".o_job_story [data-fact=waiting]:contains(Starts in)" },
-        { trigger: "button[name=action_run_now]", run: "click" },
-        { trigger: ".o_job_story [data-fact=waiting]:contains(Waiting for)" },
-        { trigger: "button[name=button_cancelled]", run: "click" },
-        { trigger: "button[name=action_duplicate]", run: "click" },
+        {trigger: `${row("Tour scheduled")} td[name=name]`, run: "click"},
+        {trigger: ".o_job_story [data-fact=waiting]:contains(Starts in)"},
+        {trigger: "button[name=action_run_now]", run: "click"},
+        {trigger: ".o_job_story [data-fact=waiting]:contains(Waiting for)"},
+        {trigger: "button[name=button_cancelled]", run: "click"},
+        {trigger: "button[name=action_duplicate]", run: "click"},
         {
             content: "The new job opens",
-            trigger: ".o_form_view:not(:has(button[name=action_duplicate])) .o_job_story",
+            trigger:
+                ".o_form_view:not(:has(button[name=action_duplicate])) .o_job_story",
         },
     ],
 });
 
 tours.add("queue_job_mass_requeue", {
     steps: () => [
-        { trigger: row("Tour mass 1") },
-        { trigger: "thead .o_list_record_selector input", run: "click" },
-        { trigger: ".o_control_panel button[name=action_requeue_all]", run: "click" },
-        { trigger: ".o_notification:contains(changed)" },
+        {trigger: row("Tour mass 1")},
+        {trigger: "thead .o_list_record_selector input", run: "click"},
+        {trigger: ".o_control_panel button[name=action_requeue_all]", run: "click"},
+        {trigger: ".o_notification:contains(changed)"},
         {
             content: "The list shows it",
             trigger: `${row("Tour mass 1")} [name=state]:contains(Pending)`,
@@ -77,15 +78,15 @@ tours.add("queue_job_mass_requeue", {
 
 tours.add("queue_job_graph", {
     steps: () => [
-        { trigger: `${row("Tour child")} td[name=name]`, run: "click" },
-        { trigger: "a[name=dependencies]", run: "click" },
-        { trigger: ".o_job_graph_legend .o_job_state_failed:contains(Failed 1)" },
+        {trigger: `${row("Tour child")} td[name=name]`, run: "click"},
+        {trigger: "a[name=dependencies]", run: "click"},
+        {trigger: ".o_job_graph_legend .o_job_state_failed:contains(Failed 1)"},
         {
             content: "The graph opens the parent",
             trigger: ".o_job_graph_node.o_job_state_failed:contains(Tour parent)",
             run: "click",
         },
-        { trigger: ".o_form_view .oe_title:contains(Tour parent)" },
+        {trigger: ".o_form_view .oe_title:contains(Tour parent)"},
     ],
 });
 
@@ -93,7 +94,8 @@ tours.add("queue_job_channels", {
     steps: () => [
         {
             content: "What waits is shown beside the channel",
-            trigger: ".o_data_row:contains(root.tour) td[name=waiting_count]:contains(1)",
+            trigger:
+                ".o_data_row:contains(root.tour) td[name=waiting_count]:contains(1)",
         },
         {
             trigger: ".o_data_row:contains(root.tour) button[name=action_pause]",
@@ -103,15 +105,15 @@ tours.add("queue_job_channels", {
             trigger: ".o_data_row:contains(root.tour) button[name=action_resume]",
             run: "click",
         },
-        { trigger: ".o_data_row:contains(root.tour) button[name=action_pause]" },
+        {trigger: ".o_data_row:contains(root.tour) button[name=action_pause]"},
         {
             content: "The capacity is edited in place",
             trigger: ".o_data_row:contains(root.tour) td[name=capacity]",
             run: "click",
         },
-        { trigger: ".o_selected_row td[name=capacity] input", run: "edit 4" },
-        { trigger: ".o_list_button_save", run: "click" },
-        { trigger: ".o_data_row:contains(root.tour) td[name=capacity]:contains(4)" },
+        {trigger: ".o_selected_row td[name=capacity] input", run: "edit 4"},
+        {trigger: ".o_list_button_save", run: "click"},
+        {trigger: ".o_data_row:contains(root.tour) td[name=capacity]:contains(4)"},
     ],
 });
 
@@ -122,19 +124,22 @@ tours.add("queue_job_fixed_channel", {
             trigger: ".o_data_row:contains(root.tour) td[name=capacity]",
             run: "click",
         },
-        { trigger: ".o_selected_row td[name=fixed_by]:contains(ODOO_QUEUE_JOB_CHANNELS)" },
-        { trigger: ".o_selected_row:not(:has(td[name=capacity] input))" },
+        {
+            trigger:
+                ".o_selected_row td[name=fixed_by]:contains(ODOO_QUEUE_JOB_CHANNELS)",
+        },
+        {trigger: ".o_selected_row:not(:has(td[name=capacity] input))"},
     ],
 });
 
 tours.add("queue_job_dashboard", {
     steps: () => [
-        { trigger: ".o_job_dashboard .o_job_chart canvas" },
+        {trigger: ".o_job_dashboard .o_job_chart canvas"},
         {
             content: "The banner says that nothing runs",
             trigger: ".o_job_health [role=alert]:contains(No job runs)",
         },
-        { trigger: "[data-channel='root.tour'] .o_job_waiting:contains(1)" },
+        {trigger: "[data-channel='root.tour'] .o_job_waiting:contains(1)"},
         {
             content: "Another job comes, from elsewhere",
             trigger: ".o_job_card[data-state=failed]",
@@ -153,16 +158,16 @@ tours.add("queue_job_dashboard", {
             trigger: "[data-channel='root.tour'] .o_job_pause",
             run: "click",
         },
-        { trigger: ".o_job_health [data-code=channels_paused]:contains(root.tour)" },
-        { trigger: "[data-channel='root.tour'] .o_job_resume", run: "click" },
-        { trigger: "body:not(:has([data-code=channels_paused]))" },
-        { trigger: "[data-period=day]", run: "click" },
-        { trigger: "[data-period=day].active" },
+        {trigger: ".o_job_health [data-code=channels_paused]:contains(root.tour)"},
+        {trigger: "[data-channel='root.tour'] .o_job_resume", run: "click"},
+        {trigger: "body:not(:has([data-code=channels_paused]))"},
+        {trigger: "[data-period=day]", run: "click"},
+        {trigger: "[data-period=day].active"},
         {
             content: "A figure opens its jobs",
             trigger: "[data-channel='root.tour'] .o_job_waiting",
             run: "click",
         },
-        { trigger: `.o_list_view ${row("Tour failed")}` },
+        {trigger: `.o_list_view ${row("Tour failed")}`},
     ],
 });
