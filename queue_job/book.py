@@ -38,7 +38,9 @@ class Book:
     def start_next(self, channel: str) -> dict | None:
         """Claim and start the next job of a channel at once, None without one."""
         prepared.execute(
-            self.cr, START_NEXT, [channel, self._pid, self._host, self.lease_id]
+            self.cr,
+            START_NEXT,
+            [channel, self.runner, self._pid, self._host, self.lease_id],
         )
         return self._started()
 

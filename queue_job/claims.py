@@ -42,15 +42,18 @@ UPDATE queue_job j
 RETURNING j.id, j.claim_token, j.lease_id, j.timeout
 """
 
-# Claims the next jobs of a channel for a lease that has time left, in their order;
-# none when another runner leads meanwhile, which doesn't count this lease's slot.
+# Does the runner that granted a lease still lead? Another one, after it, has counted
+# the lease's slot at its first look only: from then on the lease takes no jobs.
+LEADS = """(SELECT EXISTS (SELECT 1 FROM queue_job_runner r
+                           WHERE r.uuid = {} AND r.leader))"""
+
+# Claims the next jobs of a channel for a lease that has time left, in their order.
 TOP_UP = f"""
 WITH head AS MATERIALIZED (
     SELECT id FROM queue_job
      WHERE state = 'pending' AND scheduled IS NOT TRUE AND channel = %(channel)s
        AND (eta IS NULL OR eta <= {UTC_NOW})
-       AND (SELECT EXISTS (SELECT 1 FROM queue_job_runner r
-                            WHERE r.uuid = %(runner)s AND r.leader))
+       AND {LEADS.format("%(runner)s")}
      ORDER BY priority, date_created, id
      LIMIT %(limit)s
        FOR NO KEY UPDATE SKIP LOCKED
@@ -77,13 +80,14 @@ UPDATE queue_job j
 RETURNING {{columns}}
 """
 
-# Claims and starts the next job of a channel at once: channel, worker_pid,
+# Claims and starts the next job of a channel at once: channel, runner, worker_pid,
 # worker_host, lease. It is never enqueued to the eye, and one row version less.
 START_NEXT = f"""
 WITH head AS MATERIALIZED (
     SELECT id FROM queue_job
      WHERE state = 'pending' AND scheduled IS NOT TRUE AND channel = %s
        AND (eta IS NULL OR eta <= {UTC_NOW})
+       AND {LEADS.format("%s")}
      ORDER BY priority, date_created, id
      LIMIT 1
        FOR NO KEY UPDATE SKIP LOCKED

@@ -100,6 +100,8 @@ class LeaseRun:
         return {"lease": self.lease.id, "outcomes": self.outcomes}
 
     def _run_jobs(self):
+        # before the start: without a session there is no attempt that could count
+        self._cr = self.registry.cursor()
         values = self.book.start(self.lease.job_id, self.lease.claim_token)
         if values is None:
             self._refuse_replay()
@@ -117,6 +119,8 @@ class LeaseRun:
         """
         self._release()
         if self.lease.exclusive or self.lease.channel is None:
+            return False
+        if self._cr is None or self._cr.closed:  # lost: the next may be lost as well
             return False
         elapsed = time.monotonic() - self._began
         if elapsed < self.lease.seconds:
@@ -331,5 +335,5 @@ def serve(env, lease: Lease, runjob) -> dict:
     :raise LeaseRefused: the request is a replay
     """
     with autocommit(env.cr) as cr:
-        book = Book(cr, lease.id)
+        book = Book(cr, lease.id, lease.runner)
         return LeaseRun(env.registry, book, lease, runjob).run()
