@@ -38,6 +38,17 @@ def chain(*delayables) -> DelayableChain:
     return DelayableChain(*delayables)
 
 
+def delay_many(delayables) -> list:
+    """Delay many calls at once, by few statements; return their jobs.
+
+        jobs = delay_many(record.delayable().export() for record in records)
+    """
+    members = list(delayables)
+    if members:
+        group(*members).delay()
+    return [delayable._generated_job for delayable in members]
+
+
 class _Node:
     """What delayables, groups and chains have in common.
 

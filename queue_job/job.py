@@ -83,6 +83,7 @@ class Job(JobDependencies, JobResults):
         expires=None,
         notify=None,
         identity_scope=None,
+        skip_if_missing=False,
     ):
         if not _is_model_method(func):
             raise TypeError("Job accepts only methods of Models")
@@ -105,7 +106,7 @@ class Job(JobDependencies, JobResults):
         self._channel = options.text("channel", channel)
         self._identity_key = options.identity_key(identity_key)
         self.identity_scope = options.identity_scope(identity_scope)
-        self._set_call_options(timeout, expires, notify)
+        self._set_call_options(timeout, expires, notify, skip_if_missing)
 
         self.date_created = datetime.now()
         self.user_id = env.uid
@@ -133,7 +134,7 @@ class Job(JobDependencies, JobResults):
         self._stored: dict | None = None
         self._init_dependencies()
 
-    def _set_call_options(self, timeout, expires, notify) -> None:
+    def _set_call_options(self, timeout, expires, notify, skip_if_missing) -> None:
         config_timeout = getattr(self.job_config, "timeout", None)
         self.timeout = options.timeout(config_timeout if timeout is None else timeout)
         self.options = {}
@@ -141,6 +142,8 @@ class Job(JobDependencies, JobResults):
             self.options["expires"] = options.expires(expires, datetime.now)
         if notify:
             self.options["notify"] = options.notify(notify)
+        if skip_if_missing:
+            self.options["skip_if_missing"] = True
 
     def _check_on_fail_method(self) -> None:
         name = self.job_config.on_fail_method_name
@@ -330,9 +333,6 @@ class Job(JobDependencies, JobResults):
             raise
         return self.result
 
-    def _call(self) -> None:
-        self.result = self.func(*self.args, **self.kwargs)
-
     @contextmanager
     def in_temporary_env(self):
         """Bind the job to a new cursor, committed at the end unless there is an error.
@@ -425,19 +425,6 @@ class Job(JobDependencies, JobResults):
         return retry_seconds(
             self.job_config.retry_pattern, self.retry, seconds, randint=randint
         )
-
-    # -- for users -------------------------------------------------------------------
-
-    def related_action(self):
-        """Return the action which shows what the job is about, None for none."""
-        config = self.job_config
-        if not config.related_action_enable:
-            return None
-        record = self.db_record()
-        name = config.related_action_func_name or record._default_related_action
-        if not isinstance(name, str):
-            raise ValueError(f"{name!r} is no name of a method")  # noqa: TRY004 (API)
-        return getattr(record, name)(**config.related_action_kwargs)
 
     def __eq__(self, other) -> bool:
         return isinstance(other, Job) and self.uuid == other.uuid

@@ -17,6 +17,7 @@ timeout         seconds after which the running job is stopped and fails
 expires         like `eta`: a job not begun by then is cancelled
 allow_nested    False: inside another job, run the method now, not as a job
 notify          tell the user at the end: True, "done" or "failed"
+skip_if_missing True: done at once if the records are deleted by then
 identity_scope  the key is held until the job has begun ("start") or ended ("done")
 ==============  ================================================================
 """
@@ -42,6 +43,7 @@ EXTRAS = (
     "allow_nested",
     "notify",
     "identity_scope",
+    "skip_if_missing",
 )
 
 DEFAULT_PRIORITY = 10

@@ -22,6 +22,7 @@ from odoo.tools import config
 
 from .. import executor, reporting, settle, transactions
 from ..announce import announce_end
+from ..backoff import delay_after, is_one_of
 from ..exception import JobFenced
 from ..job import ENQUEUED, Job
 from ..jobrunner import lease as lease_protocol
@@ -188,6 +189,11 @@ class RunJobController(SampleJobs, http.Controller):
         """The cause of an error and what is decided about the job."""
         cause = settle.cause_of(exc)
         message = str(exc)
+        seconds = getattr(exc, "seconds", None)
+        config = job.job_config
+        if cause is Cause.EXCEPTION and is_one_of(exc, config.retry_on):
+            cause = Cause.RETRYABLE
+            seconds = delay_after(exc, job.retry, config.retry_pattern)
         if settle.was_interrupted(exc) or cause in INTERRUPTIONS:
             with job.in_temporary_env():
                 said = settle.signal_of(job.env.cr, job)
@@ -198,7 +204,7 @@ class RunJobController(SampleJobs, http.Controller):
             job.max_retries,
             exc_name=exception_name(exc),
             message=message,
-            seconds=getattr(exc, "seconds", None),
+            seconds=seconds,
             ignore_retry=getattr(exc, "ignore_retry", False),
             limit_seconds=job.timeout or None,
         )

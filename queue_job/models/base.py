@@ -48,6 +48,7 @@ class Base(models.AbstractModel):
         :param allow_nested: False to run the method now when called inside a job
         :param notify: tell the user at the end: True, "done" or "failed"
         :param identity_scope: hold the key until the "start" (default) or "done"
+        :param skip_if_missing: True to be done at once if the records are deleted
         """
         return DelayableRecordset(
             self,

@@ -1,13 +1,32 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""What every model gains for the inside of its jobs: loops with progress."""
+"""What every model gains besides `with_delay`: helpers for usual ways to use jobs.
+
+- `try_or_delay`: a call which becomes a job only if it can't be done now;
+- `job_iter`, `job_until_timeout`: loops of long jobs.
+"""
 
 from odoo import api, models
 
 from .. import iteration
+from ..try_or_delay import TEMPORARY, TryOrDelay
 
 
 class Base(models.AbstractModel):
     _inherit = "base"
+
+    @api.private
+    def try_or_delay(self, exceptions=TEMPORARY, **options):
+        """Return a proxy of the records whose methods are run now, or else as jobs.
+
+            self.try_or_delay(exceptions=(TimeoutError,), eta=600).push()
+
+        The call returns what the method returns, or the `Job`.
+
+        :param exceptions: those which undo the work of the method and delay it;
+            default: retryable job errors, lost connections, time-outs
+        :param options: of the job, as in `with_delay`
+        """
+        return TryOrDelay(self, exceptions, **options)
 
     @api.private
     def job_iter(

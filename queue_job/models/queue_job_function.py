@@ -11,6 +11,7 @@ several modules may declare the same one, the records merge.
 - `related_action`: {"enable": bool, "func_name": str, "kwargs": dict}, where the
   method is one of `queue.job`.
 - `on_fail_method`: called on the records when a job of the function has failed.
+- `retry_on`: names of exceptions after which a job is tried again, see `backoff`.
 - `timeout`: seconds after which a running job is stopped and fails.
 - `allow_commit`: run on a cursor of its own, as the community addon does; commits in
   a job are allowed anyway. `forbid_commit`: make them an error.
@@ -24,6 +25,7 @@ from collections import namedtuple
 from odoo import api, fields, models, tools
 from odoo.exceptions import UserError
 
+from ..backoff import names_of
 from ..fields import JobSerialized
 
 _logger = logging.getLogger(__name__)
@@ -43,8 +45,8 @@ class QueueJobFunction(models.Model):
         "JobConfig",
         "channel retry_pattern related_action_enable related_action_func_name "
         "related_action_kwargs job_function_id allow_commit on_fail_method_name "
-        "timeout forbid_commit",
-        defaults=(None, False),
+        "timeout forbid_commit retry_on",
+        defaults=(None, False, ()),
     )
 
     name = fields.Char(
@@ -76,6 +78,13 @@ class QueueJobFunction(models.Model):
         "retry interval between the 2 values.\n"
         "Example: {1: 10, 5: 20, 10: 30, 15: 300}.\n"
         "Example: {1: (1, 10), 5: (11, 20), 10: (21, 30), 15: (100, 300)}.",
+    )
+    retry_on = fields.Char(
+        string="Retry on Exceptions",
+        help="Names of exceptions, separated by commas, after which a job is tried "
+        "again like after a retryable error. Without a retry pattern the delay doubles "
+        "with each attempt; what a server asks for by Retry-After is respected.\n"
+        "Example: TimeoutError, requests.exceptions.ConnectionError.",
     )
     related_action = JobSerialized(string="Related Action (serialized)", base_type=dict)
     edit_related_action = fields.Text(
@@ -254,6 +263,7 @@ class QueueJobFunction(models.Model):
             on_fail_method_name=function.on_fail_method,
             timeout=function.timeout or None,
             forbid_commit=function.forbid_commit,
+            retry_on=names_of(function.retry_on),
         )
 
     @api.model
@@ -267,6 +277,7 @@ class QueueJobFunction(models.Model):
             "on_fail_method",
             "timeout",
             "forbid_commit",
+            "retry_on",
         )
 
     # -- CRUD ----------------------------------------------------------------------

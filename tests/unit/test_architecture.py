@@ -17,6 +17,8 @@ PURE = [
     "exception",
     "graph",
     "options",
+    "progress",
+    "backoff",
     "retry",
     "outcome",
     "identity",

@@ -1,0 +1,104 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Exceptions after which a job function is tried again, and when.
+
+A job function names them in its field `retry_on`: by class, or by module and class,
+their subclasses included. The delay is what the other side asks for (the header
+`Retry-After` of an HTTP answer), or else that of the retry pattern, or else it doubles
+with each attempt, with a random part, so that many jobs don't come back at once.
+
+Whether there is another attempt at all is decided by `retry.decide`, as ever.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+
+#: Seconds: the delay after the first attempt, and the longest one.
+FIRST_DELAY = 10
+LONGEST_DELAY = 3600
+
+#: Nobody is allowed to let a job wait for longer than a day.
+LONGEST_ASKED = 86400
+
+
+def names_of(text: str | None) -> tuple[str, ...]:
+    """Return the names in a text, separated by commas or blanks.
+
+    >>> names_of("TimeoutError, requests.exceptions.ConnectionError")
+    ('TimeoutError', 'requests.exceptions.ConnectionError')
+    """
+    return tuple((text or "").replace(",", " ").split())
+
+
+def is_one_of(exc: BaseException, names: Iterable[str]) -> bool:
+    """Whether the class of the exception, or a base of it, is named.
+
+    >>> is_one_of(ConnectionResetError(), ["ConnectionError"])
+    True
+    """
+    known = set()
+    for cls in type(exc).__mro__:
+        known |= {cls.__name__, f"{cls.__module__}.{cls.__qualname__}"}
+    return not known.isdisjoint(names)
+
+
+def backoff(
+    attempt: int, *, uniform: Callable[[float, float], float] = random.uniform
+) -> int:
+    """Return the delay after attempt number `attempt` (from 1), in seconds.
+
+    >>> [backoff(attempt, uniform=max) for attempt in (1, 2, 3, 20)]
+    [10, 20, 40, 3600]
+    """
+    exponent = min(max(attempt - 1, 0), 30)
+    whole = min(FIRST_DELAY * 2**exponent, LONGEST_DELAY)
+    return max(round(uniform(whole / 2, whole)), 1)
+
+
+def asked_delay(
+    exc: BaseException, now: Callable[[], datetime] | None = None
+) -> int | None:
+    """Return the seconds that the other side asks to wait, None if it does not.
+
+    Read from `exc.retry_after`, or the header `Retry-After` of `exc.response`, which
+    holds seconds or a date.
+    """
+    asked = getattr(exc, "retry_after", None)
+    if asked is None:
+        headers = getattr(getattr(exc, "response", None), "headers", None) or {}
+        asked = headers.get("Retry-After")
+    seconds = _seconds(asked, now or _utc_now)
+    if seconds is None or seconds <= 0:
+        return None
+    return min(round(seconds), LONGEST_ASKED)
+
+
+def _seconds(asked, now: Callable[[], datetime]) -> float | None:
+    if asked is None:
+        return None
+    try:
+        return float(asked)
+    except (TypeError, ValueError):
+        pass
+    try:
+        moment = parsedate_to_datetime(str(asked))
+    except (TypeError, ValueError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    return (moment - now()).total_seconds()
+
+
+def _utc_now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+def delay_after(exc: BaseException, attempt: int, pattern) -> int | None:
+    """Return the delay of the next attempt, None where the retry pattern says it."""
+    asked = asked_delay(exc)
+    if asked is not None:
+        return asked
+    return None if pattern else backoff(attempt)
