@@ -4,10 +4,10 @@ PYTHON ?= python3
 SETUP = PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m setup
 
 .DEFAULT_GOAL := help
-.PHONY: help prepare run shell test lint format bench chaos clean
+.PHONY: help prepare run shell test lint format bench chaos deploy-test docs wheels clean
 
 help: ## show this help
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 23
 
 prepare: ## fetch and build all that the other commands need
 	@$(SETUP) prepare
@@ -32,6 +32,15 @@ bench: ## measure (QUICK=1 for a short run, ARGS="..." for the program's options
 
 chaos: ## kill things under load and look whether all is well (ARGS="..." for pytest)
 	@$(SETUP) chaos $(ARGS)
+
+deploy-test: ## try the deployment guides: nginx, HAProxy, wheels (ARGS="..." for pytest)
+	@$(SETUP) deploy-test $(ARGS)
+
+docs: ## write what is generated: configuration, requirements, READMEs of the addons
+	@$(SETUP) docs
+
+wheels: ## build each addon as a wheel into build/wheels
+	@$(SETUP) wheels
 
 clean: ## remove build/
 	@$(SETUP) clean

@@ -17,6 +17,9 @@ COMMANDS = {
     "chaos": "setup.tools",
     "pytest": "setup.tools",
     "shell": "setup.tools",
+    "deploy-test": "setup.tools",
+    "docs": "setup.docs",
+    "wheels": "setup.wheels",
     "clean": "setup.tools",
 }
 

@@ -63,8 +63,13 @@ def main(name: str) -> int:
     if name == "lint":
         return _show(command())
     for hook in FORMATTERS:
-        _show(_pre_commit("run", hook, "--all-files", "--hook-stage=manual"))
+        run_hook(hook)
     return 0
+
+
+def run_hook(hook: str) -> int:
+    """Run one of the hooks that write."""
+    return _show(_pre_commit("run", hook, "--all-files", "--hook-stage=manual"))
 
 
 def _show(program: list[str]) -> int:

@@ -1,7 +1,8 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""The small commands: ``bench``, ``chaos``, ``pytest``, ``shell`` and ``clean``.
+"""The small commands: ``bench``, ``chaos``, ``deploy-test``, ``pytest``, ``shell`` and
+``clean``.
 
-The first three run a program of the repository with Odoo and PostgreSQL at hand,
+The first four run a program of the repository with Odoo and PostgreSQL at hand,
 and pass the rest of the command line on to it. ``shell`` opens Odoo's own shell on
 the database of the running ``make run``.
 """
@@ -28,7 +29,8 @@ def main(command: str) -> int:
         raise SetupError("there are no chaos tests yet (tests/chaos)")
     arguments = {
         "bench": ["benchmarks"],
-        "chaos": ["pytest", "tests/chaos", *pytest_options()],
+        "chaos": ["pytest", "tests/chaos", "--full", *pytest_options()],
+        "deploy-test": ["pytest", "tests/deploy", *pytest_options()],
         "pytest": ["pytest", *pytest_options()],
     }
     with open_stack():

@@ -1,0 +1,107 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""nginx and HAProxy, of Debian's packages, with the configuration of the guide."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from setup import cache, debian
+from tests.harness.waiting import wait_for
+
+GUIDE = cache.REPOSITORY / "docs" / "deployment"
+PACKAGES = {"nginx": "nginx-light", "haproxy": "haproxy"}
+BINARIES = f"{os.environ['PATH']}{os.pathsep}/usr/sbin"
+
+NGINX = """
+worker_processes 1;
+daemon off;
+pid {directory}/nginx.pid;
+error_log {directory}/nginx.log;
+events {{ worker_connections 256; }}
+http {{
+    access_log {directory}/access.log;
+    client_body_temp_path {directory}/body;
+    proxy_temp_path {directory}/proxy;
+    fastcgi_temp_path {directory}/fastcgi;
+    uwsgi_temp_path {directory}/uwsgi;
+    scgi_temp_path {directory}/scgi;
+    include {directory}/site.conf;
+}}
+"""
+
+
+def adapted(name: str, places: Mapping[str, str]) -> str:
+    """A file of the guide, with addresses of this machine."""
+    text = (GUIDE / name).read_text()
+    for old, new in places.items():
+        assert old in text, f"{name} of the guide does not say {old}"
+        text = text.replace(old, new)
+    return text
+
+
+@pytest.fixture
+def nginx(log_directory) -> Iterator[Callable[[Mapping[str, str]], None]]:
+    """Starts nginx with ``nginx.conf`` of the guide."""
+    with _starter("nginx", log_directory) as start:
+
+        def make(places: Mapping[str, str]) -> None:
+            (log_directory / "site.conf").write_text(adapted("nginx.conf", places))
+            config = log_directory / "main.conf"
+            config.write_text(NGINX.format(directory=log_directory))
+            start(["-p", log_directory, "-c", config], places["listen 80;"])
+
+        yield make
+
+
+@pytest.fixture
+def haproxy(log_directory) -> Iterator[Callable[[Mapping[str, str]], None]]:
+    """Starts HAProxy with ``haproxy.cfg`` of the guide."""
+    with _starter("haproxy", log_directory) as start:
+
+        def make(places: Mapping[str, str]) -> None:
+            config = log_directory / "haproxy.cfg"
+            config.write_text(adapted("haproxy.cfg", places))
+            start(["-db", "-f", config], places["bind :80\n"])
+
+        yield make
+
+
+@contextmanager
+def _starter(name: str, directory: Path) -> Iterator[Callable]:
+    processes: list[subprocess.Popen] = []
+
+    def start(arguments: list, address: str) -> None:
+        command = [_binary(name), *map(str, arguments)]
+        with (directory / f"{name}.out").open("wb") as output:
+            process = subprocess.Popen(command, stdout=output, stderr=output)
+        processes.append(process)
+        port = int("".join(filter(str.isdigit, address.rpartition(":")[2])))
+        wait_for(lambda: _listens(port) or process.poll() is not None, f"{name} ready")
+        words = (directory / f"{name}.out").read_text()
+        assert process.poll() is None, f"{name} ended: {words}"
+
+    try:
+        yield start
+    finally:
+        for process in processes:
+            process.terminate()
+            process.wait(10)
+
+
+def _binary(name: str) -> str:
+    if not shutil.which(name, path=BINARIES):
+        debian.install_packages(PACKAGES[name])
+    return shutil.which(name, path=BINARIES)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -1,0 +1,39 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""What is generated is current, and links lead somewhere."""
+
+import re
+
+import pytest
+
+from setup import cache, docs, readme
+
+PAGES = sorted(
+    path
+    for path in [*cache.REPOSITORY.glob("*.md"), *cache.REPOSITORY.glob("docs/**/*.md")]
+)
+LINK = re.compile(r"\[[^\]]+\]\((?!https?:|#)([^)#\s]+)")
+
+
+@pytest.mark.parametrize(
+    "path, text", docs.generated(), ids=lambda each: str(each)[-20:]
+)
+def test_generated_files_are_current(path, text):
+    assert path.read_text() == text, f"run `make docs`: {path.name}"
+
+
+@pytest.mark.parametrize("addon", readme.ADDONS)
+def test_readmes_are_current(addon):
+    assert readme.is_current(addon), "run `make docs`"
+
+
+def test_each_setting_is_explained():
+    table = docs.settings_table()
+    for setting in docs.settings():
+        assert f"`{setting.env}`" in table
+        assert setting.help.endswith(".")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    targets = LINK.findall(page.read_text())
+    assert [name for name in targets if not (page.parent / name).exists()] == []
