@@ -15,7 +15,6 @@ from . import test_js
 from . import test_metrics
 from . import test_migrations
 from . import test_patterns
-from . import test_patterns
 from . import test_progress
 from . import test_public_names
 from . import test_queue_job_channel
