@@ -1,6 +1,7 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """What is generated is current, and links lead somewhere."""
 
+import ast
 import re
 
 import pytest
@@ -37,3 +38,26 @@ def test_each_setting_is_explained():
 def test_links_lead_somewhere(page):
     targets = LINK.findall(page.read_text())
     assert [name for name in targets if not (page.parent / name).exists()] == []
+
+
+def test_troubleshooting_quotes_what_is_logged():
+    text = (cache.REPOSITORY / "docs" / "troubleshooting.md").read_text()
+    logged = " ".join(" ".join(constants.split()) for constants in _texts())
+    symptoms = re.findall(r"^\| ([^|]*`[^|]*) \|", text, re.MULTILINE)
+    pieces = [
+        piece.strip(" :,;?%s")
+        for symptom in symptoms
+        for quoted in re.findall(r"`([^`]+)`", symptom)
+        for piece in re.split(r"\.\.\.|\bNAME\b|\bADDRESS\b|\[queue_job\]", quoted)
+    ]
+    pieces = [piece for piece in pieces if len(piece) > 7]
+    assert len(pieces) > 15
+    assert [piece for piece in pieces if piece not in logged] == []
+
+
+def _texts():
+    """All string constants of the addon; implicit concatenations are one."""
+    for path in (cache.REPOSITORY / "queue_job").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
