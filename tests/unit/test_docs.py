@@ -15,9 +15,7 @@ PAGES = sorted(
 LINK = re.compile(r"\[[^\]]+\]\((?!https?:|#)([^)#\s]+)")
 
 
-@pytest.mark.parametrize(
-    "path, text", docs.generated(), ids=lambda each: str(each)[-20:]
-)
+@pytest.mark.parametrize("path, text", list(docs.generated()))
 def test_generated_files_are_current(path, text):
     assert path.read_text() == text, f"run `make docs`: {path.name}"
 
