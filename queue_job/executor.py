@@ -34,10 +34,10 @@ from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
 from odoo import SUPERUSER_ID, api, http
 
-from . import claims, prepared, rows
+from . import claims, in_progress, prepared, rows
 from .book import Book
-from .jobrunner.lease import BURY, Lease, LeaseRefused
 from .job import Job
+from .jobrunner.lease import BURY, Lease, LeaseRefused
 from .retry import Cancel, Cause
 from .settle import bury, settle
 from .transactions import autocommit
@@ -53,7 +53,7 @@ HANDFUL_LIMIT = 50
 #: Jobs of one lease that make it worth to prepare statements.
 WORTH_PREPARING = 5
 
-FAIL_UNLOADABLE = f"""
+FAIL_UNLOADABLE = """
 UPDATE queue_job
    SET state = 'failed', exc_name = %(exc_name)s, exc_message = %(exc_message)s,
        exc_info = %(exc_info)s, lease_id = NULL, identity_slot = NULL
@@ -233,7 +233,9 @@ class LeaseRun:
     def _cancel_expired(self, env, job):
         env.cr.rollback()  # the settlement takes the liveness lock itself
         _logger.info("job %s has expired, it is cancelled", job.uuid)
-        message = env._("Expired: it was not to be started after %s", job.options["expires"])
+        message = env._(
+            "Expired: it was not to be started after %s", job.options["expires"]
+        )
         settle(job, Cause.CANCEL, Cancel(message))
         self._over.append(job.id)
 
@@ -334,6 +336,6 @@ def serve(env, lease: Lease, runjob) -> dict:
     :return: the report for the runner
     :raise LeaseRefused: the request is a replay
     """
-    with autocommit(env.cr) as cr:
+    with in_progress.served(), autocommit(env.cr) as cr:
         book = Book(cr, lease.id, lease.runner)
         return LeaseRun(env.registry, book, lease, runjob).run()

@@ -32,6 +32,7 @@ from odoo.modules.registry import Registry
 from odoo.service import server
 from odoo.tools import config
 
+from .. import in_progress
 from . import channel_config
 
 if os.name == "posix":  # elsewhere there is no prefork server
@@ -45,6 +46,9 @@ START_DELAY = 0
 
 #: Seconds a stopping server waits for its runner.
 JOIN_TIMEOUT = 5
+
+#: Seconds a stopping threaded server waits for jobs, if its requests have no limit.
+PATIENCE = 120
 
 #: Seconds between two looks of the runner process at its parent.
 PARENT_INTERVAL = 1
@@ -138,10 +142,20 @@ def threaded_stop(self: server.ThreadedServer, *args: Any, **kwargs: Any) -> Any
     thread = _package().runner_thread
     if thread:
         thread.stop()
+    _wait_for_running_jobs()
     result = orig_threaded_stop(self, *args, **kwargs)
     if thread:
         thread.join(JOIN_TIMEOUT)
     return result
+
+
+def _wait_for_running_jobs() -> None:
+    """Let jobs end, as a prefork server does; a second signal ends the wait."""
+    if in_progress.is_idle():
+        return
+    _logger.info("waiting for running jobs")
+    if not in_progress.wait_idle(config["limit_time_real"] or PATIENCE):
+        _logger.info("the jobs which still run will be run again")
 
 
 # -- prefork server --------------------------------------------------------------------
