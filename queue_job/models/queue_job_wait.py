@@ -80,7 +80,7 @@ class QueueJob(models.Model):
             "tag": "queue_job_wait",
             "params": {
                 "uuid": self.uuid,
-                "next_action": next_action or False,
+                "next_action": self._for_client(next_action),
                 "cancellable": cancellable,
                 "quiet": quiet,
                 "message": message or False,
@@ -140,8 +140,17 @@ class QueueJob(models.Model):
         return self.env.user.has_group(MANAGER_GROUP)
 
     def _result_action(self, job):
-        action = results.as_action(results.load(job.result_json))
-        return clean_action(action, env=self.env) if action else False
+        return self._for_client(results.as_action(results.load(job.result_json)))
+
+    def _for_client(self, action):
+        """Return an action as buttons return it, with its views."""
+        if not action:
+            return False
+        action = dict(action)
+        if action["type"] == "ir.actions.act_window" and not action.get("views"):
+            modes = "form" if action.get("res_id") else "list,form"
+            action.setdefault("view_mode", modes)
+        return clean_action(action, env=self.env)
 
     def _failure(self, job):
         failure = {"exc_name": job.exc_name, "exc_message": job.exc_message}

@@ -38,7 +38,7 @@ class TestWaitAction(WaitCase):
         self.assertEqual(action["tag"], "queue_job_wait")
         params = action["params"]
         self.assertEqual(params["uuid"], job.uuid)
-        self.assertEqual(params["next_action"], ACTION)
+        self.assertEqual(params["next_action"]["url"], "/odoo")
         self.assertEqual(params["stages"], [["import", 3]])
         self.assertTrue(params["cancellable"])
         self.assertFalse(params["quiet"])
@@ -110,6 +110,15 @@ class TestWaitState(WaitCase):
     def test_the_result_is_an_action(self):
         record = self.run_job(lambda partner: dict(ACTION))
         self.assertEqual(self.state_for(self.user, record)["action"]["url"], "/odoo")
+
+    def test_an_action_gets_its_views(self):
+        window = {"type": "ir.actions.act_window", "res_model": "res.partner"}
+        record = self.run_job(lambda partner: dict(window))
+        action = self.state_for(self.user, record)["action"]
+        self.assertEqual(action["views"], [(False, "list"), (False, "form")])
+        record = self.run_job(lambda partner: {**window, "res_id": partner.id})
+        action = self.state_for(self.user, record)["action"]
+        self.assertEqual(action["views"], [(False, "form")])
 
     def test_any_other_result_is_no_action(self):
         record = self.run_job(lambda partner: {"type": "something"})

@@ -1,0 +1,68 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""The examples of `docs/tasks` are run, page by page."""
+
+import types
+from pathlib import Path
+
+from . import common
+from .helper_case import HelperCase
+
+PAGES = Path(__file__).parents[2] / "docs" / "tasks"
+
+
+class TestTasks(HelperCase):
+    def run_page(self, name):
+        path = PAGES / f"{name}.md"
+        if not path.exists():
+            self.skipTest("the addon is installed without the documentation")
+        partners = self.partner + self.partner.copy() + self.partner.copy()
+        page = types.ModuleType(name)
+        page.__doc__ = path.read_text().replace("```", "\n")
+        names = {
+            "env": self.env,
+            "partner": self.partner,
+            "partners": partners,
+            "method": self.add_method,
+            "drain": self.drain_page,
+        }
+        common.assert_doctests(page, **names)
+
+    def add_method(self, function):
+        """Put a function into the model until the end of the test."""
+        Partner = type(self.partner)
+        setattr(Partner, function.__name__, function)
+        self.addCleanup(delattr, Partner, function.__name__)
+
+    def drain_page(self):
+        counter = self.counter
+        self.counter = self.job_counter()
+        return self.drain(counter)
+
+    def test_every_page_is_run(self):
+        tested = {name.removeprefix("test_") for name in dir(self)}
+        pages = {path.stem for path in PAGES.glob("*.md")}
+        self.assertFalse(pages - tested - {"README", "command_line"})
+
+    def test_fan_out(self):
+        self.run_page("fan_out")
+
+    def test_show_progress(self):
+        self.run_page("show_progress")
+
+    def test_wait_for_a_job(self):
+        self.run_page("wait_for_a_job")
+
+    def test_long_loops(self):
+        self.run_page("long_loops")
+
+    def test_call_an_api(self):
+        self.run_page("call_an_api")
+
+    def test_one_by_one(self):
+        self.run_page("one_by_one")
+
+    def test_results(self):
+        self.run_page("results")
+
+    def test_deferred_calls(self):
+        self.run_page("deferred_calls")
