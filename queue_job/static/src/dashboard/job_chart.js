@@ -1,6 +1,4 @@
-import {cookie} from "@web/core/browser/cookie";
 import {loadBundle} from "@web/core/assets";
-import {getCustomColor} from "@web/core/colors/colors";
 
 import {Component, onWillStart, onWillUnmount, useEffect, useRef} from "@odoo/owl";
 
@@ -74,9 +72,9 @@ export class JobChart extends Component {
     }
 
     get options() {
-        const scheme = cookie.get("color_scheme");
-        const text = getCustomColor(scheme, "#374151", "#E4E4E4");
-        const grid = getCustomColor(scheme, "rgba(0,0,0,.08)", "rgba(255,255,255,.15)");
+        // the text colour of the theme, and the same but faint for the lines
+        const text = getComputedStyle(this.canvas.el).color;
+        const grid = text.replace(/^rgb\((.*)\)$/, "rgba($1, 0.12)");
         const stacked = this.props.type === "bar";
         const format = (value) => String(this.props.format(value));
         return {
