@@ -11,3 +11,4 @@ from . import controllers
 from . import jobrunner
 from .job import identity_exact
 from .post_init_hook import post_init_hook
+from .uninstall_hook import uninstall_hook
