@@ -13,7 +13,6 @@ import pytest
 
 from benchmarks.settings import Paths, bench_dir
 from benchmarks.sides import reference_addons
-from setup import database as databases
 from tests.harness.fixtures import database_maker, server_maker
 from tests.harness.odoo import ADDONS, Odoo
 
@@ -103,9 +102,7 @@ def addons_path(community) -> str:
 @pytest.fixture(scope="module")
 def database(stack):
     with database_maker(stack) as make:
-        database = make()
-        databases.clone(stack.templates.base(), database.name)
-        yield database
+        yield make(stack.templates.base())
 
 
 @pytest.fixture(scope="module")

@@ -100,10 +100,10 @@ def shared_server(request, stack) -> Iterator[Server]:
 def database_maker(stack: Stack) -> Iterator[Callable[[], Database]]:
     made: list[Database] = []
 
-    def make() -> Database:
+    def make(template: str | None = None) -> Database:
         name = f"queue_job_test_{secrets.token_hex(4)}"
         made.append(Database(name))
-        databases.clone(stack.templates.app(), name)
+        databases.clone(template or stack.templates.app(), name)
         return made[-1]
 
     try:
