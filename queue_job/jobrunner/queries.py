@@ -143,6 +143,8 @@ SELECT j.id, j.uuid, j.channel, j.priority, j.date_created, j.state,
        coalesce(least(nullif(j.timeout, 0), nullif(%(limit)s::float, 0)), 0) AS timeout,
        coalesce(extract(epoch FROM {UTC_NOW} - j.date_started), 0)::float
            AS running_seconds,
+       coalesce(extract(epoch FROM {UTC_NOW} - j.date_enqueued), 0)::float
+           AS enqueued_seconds,
        j.worker_host, j.worker_pid, held.pid AS backend_pid, s.kind AS signal
   FROM queue_job j
   LEFT JOIN held ON held.id = j.id

@@ -10,7 +10,8 @@ lease's connection breaks and every two seconds, and hands the rows to a
   again just after a commit inside the job;
 - a started job that was told to stop and has lost its session is dead at once;
 - an *enqueued* job that belongs to no lease of ours is an **orphan** of a runner
-  that died: at once when its lease is known to be broken, else in two looks;
+  that died: at once when its lease is known to be broken, else a second after its
+  claim. Should its worker come late all the same, it finds its claim void;
 - a job in flight of a lease that isn't ours is **foreign** until it is known to be
   dead or an orphan: it runs, or may begin to, and its slot must be counted;
 - a started job that has used up its time is **overdue**.
@@ -73,7 +74,8 @@ class Watch:
             if row["state"] == "enqueued":
                 if row["lease_id"] in own_leases:
                     continue
-                if row["lease_id"] in broken_leases or self._again(key, now):
+                stale = row["enqueued_seconds"] >= SECOND_LOOK or self._again(key, now)
+                if stale or row["lease_id"] in broken_leases:
                     findings.orphans.append(row)
                 else:
                     suspects[key] = self._suspects.get(key, now)

@@ -17,6 +17,7 @@ def row(state, lease_id=1, backend_pid=None, **values):
         "signal": None,
         "timeout": 0,
         "running_seconds": 1.0,
+        "enqueued_seconds": 0.1,
         **values,
     }
 
@@ -88,6 +89,12 @@ def test_a_lock_that_came_back_clears_the_suspicion():
     look(watch, row("started", 1, 99), now=101.0)
     assert not watch.suspicious
     assert look(watch, row("started"), now=102.0) == {"foreign"}
+
+
+def test_an_old_claim_of_another_is_void():
+    """A runner that is killed again and again never looks twice."""
+    assert look(Watch(), row("enqueued", 2, enqueued_seconds=1.5)) == {"orphans"}
+    assert look(Watch(), row("enqueued", 1, enqueued_seconds=1.5)) == set()
 
 
 def test_a_broken_lease_returns_its_jobs_at_once():
