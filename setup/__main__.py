@@ -19,6 +19,7 @@ COMMANDS = {
     "shell": "setup.tools",
     "deploy-test": "setup.tools",
     "docs": "setup.docs",
+    "pot": "setup.translations",
     "wheels": "setup.wheels",
     "clean": "setup.tools",
 }
