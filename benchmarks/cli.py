@@ -108,7 +108,7 @@ class Run:
         start = time.monotonic()
         try:
             figures = scenario.run(bench, side)
-        except Exception:  # noqa: BLE001 - whatever it is, the others go on
+        except Exception:
             self.failures += 1
             traceback.print_exc()
             bench.close()

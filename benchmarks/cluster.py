@@ -65,7 +65,7 @@ class Cluster:
                 [*map(str, command), *options, f"-k{self.data}"],
                 stdout=log,
                 stderr=log,
-                preexec_fn=processes.die_with_parent(signal.SIGINT),  # noqa: PLW1509
+                preexec_fn=processes.die_with_parent(signal.SIGINT),
                 **_as_postgres(),
             )
         self._wait_until_ready()

@@ -25,7 +25,7 @@ class Driver:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                preexec_fn=processes.die_with_parent(),  # noqa: PLW1509
+                preexec_fn=processes.die_with_parent(),
             )
         self._ready = False
 

@@ -77,7 +77,7 @@ class Server:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            preexec_fn=processes.die_with_parent(),  # noqa: PLW1509
+            preexec_fn=processes.die_with_parent(),
         )
 
     def stop(self) -> None:

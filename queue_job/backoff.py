@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
@@ -79,10 +80,8 @@ def asked_delay(
 def _seconds(asked, now: Callable[[], datetime]) -> float | None:
     if asked is None:
         return None
-    try:
+    with suppress(TypeError, ValueError):
         return float(asked)
-    except (TypeError, ValueError):
-        pass
     try:
         moment = parsedate_to_datetime(str(asked))
     except (TypeError, ValueError):

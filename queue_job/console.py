@@ -134,7 +134,9 @@ def find_jobs(env, options: Namespace, default_limit: int | None = None):
         if value is not None:
             domain.append((name, operator, value))
     limit = options.limit or default_limit
-    return env["queue.job"].search(domain, order="date_created DESC, id DESC", limit=limit)
+    return env["queue.job"].search(
+        domain, order="date_created DESC, id DESC", limit=limit
+    )
 
 
 def has_filters(options: Namespace) -> bool:

@@ -41,7 +41,7 @@ def chain(*delayables) -> DelayableChain:
 def delay_many(delayables) -> list:
     """Delay many calls at once, by few statements; return their jobs.
 
-        jobs = delay_many(record.delayable().export() for record in records)
+    jobs = delay_many(record.delayable().export() for record in records)
     """
     members = list(delayables)
     if members:

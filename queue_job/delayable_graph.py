@@ -40,7 +40,7 @@ class DelayableGraph(Graph):
         #: (parent, child) -> condition, where it is not "done"
         self._conditions: dict[tuple, str] = {}
 
-    def add_edge(self, parent, child, condition: str = "done") -> None:
+    def add_edge(self, parent, child, condition: str = "done"):  # pylint: disable=missing-return
         """Add an edge: the child waits for this end of the parent."""
         super().add_edge(parent, child)
         if condition != "done":

@@ -317,7 +317,7 @@ def load_whole(env, values: dict) -> Job:
     :raise Exception: the model, the method or a model among the arguments is gone
     """
     job = Job._from_row(env, values)
-    job.func, job.args, job.kwargs  # noqa: B018  (they are decoded when first read)
+    _decoded = job.func, job.args, job.kwargs  # when they are first read
     return job
 
 

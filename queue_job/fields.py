@@ -212,7 +212,7 @@ class JobSerialized(fields.Json):
     def __init__(self, string=SENTINEL, base_type=SENTINEL, **kwargs):
         super().__init__(string=string, base_type=base_type, **kwargs)
 
-    def _setup_attrs__(self, model_class, name):
+    def _setup_attrs__(self, model_class, name):  # pylint: disable=missing-return
         super()._setup_attrs__(model_class, name)
         if self.base_type not in self._empty_values:
             raise ValueError(

@@ -34,9 +34,7 @@ UPDATE queue_job
 RETURNING uuid
 """
 TAKE_ONE = TAKE % {"condition": "uuid = %s"}
-TAKE_NEXT = TAKE % {
-    "condition": f"channel = %s AND (eta IS NULL OR eta <= {UTC_NOW})"
-}
+TAKE_NEXT = TAKE % {"condition": f"channel = %s AND (eta IS NULL OR eta <= {UTC_NOW})"}
 
 
 def run_jobs(

@@ -130,6 +130,7 @@ class Job(JobDependencies, JobResults):
         self.date_done = self.date_cancelled = None
         self.worker_pid = self.worker_host = None
         self._job_config = None
+        self._bound: tuple | None = None  # recordset, the same in the job's context
         self._payload: dict = {}
         self._stored: dict | None = None
         self._init_dependencies()
@@ -243,8 +244,10 @@ class Job(JobDependencies, JobResults):
 
     @property
     def func(self):
-        recordset = self.recordset.with_context(job_uuid=self.uuid)
-        return getattr(recordset, self.method_name)
+        recordset = self.recordset
+        if self._bound is None or self._bound[0] is not recordset:
+            self._bound = recordset, recordset.with_context(job_uuid=self.uuid)
+        return getattr(self._bound[1], self.method_name)
 
     @property
     def func_string(self) -> str:

@@ -46,5 +46,5 @@ class JobResults:
         record = self.db_record()
         name = config.related_action_func_name or record._default_related_action
         if not isinstance(name, str):
-            raise ValueError(f"{name!r} is no name of a method")  # noqa: TRY004 (API)
+            raise ValueError(f"{name!r} is no name of a method")
         return getattr(record, name)(**config.related_action_kwargs)

@@ -104,9 +104,9 @@ def call_arguments(args, kwargs) -> tuple[tuple, dict]:
     args = tuple(args) if isinstance(args, list) else args or ()
     kwargs = kwargs or {}
     if not isinstance(args, tuple):
-        raise AssertionError(f"{args}: args are not a tuple")  # noqa: TRY004 (API)
+        raise AssertionError(f"{args}: args are not a tuple")
     if not isinstance(kwargs, dict):
-        raise AssertionError(f"{kwargs}: kwargs are not a dict")  # noqa: TRY004 (API)
+        raise AssertionError(f"{kwargs}: kwargs are not a dict")
     return args, kwargs
 
 

@@ -95,7 +95,6 @@ LOAD_COLUMNS = (
 SERIALIZED_COLUMNS = ("records", "args", "kwargs")
 
 
-
 def select_list(prefix: str = "") -> str:
     """Return the SQL list of LOAD_COLUMNS.
 

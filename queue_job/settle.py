@@ -12,8 +12,7 @@ import socket
 
 import psycopg2
 
-from . import claims
-from . import outcome
+from . import claims, outcome
 from .announce import announce_end
 from .retry import Cancel, Cause, Fail, Retry, decide
 from .transactions import hold_liveness

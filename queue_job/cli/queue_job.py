@@ -8,6 +8,7 @@ comes at once. What the commands do is in `console.py` of the addon.
 import argparse
 import sys
 import threading
+from importlib import import_module
 
 from odoo.cli.command import Command
 from odoo.modules.registry import Registry
@@ -103,8 +104,8 @@ class QueueJob(Command):
             sys.exit(self._refuse(f"database {options.database}: {error}"))
         if "queue.job" not in registry:
             sys.exit(self._refuse(f"{options.database} has no queue_job installed"))
-        from odoo.addons.queue_job import console  # with all of the addon
-
+        # only now: a command is loaded before the addons are
+        console = import_module("odoo.addons.queue_job.console")
         sys.exit(console.main(registry, options))
 
     def _configure(self, options: argparse.Namespace, rest: list[str]):

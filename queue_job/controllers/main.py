@@ -118,8 +118,9 @@ class RunJobController(SampleJobs, http.Controller):
         job.set_done()
         job.store()
         announce_end(job)
-        env.flush_all()
-        if not config["test_enable"]:
+        if config["test_enable"]:
+            env.flush_all()
+        else:
             env.cr.commit()
         _logger.debug("job %s done", job.uuid)
 
@@ -227,7 +228,7 @@ class RunJobController(SampleJobs, http.Controller):
             "exc_message": exception_message(exc),
         }
 
-    # -- the doors -----------------------------------------------------------------------
+    # -- the doors ---------------------------------------------------------------
 
     @http.route(
         "/queue_job/runjob",

@@ -101,7 +101,9 @@ class Caretaker:
         foreign.sort(key=lambda row: row["state"] == "started")
         present = {slot_of(row["lease_id"] or row["uuid"]): row for row in foreign}
         for slot, row in present.items():
-            notify(self.manager, self.database.db_name, {**row, "uuid": slot}, "started")
+            notify(
+                self.manager, self.database.db_name, {**row, "uuid": slot}, "started"
+            )
         gone = self._foreign - set(present)
         for slot in gone:
             self.manager.remove_job(slot)
@@ -146,7 +148,9 @@ class Caretaker:
     @staticmethod
     def _timeout_message(row) -> str:
         if row["own_timeout"]:
-            return f"The job ran longer than its timeout of {row['own_timeout']} seconds"
+            return (
+                f"The job ran longer than its timeout of {row['own_timeout']} seconds"
+            )
         return (
             f"The job ran for {row['timeout']:.0f} seconds, just short of the server's"
             " limit_time_real, which would have killed its worker; raise"

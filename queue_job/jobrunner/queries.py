@@ -239,7 +239,7 @@ DELETE FROM queue_job_runner WHERE last_seen < {UTC_NOW} - interval '1 hour'
 REQUEUE_DEAD_NOW = f"""
 UPDATE queue_job j
    SET state = CASE WHEN exhausted THEN 'failed' ELSE 'pending' END,
-       retry = coalesce(retry, 0) + (CASE WHEN dead.state = 'started' THEN 1 ELSE 0 END),
+       retry = coalesce(retry, 0) + (dead.state = 'started')::int,
        exc_name = CASE WHEN exhausted THEN 'JobFoundDead' ELSE exc_name END,
        exc_info = CASE WHEN exhausted THEN 'Job found dead after too many retries'
                        ELSE exc_info END,

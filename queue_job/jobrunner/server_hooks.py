@@ -175,7 +175,7 @@ class WorkerJobRunner(server.Worker):
         self._made_at = self.watchdog_time
         self.runner: Any = None  # made in the child, where its file descriptors belong
 
-    def start(self) -> None:
+    def start(self) -> None:  # pylint: disable=missing-return
         super().start()
         signal.signal(signal.SIGTERM, self.signal_handler)
         if self.multi.socket:
@@ -195,7 +195,7 @@ class WorkerJobRunner(server.Worker):
         self.runner = _package().QueueJobRunner.from_environ_or_config()
         self._renew = False
 
-    def signal_handler(self, sig: int, frame: Any) -> None:
+    def signal_handler(self, sig: int, frame: Any) -> None:  # pylint: disable=missing-return
         super().signal_handler(sig, frame)
         self._stop_runner()
 
@@ -211,7 +211,7 @@ class WorkerJobRunner(server.Worker):
     def sleep(self) -> None:
         """The runner sleeps by itself."""
 
-    def check_limits(self) -> None:
+    def check_limits(self) -> None:  # pylint: disable=missing-return
         super().check_limits()
         _soft, hard = resource.getrlimit(resource.RLIMIT_CPU)
         resource.setrlimit(resource.RLIMIT_CPU, (hard, hard))

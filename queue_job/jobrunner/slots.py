@@ -120,11 +120,11 @@ class FairSlots(Slots):
         """Return the place in the queue of databases."""
         return self.held[db_name], self._served.get(db_name, 0)
 
-    def take(self, db_name: str) -> None:
+    def take(self, db_name: str) -> None:  # pylint: disable=missing-return
         super().take(db_name)
         self._served[db_name] = self._shared.next_number()
 
-    def release(self, db_name: str) -> None:
+    def release(self, db_name: str) -> None:  # pylint: disable=missing-return
         super().release(db_name)
         self.call_hungriest()
 

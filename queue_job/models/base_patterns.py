@@ -11,6 +11,7 @@ from .. import iteration
 from ..try_or_delay import TEMPORARY, TryOrDelay
 
 
+# pylint: disable=consider-merging-classes-inherited
 class Base(models.AbstractModel):
     _inherit = "base"
 

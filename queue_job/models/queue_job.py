@@ -179,7 +179,11 @@ class QueueJob(models.Model):
         """Offer the channels in the search panel, without counting any job."""
         if field_name != "channel":
             return super().search_panel_select_range(field_name, **kwargs)
-        names = self.env["queue.job.channel"].search([]).mapped("complete_name")
+        names = (
+            self.env["queue.job.channel"]
+            .search_fetch([("complete_name", "!=", False)], ["complete_name"])
+            .mapped("complete_name")
+        )
         values = [{"id": name, "display_name": name} for name in names]
         return {"parent_field": False, "values": values}
 
@@ -223,7 +227,7 @@ class QueueJob(models.Model):
                 self.env._("Not allowed to change field(s): %s", ", ".join(denied))
             )
 
-    def _hand_records_over(self, user_id):
+    def _hand_records_over(self, user_id):  # pylint: disable=missing-return
         """Let another user run the jobs."""
         user = self.env["res.users"].browse(user_id)
         for job in self.with_context(_job_edit_sentinel=self.EDIT_SENTINEL):

@@ -7,6 +7,7 @@ as the user may read them; everything else becomes text.
 """
 
 import json
+from contextlib import suppress
 
 from odoo import api, models
 from odoo.exceptions import AccessError
@@ -84,11 +85,9 @@ class QueueJobArguments(models.AbstractModel):
         """
         existing = self.env[model].sudo().browse(ids).exists()
         names = dict.fromkeys(existing.ids)
-        try:
+        with suppress(AccessError):  # the whole model may be out of reach
             readable = existing.sudo(False)._filtered_access("read")
             names.update({record.id: record.display_name for record in readable})
-        except AccessError:
-            pass  # the whole model is out of reach
         return names
 
 

@@ -29,6 +29,9 @@ PERIODS = {
 #: Rows in each of the dashboard's lists.
 TOP = 8
 
+#: A tree of channels is small, and all of it is shown.
+ALL_CHANNELS = [("complete_name", "!=", False)]
+
 
 class QueueJobDashboard(models.AbstractModel):
     _name = "queue.job.dashboard"
@@ -123,7 +126,7 @@ class QueueJobDashboard(models.AbstractModel):
             {name or "root": count for name, count in running.items()}
         )
         waits = {row["channel"]: row for row in waiting}
-        channels = self.env["queue.job.channel"].search([])
+        channels = self.env["queue.job.channel"].search(ALL_CHANNELS)
         records = {channel.complete_name: channel for channel in channels}
         names = sorted({"root", *records, *running, *waits})
         configured = configured_channels()[0]
@@ -214,7 +217,7 @@ class QueueJobDashboard(models.AbstractModel):
         oldest = max(waiting, key=lambda row: row["oldest"], default={})
         leader = runners[0] if runners else {}
         settings, error = configured_channels()
-        channels = self.env["queue.job.channel"].search([])
+        channels = self.env["queue.job.channel"].search(ALL_CHANNELS)
         root = channels.filtered(lambda channel: channel.complete_name == "root")
         capacity = effective_settings("root", root, settings)["capacity"]
         paused = self._paused_with_jobs(channels, settings, waiting)

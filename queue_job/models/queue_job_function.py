@@ -183,12 +183,14 @@ class QueueJobFunction(models.Model):
                     raise UserError(function._retry_pattern_error())
 
     def _retry_pattern_error(self):
+        # the braces are an example
+        # pylint: disable=translation-positional-used
         return self.env._(
-            "Unexpected format of Retry Pattern for %s.\n"
+            "Unexpected format of Retry Pattern for %(name)s.\n"
             "Examples of valid formats:\n"
             "{1: 300, 5: 600, 10: 1200, 15: 3000}\n"
             "{1: (1, 10), 5: (11, 20), 10: (21, 30), 15: (100, 300)}",
-            self.name,
+            name=self.name,
         )
 
     @api.constrains("related_action")

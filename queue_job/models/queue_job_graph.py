@@ -167,9 +167,7 @@ class QueueJob(models.Model):
     def _compute_graph_jobs_count(self):
         uuids = [uuid for uuid in self.mapped("graph_uuid") if uuid]
         counts = dict(
-            self._read_group(
-                [("graph_uuid", "in", uuids)], ["graph_uuid"], ["__count"]
-            )
+            self._read_group([("graph_uuid", "in", uuids)], ["graph_uuid"], ["__count"])
             if uuids
             else ()
         )

@@ -32,6 +32,7 @@ class QueueJobProgress(models.Model):
     _job_uniq = models.UniqueIndex("(job_id)")
 
 
+# pylint: disable=consider-merging-classes-inherited
 class QueueJob(models.Model):
     _inherit = "queue.job"
 
@@ -42,7 +43,9 @@ class QueueJob(models.Model):
 
     @api.depends("state")
     def _compute_progress(self):
-        rows = self.env["queue.job.progress"].sudo().search([("job_id", "in", self.ids)])
+        rows = (
+            self.env["queue.job.progress"].sudo().search([("job_id", "in", self.ids)])
+        )
         by_job = {row.job_id.id: row for row in rows}
         for job in self:
             row = by_job.get(job.id)

@@ -9,7 +9,7 @@ loses the sums of its last seconds.
 
 from odoo import api, fields, models
 
-#: Upper bounds, in seconds, of the classes of run and wait times; a last class has none.
+#: Upper bounds, in seconds, of the classes of run and wait times; the last has none.
 BOUNDS = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 600.0)
 
 #: Days that the sums are kept.

@@ -36,6 +36,7 @@ SELECT parent.result_json
 """
 
 
+# pylint: disable=consider-merging-classes-inherited
 class QueueJob(models.Model):
     _inherit = "queue.job"
 
@@ -101,8 +102,8 @@ class QueueJob(models.Model):
         job = self._awaited(uuid)
         if not job:
             return {"uuid": uuid, "state": "unknown"}
-        progress = self.env["queue.job.progress"].sudo()
-        progress = progress.search([("job_id", "=", job.id)], limit=1)
+        nothing = self.env["queue.job.progress"]
+        progress = job._present_progress().get(job.id, nothing)
         percent = progress.percent if progress else None
         if stages and progress:
             percent = percent_of_stages(stages, progress.stage, percent)

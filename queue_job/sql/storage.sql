@@ -1,6 +1,6 @@
--- How the table of jobs is kept. Each job is updated three times and rarely read
--- again: room in each page lets these updates stay in it (no index entry is touched),
--- and vacuum has to come by the number of jobs, not by the share of a big table.
+-- How the table of jobs is kept. Each job is updated two or three times and rarely
+-- read again: room in each page keeps its versions together, and vacuum has to come by
+-- the number of jobs, not by the share of a big table.
 ALTER TABLE queue_job SET (
     fillfactor = 70,
     autovacuum_vacuum_threshold = 2000,

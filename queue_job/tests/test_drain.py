@@ -130,6 +130,29 @@ class TestDrain(HelperCase):
         self.assertEqual(names, ["a", "b", "b", "c"])
         self.assertEqual(len(result.done), 4)
 
+    @mute_logger(CONTROLLER_LOGGER)
+    def test_a_failure_stops_its_dependents_and_nobody_else(self):
+        names, broken = [], [True]
+
+        def testing(partner, name):
+            if name == "broken" and broken:
+                raise ValueError(name)
+            names.append(name)
+
+        with self.job_method(testing):
+            job = self.partner.delayable
+            group(
+                chain(job().testing("broken"), job().testing("behind")),
+                chain(job().testing("whole"), job().testing("after")),
+            ).delay()
+            result = self.drain_new()
+            self.assertEqual(names, ["whole", "after"])
+            self.assertEqual(result.waiting.state, "wait_dependencies")
+            broken.clear()
+            result.failed.requeue()
+            self.drain_new()
+        self.assertEqual(names, ["whole", "after", "broken", "behind"])
+
     def test_jobs_of_jobs_run(self):
         def testing(partner, depth):
             if depth:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 
@@ -75,7 +76,7 @@ def worst_silence(
     return max(
         (
             _excused(before.start, after.start, outages)
-            for before, after in zip(attempts, attempts[1:], strict=False)
+            for before, after in pairwise(attempts)
         ),
         default=0.0,
     )

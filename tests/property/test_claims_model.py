@@ -28,10 +28,10 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+
 from queue_job import claims
 from queue_job.jobrunner import queries
 from queue_job.jobrunner.rescue import LOOK_INTERVAL, Watch
-
 from setup import database as databases
 
 CHANNEL = "root"
@@ -182,7 +182,10 @@ class Claims(RuleBasedStateMachine):
     @precondition(lambda self: self.idle() and self.of_state("enqueued"))
     @rule(data=st.data())
     def start(self, data):
-        worker, job = self.idle()[0], data.draw(st.sampled_from(self.of_state("enqueued")))
+        worker, job = (
+            self.idle()[0],
+            data.draw(st.sampled_from(self.of_state("enqueued"))),
+        )
         self._start(worker, job, job.token)
 
     @precondition(lambda self: self.idle())
@@ -278,7 +281,7 @@ class Claims(RuleBasedStateMachine):
             assert time.monotonic() < deadline, "the session of a dead client lives"
             time.sleep(0.001)
 
-    # -- rules: the runner's look --------------------------------------------------------
+    # -- rules: the runner's look ------------------------------------------------
 
     @precondition(lambda self: self.of_state("enqueued", "started"))
     @rule(restarted=st.booleans())
@@ -340,7 +343,9 @@ class Claims(RuleBasedStateMachine):
     @precondition(lambda self: self.of_state("pending", "enqueued", "started"))
     @rule(data=st.data())
     def cancel(self, data):
-        job = data.draw(st.sampled_from(self.of_state("pending", "enqueued", "started")))
+        job = data.draw(
+            st.sampled_from(self.of_state("pending", "enqueued", "started"))
+        )
         if job.state == "started":
             self.ask(
                 "INSERT INTO queue_job_signal (job_id, claim_token, kind)"
@@ -348,7 +353,9 @@ class Claims(RuleBasedStateMachine):
                 (job.id, job.token),
             )
         else:
-            self.ask("UPDATE queue_job SET state = 'cancelled' WHERE id = %s", (job.id,))
+            self.ask(
+                "UPDATE queue_job SET state = 'cancelled' WHERE id = %s", (job.id,)
+            )
             job.state = "cancelled"
 
     @precondition(lambda self: self.of_state("done", "cancelled"))

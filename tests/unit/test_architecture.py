@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from queue_job.states import EDGES
 
 ROOT = Path(__file__).parents[2]

@@ -4,6 +4,7 @@ from datetime import datetime, timezone
 from types import SimpleNamespace
 
 import pytest
+
 from queue_job import backoff as module
 from queue_job.backoff import asked_delay, backoff, delay_after, is_one_of, names_of
 

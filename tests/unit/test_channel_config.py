@@ -4,6 +4,7 @@
 import doctest
 
 import pytest
+
 from queue_job.jobrunner import channel_config
 from queue_job.jobrunner.channel_config import (
     as_boolean,

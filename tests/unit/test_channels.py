@@ -4,6 +4,7 @@
 import doctest
 
 import pytest
+
 from queue_job.jobrunner import channel, channel_queue, channels, slots
 from queue_job.jobrunner.channels import (
     NOT_DONE,

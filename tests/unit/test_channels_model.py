@@ -20,6 +20,7 @@ from hypothesis.stateful import (
     precondition,
     rule,
 )
+
 from queue_job.jobrunner.channels import ChannelManager, ChannelSettings, SharedSlots
 
 PATHS = ("root", "root.a", "root.a.x", "root.a.y", "root.b", "root.b.z")
@@ -74,7 +75,7 @@ class ChannelMachine(RuleBasedStateMachine):
 
     # -- what happens --
 
-    @initialize(rows=st.fixed_dictionaries({path: SETTINGS for path in PATHS}))
+    @initialize(rows=st.fixed_dictionaries(dict.fromkeys(PATHS, SETTINGS)))
     def configure_all(self, rows):
         for path, row in rows.items():
             self.configure(path, row)
@@ -207,7 +208,7 @@ class SharedMachine(RuleBasedStateMachine):
     """Three databases, of which each takes a turn when it is called."""
 
     names = ("x", "y", "z")
-    capacities = {"root": 3, "root.a": 1}  # noqa: RUF012
+    capacities = {"root": 3, "root.a": 1}
 
     def __init__(self):
         super().__init__()

@@ -4,6 +4,7 @@
 from dataclasses import replace
 
 import pytest
+
 from queue_job.jobrunner.lease import (
     MAX_AGE_SECONDS,
     Lease,

@@ -6,6 +6,7 @@ import doctest
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from queue_job.jobrunner import priority_queue
 from queue_job.jobrunner.priority_queue import PriorityQueue
 

@@ -2,6 +2,7 @@
 """Who is dead: judgements over what is in flight."""
 
 import pytest
+
 from queue_job.jobrunner.rescue import PATIENCE, SECOND_LOOK, Watch, next_deadline
 
 OWN = {1}

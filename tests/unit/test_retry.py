@@ -42,6 +42,12 @@ def test_retry_seconds(pattern, attempt, seconds, expected):
     assert retry_seconds(pattern, attempt, seconds) == expected
 
 
+def test_the_pattern_of_the_manual():
+    pattern = {1: 10, 5: 20, 10: 30, 15: 300}
+    seconds = [retry_seconds(pattern, attempt) for attempt in range(1, 18)]
+    assert seconds == [10] * 4 + [20] * 5 + [30] * 5 + [300] * 3
+
+
 @pytest.mark.parametrize("pair", [(10, 20), [10, 20]])
 def test_a_pair_is_a_random_delay(pair):
     def randint(low, high):

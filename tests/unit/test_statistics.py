@@ -18,7 +18,12 @@ def test_attempts_of_a_minute_are_one_row():
     statistics.add([outcome(), outcome(), outcome("failed"), outcome("pending")], NOW)
     (row,) = statistics.take()
     assert row["minute"] == datetime(2026, 1, 1, 12, 0)
-    assert (row["done"], row["failed"], row["retried"], row["cancelled"]) == (2, 1, 1, 0)
+    assert (row["done"], row["failed"], row["retried"], row["cancelled"]) == (
+        2,
+        1,
+        1,
+        0,
+    )
     assert round(row["run_seconds"], 6) == 0.08
     assert row["run_max"] == 0.02
     assert row["wait_max"] == 0.2
@@ -37,7 +42,9 @@ def test_functions_channels_and_minutes_are_apart():
     statistics.add([outcome(), outcome(channel=None), outcome(function=None)], NOW)
     statistics.add([outcome(channel="root.a")], NOW)
     statistics.add([outcome()], NOW.replace(minute=1))
-    keys = {(r["minute"].minute, r["function"], r["channel"]) for r in statistics.take()}
+    keys = {
+        (r["minute"].minute, r["function"], r["channel"]) for r in statistics.take()
+    }
     assert keys == {
         (0, "<res.partner>.write", "root"),
         (0, "?", "root"),

@@ -9,7 +9,7 @@
 - The trigger which notifies for every row is gone before rows are touched.
 """
 
-from odoo.tools import sql
+from odoo.tools import SQL, sql
 
 SERIALIZED = {
     "queue_job": ("records", "args", "kwargs"),
@@ -26,7 +26,8 @@ def migrate(cr, version):
             _text_to_jsonb(cr, table, column)
     for column in INDEXED:
         for separator in ("_", "__"):  # up to 16.0, and since
-            cr.execute(f'DROP INDEX IF EXISTS "queue_job{separator}{column}_index"')
+            name = SQL.identifier(f"queue_job{separator}{column}_index")
+            cr.execute(SQL("DROP INDEX IF EXISTS %s", name))
     cr.execute("DROP INDEX IF EXISTS queue_job_channel_date_done_date_created_index")
     cr.execute("DROP TRIGGER IF EXISTS queue_job_notify ON queue_job")
     cr.execute(
@@ -38,6 +39,11 @@ def _text_to_jsonb(cr, table, column):
     existing = sql.table_columns(cr, table).get(column)
     if existing and existing["udt_name"] != "jsonb":
         cr.execute(
-            f"""ALTER TABLE "{table}" ALTER COLUMN "{column}" TYPE jsonb
-                USING NULLIF("{column}"::text, '')::jsonb"""
+            SQL(
+                "ALTER TABLE %s ALTER COLUMN %s TYPE jsonb"
+                " USING NULLIF(%s::text, '')::jsonb",
+                SQL.identifier(table),
+                SQL.identifier(column),
+                SQL.identifier(column),
+            )
         )

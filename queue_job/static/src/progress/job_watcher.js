@@ -29,7 +29,9 @@ export function percentOfStages(stages, stage, percent) {
 
 export class JobWatcher {
     /**
-     * @param {Object} services orm and bus_service
+     * @param {Object} services
+     * @param {Object} services.orm
+     * @param {Object} services.bus_service
      * @param {string} uuid
      * @param {Object} options
      * @param {(answer: Object) => void} options.onUpdate called with what is known of the job
