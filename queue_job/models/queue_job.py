@@ -408,10 +408,7 @@ class QueueJob(models.Model):
 
     @api.autovacuum
     def _gc_old_jobs(self, limit=1000):
-        """Delete the oldest of the jobs which their channel keeps no longer.
-
-        :return: number of deleted jobs, and whether there may be more
-        """
+        """Delete old jobs; return their number, and whether there may be more."""
         ids, more = old_job_ids(self, limit)
         self.sudo().browse(ids).unlink()
         return len(ids), more
@@ -420,8 +417,6 @@ class QueueJob(models.Model):
     @api.private
     def requeue_stuck_jobs(self, enqueued_delta=1, started_delta=-1):
         """Put back jobs that nobody runs; a net, the runner does it within seconds.
-
-        A started job whose session lives is not stuck, whatever its age.
 
         :param enqueued_delta: minutes in state enqueued; 0 leaves such jobs alone
         :param started_delta: minutes in state started; 0 leaves such jobs alone, -1

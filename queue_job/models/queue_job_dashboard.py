@@ -16,6 +16,7 @@ from ..health import Facts, health_problems, is_alive
 from ..jobrunner.queries import HAS_DOORBELL
 from ..states import STARTED
 from . import queue_job_dashboard_queries as queries
+from .health_texts import TEXTS
 from .queue_job_channel_load import configured_channels, effective_settings
 from .queue_job_statistic import BOUNDS
 
@@ -251,64 +252,7 @@ class QueueJobDashboard(models.AbstractModel):
 
     def _problem_text(self, problem):
         """Return the reason and the remedy, in one sentence each."""
-        texts = {
-            "config_error": self.env._(
-                "No job runs: the configuration of the job runner is wrong"
-                " (%(error)s). Correct it and restart the server."
-            ),
-            "disabled": self.env._(
-                "No job runs: the configuration sets the capacity of channel root to"
-                " 0. Give it a capacity and restart the server."
-            ),
-            "not_server_wide": self.env._(
-                "No job runs: this server does not load queue_job at its start. Add"
-                " it to server_wide_modules (--load=base,web,queue_job) and restart"
-                " the server."
-            ),
-            "no_runner": self.env._(
-                "No job runs: no job runner has ever reported from this database."
-                " Start a server which loads queue_job, and look for"
-                ' "queue job runner ready" in its log.'
-            ),
-            "runner_lost": self.env._(
-                "No job runs: the job runner gave its last sign %(seconds)s seconds"
-                " ago. Start the Odoo server again, or look into its log."
-            ),
-            "copy": self.env._(
-                "No job runs: this database is a copy of another one. To run its"
-                " jobs, delete the system parameter queue_job.database_uuid."
-            ),
-            "modules": self.env._(
-                "Jobs wait until the installation or update of modules is over. If"
-                " none is going on, cancel it in Apps."
-            ),
-            "paused": self.env._(
-                "No job starts: channel root is paused. Press Resume in the list of"
-                " channels."
-            ),
-            "channels_paused": self.env._(
-                "Jobs wait in paused channels (%(channels)s). Press Resume in the"
-                " list of channels."
-            ),
-            "no_trigger": self.env._(
-                "Jobs start late: the trigger queue_job_notify is missing. Update the"
-                " module (-u queue_job) to create it again."
-            ),
-            "deaf": self.env._(
-                "Jobs start late: notifications of the database do not reach the job"
-                " runner. Give it a direct connection (jobrunner_db_host)."
-            ),
-            "few_workers": self.env._(
-                "Jobs may occupy all HTTP workers: the capacity is %(capacity)s, the"
-                " server has %(workers)s workers. Raise workers, or lower the"
-                " capacity of channel root."
-            ),
-            "long_wait": self.env._(
-                "Jobs of channel %(channel)s have been waiting for %(minutes)s"
-                " minutes. Raise its capacity, or see what occupies it."
-            ),
-        }
-        return texts[problem.code] % problem.values
+        return self.env._(TEXTS[problem.code]) % problem.values
 
     # -- arguments of a job --------------------------------------------------------
 
