@@ -22,6 +22,9 @@ BURST = 2
 
 DEFAULT_BOUNDS = (0.0, 100.0)
 
+#: Characters of a message that are kept.
+MAX_TEXT = 500
+
 
 class Progress:
     """What a job has reported in its present attempt.
@@ -51,11 +54,11 @@ class Progress:
     ) -> None:
         """Take a report; what is None stays as it was."""
         if stage is not None and stage != self.stage:
-            self.stage, self.value, self.bounds = str(stage), None, None
+            self.stage, self.value, self.bounds = _text(stage), None, None
         if message is not None:
-            self.message = str(message)
+            self.message = _text(message)
         if status is not None:
-            self.status = str(status)
+            self.status = _text(status)
         self._set_bounds(valuemin, valuemax)
         if progress is not None:
             self._advance(float(progress))
@@ -90,6 +93,11 @@ class Progress:
             "status": self.status,
             "stage": self.stage,
         }
+
+
+def _text(value: Any) -> str:
+    """Return a text that a database takes and a dialog shows."""
+    return str(value).replace("\0", "")[:MAX_TEXT]
 
 
 class Throttle:

@@ -181,7 +181,7 @@ def _autocommit(cr) -> Iterator[None]:
             connection.autocommit = False
 
 
-# -- what the worker and the jobs call ---------------------------------------------------
+# -- what the worker and the jobs call ------------------------------------------
 
 
 @contextlib.contextmanager

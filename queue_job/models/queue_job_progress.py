@@ -43,14 +43,21 @@ class QueueJob(models.Model):
 
     @api.depends("state")
     def _compute_progress(self):
-        rows = (
-            self.env["queue.job.progress"].sudo().search([("job_id", "in", self.ids)])
-        )
-        by_job = {row.job_id.id: row for row in rows}
+        rows = self._present_progress()
         for job in self:
-            row = by_job.get(job.id)
+            row = rows.get(job.id)
             job.progress = 100 if job.state == "done" else row.percent if row else 0
             job.progress_message = row.message if row else False
+
+    def _present_progress(self):
+        """Return {id of a job: its row}; what earlier attempts said is left out."""
+        progress = self.env["queue.job.progress"].sudo()
+        began = {job.id: job.date_started for job in self}
+        return {
+            row.job_id.id: row
+            for row in progress.search([("job_id", "in", self.ids)])
+            if row.date and began[row.job_id.id] and row.date >= began[row.job_id.id]
+        }
 
     @api.model
     @api.private

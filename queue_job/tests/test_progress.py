@@ -149,7 +149,7 @@ class TestJobIter(ProgressCase):
             for number in self.partner.job_iter([2, 1, 0], savepoint=True):
                 self.partner.name = f"At {number}"
                 self.partner.flush_recordset()
-                1 / number  # noqa: B018
+                1 / number
         except ZeroDivisionError:
             pass
         self.partner.invalidate_recordset()

@@ -107,6 +107,17 @@ class TestWaitState(WaitCase):
         self.assertEqual((answer["message"], answer["stage"]), ("Reading", "read"))
         self.assertEqual(of_stages["percent"], 25)
 
+    def test_what_an_earlier_attempt_said_is_over(self):
+        job = self.partner.with_user(self.user).with_delay().write({}).db_record()
+        row = self.env["queue.job.progress"].create(
+            {"job_id": job.id, "percent": 80, "date": "2026-01-01 12:00:00"}
+        )
+        self.assertIsNone(self.state_for(self.user, job)["percent"])
+        job.date_started = "2026-01-01 12:30:00"
+        self.assertIsNone(self.state_for(self.user, job)["percent"])
+        row.date = "2026-01-01 12:31:00"
+        self.assertEqual(self.state_for(self.user, job)["percent"], 80)
+
     def test_the_result_is_an_action(self):
         record = self.run_job(lambda partner: dict(ACTION))
         self.assertEqual(self.state_for(self.user, record)["action"]["url"], "/odoo")

@@ -8,6 +8,7 @@ does, the job goes on by a step.
 import functools
 from unittest.mock import patch
 
+from odoo import fields
 from odoo.tests import tagged
 
 from odoo.addons.queue_job.job import Job
@@ -72,7 +73,8 @@ class TestWaitTours(BrowserCase):
         row = rows.search([("job_id", "=", record.id)]) or rows.create(
             {"job_id": record.id}
         )
-        row.write({"percent": percent, "message": f"At {percent}"})
+        now = fields.Datetime.now()
+        row.write({"percent": percent, "message": f"At {percent}", "date": now})
 
     def done(self, record):
         job = Job.load(record.env, record.uuid)

@@ -23,6 +23,18 @@ class TestQueueJobProbe(models.Model):
         self._trace("reported", self._now())
         return count
 
+    def work_hard(self, seconds, report):
+        """Return how many pieces of work, of a millisecond or so, were done."""
+        jobs = self.env["queue.job"]
+        end = time.monotonic() + seconds
+        count = 0
+        while time.monotonic() < end:
+            count += 1
+            sum(range(40_000))
+            if report:
+                jobs.report_progress(f"Piece {count}", count, 0, 1_000_000)
+        return count
+
     def walk(self, count, pause, resume_key=None):
         """Leave a trace for each of `count` items, and take a while for it."""
         for number in self.job_iter(range(count), resume_key=resume_key):

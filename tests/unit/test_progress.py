@@ -2,6 +2,7 @@
 import doctest
 
 import pytest
+
 from queue_job import progress as module
 from queue_job.progress import Progress, Throttle, percent_of_stages
 
@@ -49,6 +50,12 @@ class TestProgress:
         progress.update(progress=10)
         progress.update(message="Still there")
         assert (progress.percent, progress.message) == (10, "Still there")
+
+    def test_texts_are_cut_and_clean(self):
+        progress = Progress()
+        progress.update(message="a\0b" + "c" * 10_000)
+        assert progress.message.startswith("abc")
+        assert len(progress.message) == module.MAX_TEXT
 
     def test_a_stage_begins_again(self):
         progress = Progress()

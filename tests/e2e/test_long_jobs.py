@@ -9,6 +9,9 @@ import json
 
 import pytest
 
+from setup import database as databases
+from tests.harness.waiting import wait_for
+
 BUS_MESSAGES = """
 SELECT message FROM bus_bus
  WHERE message LIKE '%%queue_job.progress%%' AND message LIKE %s ORDER BY id
@@ -34,13 +37,38 @@ class TestReports:
         assert db.wait_state(uuid, "done", "failed") == "done"
         assert db.job(uuid, "retry") == 1
         messages = [
-            json.loads(text)["payload"]
-            for text in db.column(BUS_MESSAGES, f"%{uuid}%")
+            json.loads(text)["payload"] for text in db.column(BUS_MESSAGES, f"%{uuid}%")
         ]
         assert 10 <= len(messages) <= 22
         assert messages[-1]["message"].startswith("The last of")
         assert db.value(PROGRESS, uuid) == 100
         assert int(db.job(uuid, "result")) > 1500
+
+    def test_the_work_is_hardly_slower(self, server):
+        """Five of a hundred are the aim; more is the noise of a busy machine."""
+        db, client = server.db, server.client()
+        done = {True: 0, False: 0}
+        for report in (False, True) * 3:
+            uuid = client.delay("work_hard", 1, report)
+            db.wait_state(uuid, "done")
+            done[report] += int(db.job(uuid, "result"))
+        assert done[True] > 0.85 * done[False], done
+
+    def test_the_web_client_is_woken_up(self, server):
+        """The message leaves while the job runs: the bus is notified at once."""
+        connection = databases.connect("postgres")
+        with connection.cursor() as cursor:
+            cursor.execute("LISTEN imbus")
+        uuid = server.client().delay("report_often", 2)
+
+        def notified():
+            connection.poll()
+            return any(server.db.name in each.payload for each in connection.notifies)
+
+        wait_for(notified, "a notification of the bus")
+        assert server.db.job(uuid, "state") == "started"
+        connection.close()
+        server.db.wait_state(uuid, "done")
 
     def test_cancel_is_heard(self, server):
         """The job stops at an item, what it did is undone."""
