@@ -130,6 +130,16 @@ class TestDrain(HelperCase):
         self.assertEqual(names, ["a", "b", "b", "c"])
         self.assertEqual(len(result.done), 4)
 
+    def test_nested_on_done(self):
+        names = []
+        with self.job_method(lambda partner, name: names.append(name)):
+            first, second, third = (
+                self.partner.delayable(priority=9 - n).testing(n) for n in (1, 2, 3)
+            )
+            first.on_done(second.on_done(third)).delay()
+            self.drain_new()
+        self.assertEqual(names, [1, 2, 3])
+
     @mute_logger(CONTROLLER_LOGGER)
     def test_a_failure_stops_its_dependents_and_nobody_else(self):
         names, broken = [], [True]
