@@ -1,6 +1,6 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""``make pot``: the texts to translate, exported by Odoo itself from a database with our
-addons, and the translations brought in line with them.
+"""``make pot``: the texts to translate, exported by Odoo itself from a database with
+our addons, and the translations brought in line with them.
 
 Texts that are gone leave the translations; new ones are empty there until somebody
 translates them. ``tests/unit/test_translations.py`` counts those.
