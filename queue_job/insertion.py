@@ -59,6 +59,10 @@ SELECT identity_slot, {", ".join(rows.LOAD_COLUMNS)}
 
 BEGIN_INSERT = "SAVEPOINT queue_job_insert"
 END_INSERT = "RELEASE SAVEPOINT queue_job_insert"
+TAKE_SLOTS = """
+UPDATE queue_job SET identity_slot = taken.slot
+  FROM unnest(%(ids)s::integer[], %(slots)s::text[]) AS taken (id, slot)
+ WHERE queue_job.id = taken.id"""
 READ_IDS = "SELECT uuid, id FROM queue_job WHERE uuid = ANY(%s)"
 
 
@@ -178,21 +182,44 @@ def _insert(env, batch: list[_New], *, in_savepoint: bool = False) -> None:
                 end=in_savepoint and number == len(pages),
             )
     else:
-        if in_savepoint:
-            env.flush_all()  # what waits to be written is not undone with the jobs
-            env.cr.execute(BEGIN_INSERT)
-        _insert_by_orm(env, batch)
-        if in_savepoint:
-            env.cr.execute(END_INSERT)
+        _insert_by_orm(env, batch, in_savepoint=in_savepoint)
 
 
-def _insert_by_orm(env, batch: list[_New]) -> None:
+def _insert_by_orm(env, batch: list[_New], *, in_savepoint: bool) -> None:
+    """Create the records, then take the slots; only SQL can fail without a log."""
+    if in_savepoint:
+        env.flush_all()  # what waits to be written is not undone with the jobs
+        env.cr.execute(BEGIN_INSERT)
     values = [
-        {**rows.orm_values(new.job, _without_nulls(new.row)), **new.extra}
+        {
+            **rows.orm_values(new.job, _without_nulls(new.row)),
+            "identity_slot": False,
+            **new.extra,
+        }
         for new in batch
     ]
-    for new, record in zip(batch, orm_jobs(env).create(values), strict=True):
+    records = orm_jobs(env).create(values)
+    if in_savepoint:
+        _take_slots(env, batch, records)
+        env.cr.execute(END_INSERT)
+    for new, record in zip(batch, records, strict=True):
         new.job.id = record.id
+
+
+def _take_slots(env, batch: list[_New], records) -> None:
+    slots = {
+        record.id: new.row["identity_slot"]
+        for new, record in zip(batch, records, strict=True)
+        if new.row["identity_slot"]
+    }
+    env.flush_all()
+    parameters = {"ids": list(slots), "slots": list(slots.values())}
+    try:
+        env.cr.execute(TAKE_SLOTS, parameters, log_exceptions=False)
+    except UniqueViolation:
+        env.clear()  # of the records which are undone
+        raise
+    records.invalidate_recordset(["identity_slot"], flush=False)
 
 
 def _insert_by_sql(cr, page: list[_New], *, begin: bool, end: bool) -> None:

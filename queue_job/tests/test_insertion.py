@@ -4,6 +4,7 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from unittest import mock
 
 from odoo.tests import TransactionCase
 
@@ -137,6 +138,24 @@ class TestRaces(TransactionCase):
             (twin.uuid, twin.state, twin.model_name), (job.uuid, PENDING, "res.users")
         )
         self.second.cr.commit()
+        self.assertEqual(self.stored_uuids(), [job.uuid])
+
+    def test_twin_that_is_not_visible_to_the_orm(self):
+        """Another addon overrides create; nobody sees an error, nor does the log."""
+        model = type(self.env["queue.job"])
+
+        def create(self, vals_list):
+            return super(model, self).create(vals_list)
+
+        with (
+            mock.patch.object(model, "create", create),
+            self.assertNoLogs("odoo.sql_db", "ERROR"),
+        ):
+            job = self.enqueue(self.first)
+            self.first.cr.commit()
+            twin = self.enqueue(self.second)
+            self.second.cr.commit()
+        self.assertEqual((twin._name, twin.uuid), ("queue.job", job.uuid))
         self.assertEqual(self.stored_uuids(), [job.uuid])
 
     def test_twin_that_is_not_committed(self):
