@@ -53,6 +53,7 @@ class QueueJobActions(models.AbstractModel):
         return record.get_formview_action() if record else True
 
     def _enqueue_again(self, job):
+        _exists = job.func  # before anything is prepared
         delayed = job.recordset.with_delay(
             priority=job.priority,
             max_retries=job.max_retries,
