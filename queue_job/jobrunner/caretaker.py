@@ -19,6 +19,9 @@ from .turn import notify
 
 _logger = logging.getLogger(__name__)
 
+#: Seconds until the next look when the session of a broken lease is still there.
+LINGER = 0.2
+
 #: Jobs that wait for their parents and are looked at by one step of the sweep.
 SWEEP_PAGE = 500
 
@@ -58,18 +61,23 @@ class Caretaker:
         """
         rows = self.database.rows(queries.LOOK, {"limit": self.limit_seconds})
         self.in_flight = len(rows)
-        findings = self._watch.examine(
-            rows, now, self.leases.ids(), self.leases.take_broken()
+        broken = self.leases.take_broken()
+        # whoever settles a dead job also holds its lock: not to be judged again
+        judged = [row for row in rows if not self.leases.is_burial(row["lease_id"])]
+        findings = self._watch.examine(judged, now, self.leases.ids(), broken)
+        # PostgreSQL hears of the death of a client a moment after us
+        lingering = any(
+            row["lease_id"] in broken and row["backend_pid"] for row in findings.foreign
         )
         freed = self._count_foreign(findings.foreign)
         freed |= self._abandon_idle_leases(rows, now)
         self._end_overdue(findings)
         freed |= self._return_orphans(findings.orphans)
         for row in findings.dead:
-            if not self.leases.is_burial(row["lease_id"]):
-                self._rescue(row)
+            self._rescue(row)
         self._sweep_releases()
-        return self._next_look(rows), freed or bool(findings.dead)
+        wait = LINGER if lingering else self._next_look(rows)
+        return wait, freed or bool(findings.dead)
 
     def _sweep_releases(self) -> None:
         """Release the children of parents whose worker died just after their end.

@@ -180,12 +180,19 @@ SELECT id, retry, %(date_started)s, {UTC_NOW}, %(host)s, %(pid)s, 'dead', %(mess
 RETURNING number
 """
 
-# Takes a dead job over, so that a worker can settle its failure.
+# Takes a dead job over, so that a worker can settle its failure; what was said to the
+# attempt that died holds for this one.
 CLAIM_FOR_BURIAL = """
-UPDATE queue_job
-   SET claim_token = coalesce(claim_token, 0) + 1, lease_id = %(lease)s
- WHERE id = %(id)s AND coalesce(claim_token, 0) = %(token)s AND state = 'started'
-RETURNING claim_token
+WITH taken AS (
+    UPDATE queue_job
+       SET claim_token = coalesce(claim_token, 0) + 1, lease_id = %(lease)s
+     WHERE id = %(id)s AND coalesce(claim_token, 0) = %(token)s AND state = 'started'
+ RETURNING id, claim_token
+), told AS (
+    UPDATE queue_job_signal s SET claim_token = taken.claim_token
+      FROM taken WHERE s.job_id = taken.id AND s.claim_token = %(token)s
+)
+SELECT claim_token FROM taken
 """
 
 # The time of this attempt is over.

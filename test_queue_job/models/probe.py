@@ -73,6 +73,11 @@ class TestQueueJobProbe(models.Model):
         finally:
             self._tell(path, "end", uuid)
 
+    def write_and_sleep(self, tag="", seconds=0):
+        """Leave a trace at once, and take ``seconds`` to come to an end."""
+        self._trace(tag, self._now()).flush_recordset()
+        time.sleep(seconds)
+
     def write_and_fail(self, tag=""):
         """Leave a trace that must not stay."""
         self._trace(tag, self._now()).flush_recordset()

@@ -1,0 +1,95 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Who may have jobs run: only the runner of the database, and each claim once."""
+
+import json
+import time
+from dataclasses import replace
+
+import pytest
+import requests
+from queue_job import claims
+from queue_job.jobrunner import lease as protocol
+
+REFUSED = "refused a lease request"
+
+
+@pytest.fixture
+def server(make_server):
+    """Without a runner, so that the test can play it."""
+    return make_server(workers=0, channels="root:0")
+
+
+@pytest.fixture
+def key(database):
+    secret = "SELECT value FROM ir_config_parameter WHERE key = 'database.secret'"
+    return protocol.derive_key(database.value(secret))
+
+
+@pytest.fixture
+def lease(server, database):
+    """The lease of a job that was claimed."""
+    uuid = server.client().delay("record_run", "mine")
+    job_id = database.job(uuid, "id")
+    with database.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(claims.CLAIM, {"ids": [job_id], "leases": [77]})
+        rows = cursor.fetchall()
+    assert [row[0] for row in rows] == [job_id]
+    return protocol.Lease(
+        77, database.name, job_id, rows[0][1], "root", exclusive=True, issued=time.time()
+    )
+
+
+def send(server, body: bytes, signature: str | None) -> requests.Response:
+    headers = {"X-Odoo-Database": server.database}
+    if signature is not None:
+        headers[protocol.SIGNATURE_HEADER] = signature
+    return requests.post(
+        server.url + protocol.PATH, data=body, headers=headers, timeout=30
+    )
+
+
+CASES = {
+    "unsigned": lambda key, lease: (lease.encode(), None),
+    "guessed": lambda key, lease: (lease.encode(), "0" * 64),
+    "of another key": lambda key, lease: (
+        lease.encode(),
+        protocol.sign(protocol.derive_key("guess"), lease.encode()),
+    ),
+    "changed after signing": lambda key, lease: (
+        replace(lease, exclusive=False).encode(),
+        protocol.sign(key, lease.encode()),
+    ),
+    "stale": lambda key, lease: _signed(key, replace(lease, issued=lease.issued - 301)),
+    "of another database": lambda key, lease: _signed(
+        key, replace(lease, database="other")
+    ),
+    "malformed": lambda key, lease: (b"{}", protocol.sign(key, b"{}")),
+}
+
+
+def _signed(key, lease):
+    return lease.encode(), protocol.sign(key, lease.encode())
+
+
+def test_only_the_runner_has_jobs_run(server, database, key, lease):
+    """Each wrong request is refused with one line; the right one works, once."""
+    server.expect_log(REFUSED)
+    for number, (case, request) in enumerate(CASES.items(), start=1):
+        answer = send(server, *request(key, lease))
+        assert answer.status_code == 403, case
+        server.wait_log(REFUSED, times=number)
+        assert server.text().count(REFUSED) == number, case
+        assert database.job(_uuid(database, lease), "state") == "enqueued", case
+    answer = send(server, *_signed(key, lease))
+    assert answer.status_code == 200
+    assert [each["state"] for each in json.loads(answer.text)["outcomes"]] == ["done"]
+    assert send(server, *_signed(key, lease)).status_code == 403  # a replay
+    assert [tag for tag, *_ in database.runs()] == ["mine"]
+
+
+def test_nobody_else_has_the_page(server):
+    assert requests.get(server.url + protocol.PATH, timeout=30).status_code == 405
+
+
+def _uuid(database, lease):
+    return database.value("SELECT uuid FROM queue_job WHERE id = %s", lease.job_id)
