@@ -27,6 +27,7 @@ from odoo import SUPERUSER_ID, api
 from odoo.tools import config
 
 from . import claims
+from .bus_connection import BusConnection, autocommit
 from .exception import JobCancelled, JobTimeout
 from .progress import Progress, Throttle
 
@@ -71,6 +72,7 @@ class Run:
         self._heard = self.began
         self._stack = contextlib.ExitStack()
         self._env: api.Environment | None = None
+        self._bus: BusConnection | None = None
 
     # -- reports -------------------------------------------------------------------
 
@@ -146,15 +148,15 @@ class Run:
             cr = self._stack.enter_context(
                 contextlib.closing(self.job.env.registry.cursor())
             )
-            self._stack.enter_context(_autocommit(cr))
-            # losing the last report in a crash of PostgreSQL would not matter
-            cr.execute("SET synchronous_commit = off")
+            self._stack.enter_context(autocommit(cr))
+            self._bus = BusConnection()
+            self._stack.callback(self._bus.close)
             self._env = api.Environment(cr, SUPERUSER_ID, {})
         return self._env
 
     def _commit(self, env: api.Environment) -> None:
         if not config["test_enable"]:
-            env.cr.commit()  # the statements are; now the bus sends its messages
+            self._bus.commit(env.cr)
 
     def _give_up(self, error: Exception) -> None:
         """A report that is lost must not make the job fail."""
@@ -165,20 +167,6 @@ class Run:
         stack, self._stack = self._stack, contextlib.ExitStack()
         with contextlib.suppress(psycopg2.Error):
             stack.close()
-
-
-@contextlib.contextmanager
-def _autocommit(cr) -> Iterator[None]:
-    """Let each statement be its own transaction, until the cursor is closed."""
-    cr.rollback()
-    connection = cr._cnx
-    connection.autocommit = True
-    try:
-        yield
-    finally:
-        if not connection.closed:
-            cr.execute("RESET synchronous_commit")
-            connection.autocommit = False
 
 
 # -- what the worker and the jobs call ------------------------------------------

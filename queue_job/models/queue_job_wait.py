@@ -8,8 +8,6 @@ queue managers get an answer, and it holds no arguments; the traceback is for ma
 
 from odoo import api, fields, models
 
-from odoo.addons.web.controllers.utils import clean_action
-
 from .. import results
 from ..progress import percent_of_stages
 from ..states import DONE, FAILED
@@ -145,6 +143,9 @@ class QueueJob(models.Model):
 
     def _for_client(self, action):
         """Return an action as buttons return it, with its views."""
+        # not before: this module is loaded with the server, web with the database
+        from odoo.addons.web.controllers.utils import clean_action
+
         if not action:
             return False
         action = dict(action)
