@@ -1,15 +1,28 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Run the job runner alone, in the foreground.
 
-    python -m odoo.addons.queue_job.jobrunner -c odoo.conf
+    python3 ADDONS/queue_job/jobrunner -c odoo.conf
+    python3 -m odoo.addons.queue_job.jobrunner -c odoo.conf
 
-takes the options of the Odoo server. The server itself then needs `root:0` as its
-channel configuration, in its environment, lest there be two runners.
+The second one where the addon is installed as a wheel: Python must find it before Odoo
+has read its addons path. It takes the options of the Odoo server, which then needs
+`root:0` as its channel configuration, in its environment, lest there be two runners.
 """
+
+import sys
+from pathlib import Path
+
+if not __package__:  # by its path
+    _here = Path(__file__).resolve().parent
+    # what is in here is no top-level module: it would hide Python's own `statistics`
+    sys.path[:] = [path for path in sys.path if Path(path).resolve() != _here]
+    import odoo.addons
+
+    odoo.addons.__path__.append(str(_here.parents[1]))
+    __package__ = "odoo.addons.queue_job.jobrunner"
 
 import logging
 import signal
-import sys
 from typing import Any
 
 from odoo.tools import config

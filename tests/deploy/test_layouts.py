@@ -1,9 +1,13 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """The layouts of the guide: a thousand jobs through each, and what must not happen."""
 
+import os
+import subprocess
+
 import requests
 import websocket
 
+from setup import cache
 from setup.client import Client
 from setup.postgres import free_port
 from tests.harness.waiting import wait_for
@@ -120,3 +124,29 @@ def leader_first(servers, database):
 
 def pids_of(server):
     return {process.pid for process in server.processes()}
+
+
+def test_runner_as_a_process_of_its_own(stack, make_server, log_directory):
+    server = make_server(2, channels="root:0")
+    uuids = server.client().delay_many(20, "record_run", "alone")
+    environment = {
+        **os.environ,
+        "ODOO_QUEUE_JOB_CHANNELS": "root:2",
+        "PYTHONPATH": str(stack.source.python_path()),
+    }
+    command = [stack.python, cache.REPOSITORY / "queue_job" / "jobrunner"]
+    with (log_directory / "runner.log").open("wb") as log:
+        runner = subprocess.Popen(
+            [*map(str, command), "-c", str(server.directory / "odoo.conf")],
+            cwd="/",
+            env=environment,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        assert server.db.wait_settled(uuids) == {"done": 20}
+        assert server.db.value("SELECT pid FROM queue_job_runner") == runner.pid
+    finally:
+        runner.terminate()
+        assert runner.wait(10) == 0
+    assert server.db.value("SELECT count(*) FROM queue_job_runner") == 0
