@@ -64,7 +64,7 @@ class Checkpoint:
         self.key = key
         self._last = time.monotonic()
 
-    def read(self) -> int:
+    def read(self) -> int:  # pylint: disable=method-required-super
         """Return how many items the attempts before this one have done."""
         if self.key is None:
             return 0
@@ -75,7 +75,7 @@ class Checkpoint:
     def commit(self, position: int) -> None:
         """Keep the work and the position, together."""
         self.cr.execute(SAVE_POSITION, (self.job_id, self.key, position))
-        self.cr.commit()
+        self.cr.commit()  # pylint: disable=invalid-commit
         self._last = time.monotonic()
 
     def commit_now_and_then(self, position: int) -> None:
