@@ -29,7 +29,7 @@ class BusConnection:
         channels = list(cr.postcommit.data.get(_CHANNELS, ()))
         if channels:
             cr.postcommit.clear()  # or the bus would do it in its way
-        cr.commit()
+        cr.commit()  # pylint: disable=invalid-commit
         if channels:
             self._notify(channels)
 
