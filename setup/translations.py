@@ -71,6 +71,20 @@ def _merge(path: Path, pot: Path) -> None:
     translated.merge(polib.pofile(str(pot)))
     for entry in translated.obsolete_entries():
         translated.remove(entry)
+    for entry in translated:
+        if entry.msgstr == entry.msgid:  # the linter wants these empty
+            entry.msgstr = ""
+    translated.sort(key=lambda entry: entry.msgid)
     translated.save(str(path))
-    missing = len(translated.untranslated_entries()) + len(translated.fuzzy_entries())
-    say(f"  {path.relative_to(cache.REPOSITORY)}: {missing} texts to translate")
+    missing = [entry.msgid for entry in translated if is_missing(entry)]
+    say(f"  {path.relative_to(cache.REPOSITORY)}: {len(missing)} texts to translate")
+    for text in missing:
+        say(f"    {text!r}")
+
+
+def is_missing(entry: polib.POEntry) -> bool:
+    """Whether a text needs a translation; words and code may be the same in both."""
+    if entry.fuzzy:
+        return True
+    same = len(entry.msgid.split()) <= 2 or entry.msgid[0] in "{<"
+    return not entry.msgstr and not same
