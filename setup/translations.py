@@ -9,6 +9,7 @@ translates them. ``tests/unit/test_translations.py`` counts those.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import polib
@@ -86,5 +87,6 @@ def is_missing(entry: polib.POEntry) -> bool:
     """Whether a text needs a translation; words and code may be the same in both."""
     if entry.fuzzy:
         return True
-    same = len(entry.msgid.split()) <= 2 or entry.msgid[0] in "{<"
+    words = re.sub(r"%\(\w+\)s|%s", "", entry.msgid).split()
+    same = len(words) <= 2 or entry.msgid[0] in "{<"
     return not entry.msgstr and not same
