@@ -87,6 +87,14 @@ class TestReports:
         assert (answer["state"], answer["percent"]) == ("done", 100)
         assert answer["action"]["url"] == "/odoo"
 
+    def test_an_expired_job_is_cancelled(self, server):
+        """It was not to begin after one second, and could not before two."""
+        db = server.db
+        uuid = server.client().delay("record_run", "late", countdown=2, expires=1)
+        assert db.wait_state(uuid, "cancelled", "done", "failed") == "cancelled"
+        assert db.job(uuid, "result").startswith("Expired")
+        assert not db.runs()
+
     def test_the_time_is_used(self, server):
         """What is done before the time limit stays, the next attempt does the rest."""
         db = server.db
@@ -97,9 +105,10 @@ class TestReports:
         assert db.job(uuid, "retry") == 1
 
 
-def test_a_stopped_server_resumes(make_server):
+@pytest.mark.parametrize("workers", [0, 2], ids=["threaded", "prefork"])
+def test_a_stopped_server_resumes(make_server, workers):
     """A long loop ends with the server and goes on with the next one."""
-    server = make_server(2, channels="root:1")
+    server = make_server(workers, channels="root:1")
     db = server.db
     uuid = server.client().delay("walk", 300, 0.02, "all")
     db.wait(PROGRESS, uuid, what="progress", until=lambda percent: percent)
@@ -107,7 +116,7 @@ def test_a_stopped_server_resumes(make_server):
     done = len(db.runs())
     assert 0 < done < 300
     assert db.job(uuid, "state") == "pending"
-    make_server(2, channels="root:1", db=db)
+    make_server(workers, channels="root:1", db=db)
     assert db.wait_state(uuid, "done", "failed", seconds=40) == "done"
     tags = [tag for tag, *_rest in db.runs()]
     assert sorted(tags) == sorted(f"item {number}" for number in range(300))
