@@ -3,6 +3,8 @@
 
 from odoo.tools.translate import LazyTranslate
 
+# a table of the module has no environment yet
+# pylint: disable=prefer-env-translation
 _lt = LazyTranslate(__name__)
 
 #: code of a problem of :mod:`..health` -> sentence, with the values of the problem.
@@ -38,8 +40,7 @@ TEXTS = {
         " none is going on, cancel it in Apps."
     ),
     "paused": _lt(
-        "No job starts: channel root is paused. Press Resume in the list of"
-        " channels."
+        "No job starts: channel root is paused. Press Resume in the list of channels."
     ),
     "channels_paused": _lt(
         "Jobs wait in paused channels (%(channels)s). Press Resume in the"

@@ -252,7 +252,8 @@ class QueueJobDashboard(models.AbstractModel):
 
     def _problem_text(self, problem):
         """Return the reason and the remedy, in one sentence each."""
-        return self.env._(TEXTS[problem.code]) % problem.values
+        text = self.env._(TEXTS[problem.code])
+        return text % problem.values
 
     # -- arguments of a job --------------------------------------------------------
 

@@ -16,9 +16,7 @@ class JobCase(TransactionCase):
         cls.manager = new_test_user(
             cls.env, "job_manager", groups=f"base.group_user,{MANAGER_GROUP}"
         )
-        cls.plain_user = new_test_user(
-            cls.env, "plain_user", groups="base.group_user"
-        )
+        cls.plain_user = new_test_user(cls.env, "plain_user", groups="base.group_user")
 
     def job(self, state="pending", parents=None, **values):
         """Create a job which calls `res.partner.read`, a child of `parents`."""

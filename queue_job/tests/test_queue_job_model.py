@@ -76,9 +76,7 @@ class TestUserActions(JobCase):
         jobs = self.jobs.concat(*map(self.job, states + others))
         jobs.with_user(self.manager).button_done()
         self.assertEqual(jobs.mapped("state"), ["done"] * 4 + others)
-        self.assertEqual(
-            jobs[0].result, f"Manually set to done by {self.manager.name}"
-        )
+        self.assertEqual(jobs[0].result, f"Manually set to done by {self.manager.name}")
         self.assertTrue(all(jobs[:4].mapped("date_done")))
 
     def test_done_releases_children(self):
@@ -324,9 +322,7 @@ class TestGraph(JobCase):
         action = self.parent.open_graph_jobs()
         self.assertEqual(action["name"], "Jobs for graph test-graph")
         self.assertEqual(action["context"], {})
-        self.assertEqual(
-            self.jobs.search(action["domain"]), self.parent + self.child
-        )
+        self.assertEqual(self.jobs.search(action["domain"]), self.parent + self.child)
 
     def test_json_written_later_becomes_edges(self):
         self.single.dependencies = {

@@ -39,9 +39,7 @@ class TestTriggers(TransactionCase):
 
     def insert(self, state, count=1):
         with closing(self.connection.cursor()) as cr:
-            cr.execute(
-                INSERT, {"prefix": self.prefix, "state": state, "count": count}
-            )
+            cr.execute(INSERT, {"prefix": self.prefix, "state": state, "count": count})
 
     def update(self, values):
         self.execute(

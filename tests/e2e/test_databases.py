@@ -16,7 +16,9 @@ def test_twins_run_side_by_side(make_server, make_database, database):
     database.close()
     databases.clone(database.name, twin.name)
     server = make_server(
-        workers=2, channels="root:2", options={"db_name": f"{database.name},{twin.name}"}
+        workers=2,
+        channels="root:2",
+        options={"db_name": f"{database.name},{twin.name}"},
     )
     for each in (database, twin):
         assert each.wait_settled(uuids) == {"done": JOBS}
@@ -26,7 +28,9 @@ def test_twins_run_side_by_side(make_server, make_database, database):
 
 def _drop_one(server, twin: Database, database: Database):
     """Under its running jobs; those of the other end well."""
-    server.expect_log(twin.name, "odoo.sql_db: bad query", "odoo.http: Exception during")
+    server.expect_log(
+        twin.name, "odoo.sql_db: bad query", "odoo.http: Exception during"
+    )
     columns = "state = 'pending', date_done = NULL"
     for each in (twin, database):
         each.rows(f"UPDATE queue_job SET {columns}")

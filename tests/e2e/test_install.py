@@ -1,5 +1,5 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""While modules are installed or updated, jobs wait: their code may not be there yet."""
+"""While modules are installed or updated, jobs wait: their code may be missing."""
 
 from tests.harness.waiting import holds
 

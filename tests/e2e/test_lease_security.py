@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import requests
+
 from queue_job import claims
 from queue_job.jobrunner import lease as protocol
 
@@ -35,7 +36,13 @@ def lease(server, database):
         rows = cursor.fetchall()
     assert [row[0] for row in rows] == [job_id]
     return protocol.Lease(
-        77, database.name, job_id, rows[0][1], "root", exclusive=True, issued=time.time()
+        77,
+        database.name,
+        job_id,
+        rows[0][1],
+        "root",
+        exclusive=True,
+        issued=time.time(),
     )
 
 

@@ -16,7 +16,9 @@ def server(make_server):
     server = make_server(workers=2, channels="root:2")
     server.wait_runner()
     # what the worker says about its lost session, if it ever wakes up
-    server.expect_log("its session is ended", "ends without its worker", "job .* failed")
+    server.expect_log(
+        "its session is ended", "ends without its worker", "job .* failed"
+    )
     server.expect_log("connection of lease")
     yield server
     server.kill()  # a worker still sleeps
