@@ -12,10 +12,15 @@ else, so it holds no snapshot and keeps no dead row from vacuum. When the runner
 dies, PostgreSQL ends the session and another runner gets the lock.
 
 **Silence.** Both connections carry keepalive and ``tcp_user_timeout`` settings, so
-that a network which drops packets without a word is an error after some seconds.
+that a network which drops packets without a word is an error after some seconds. A
+proxy or a server that takes packets and says nothing more is found by the runner's
+watchdog, which breaks the connection of a statement that takes too long.
 """
 
 import logging
+import os
+import socket
+import time
 from contextlib import closing, contextmanager, suppress
 
 import psycopg2
@@ -41,6 +46,9 @@ KEEPALIVE = {
     "keepalives_count": 3,
     "tcp_user_timeout": 5000,
 }
+
+#: Seconds that a statement of the runner may take; all of them are short.
+STATEMENT_PATIENCE = 7.0
 
 LOCK_LEADER = f"""
 SELECT set_config('idle_in_transaction_session_timeout', '0', true),
@@ -88,6 +96,7 @@ class Database:
     def __init__(self, db_name: str):
         self.db_name = db_name
         self._leader_conn = None
+        self._waiting: tuple | None = None  # (connection, since) of a statement
         self.conn = self._connect()
         try:
             self.has_queue_job = self._has_queue_job()
@@ -127,26 +136,46 @@ class Database:
 
         :raise psycopg2.Error: it doesn't, and with it went the lock
         """
-        with self._leader_conn.cursor() as cursor:
+        with self._cursor(self._leader_conn) as cursor:
             cursor.execute("SELECT 1")
+
+    def break_if_stuck(self) -> None:
+        """Break the connection of a statement that takes too long; any thread may."""
+        conn, since = self._waiting or (None, 0.0)
+        if conn is None or time.monotonic() - since < STATEMENT_PATIENCE:
+            return
+        with suppress(OSError, psycopg2.Error):
+            with socket.socket(fileno=os.dup(conn.fileno())) as own:
+                own.shutdown(socket.SHUT_RDWR)
 
     # -- statements ---------------------------------------------------------------
 
+    @contextmanager
+    def _cursor(self, conn, **options):
+        """A cursor for one statement, under the eyes of the watchdog."""
+        self._waiting = conn, time.monotonic()
+        try:
+            with conn.cursor(**options) as cursor:
+                yield cursor
+        finally:
+            self._waiting = None
+
     def execute(self, query: str, params: dict | tuple | None = None) -> int:
         """Run one statement and return the number of rows it touched."""
-        with self.conn.cursor() as cursor:
+        with self._cursor(self.conn) as cursor:
             cursor.execute(query, params)
             return cursor.rowcount
 
     def rows(self, query: str, params: dict | tuple | None = None) -> list[dict]:
         """Run one statement and return its rows as dictionaries."""
-        with self.conn.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
+        factory = psycopg2.extras.RealDictCursor
+        with self._cursor(self.conn, cursor_factory=factory) as cursor:
             cursor.execute(query, params)
             return cursor.fetchall()
 
     def value(self, query: str, params: dict | tuple | None = None):
         """Run one statement and return the first value of its first row, or None."""
-        with self.conn.cursor() as cursor:
+        with self._cursor(self.conn) as cursor:
             cursor.execute(query, params)
             row = cursor.fetchone()
             return row[0] if row else None

@@ -91,6 +91,7 @@ class DatabaseLoop(threading.Thread):
         self._wake_w.setblocking(False)
         self._answers: SimpleQueue[Answer] = SimpleQueue()
         self._backoff = Backoff(db_name)
+        self.database: Database | None = None
         self._next_look = 0.0
         self._is_outdated = False
         self.statistics = Statistics()
@@ -106,6 +107,11 @@ class DatabaseLoop(threading.Thread):
         """Take no more turns; the thread ends promptly."""
         self._stopping.set()
         self.wake()
+
+    def break_if_stuck(self) -> None:
+        """Break a connection that does not answer."""
+        if self.database is not None:
+            self.database.break_if_stuck()
 
     def look_now(self) -> None:
         """Look after what is in flight now."""

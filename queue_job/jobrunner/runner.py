@@ -55,6 +55,9 @@ SELECT_TIMEOUT = 60
 #: Seconds between two tries after an error of the runner itself.
 ERROR_RECOVERY_DELAY = 5
 
+#: Seconds between two looks for connections that do not answer.
+WATCHDOG_INTERVAL = 1.0
+
 #: Seconds between two lists of the databases.
 DISCOVERY_INTERVAL = 5.0
 
@@ -169,6 +172,9 @@ class QueueJobRunner:
         """Run until :meth:`stop`; errors of the runner itself don't end it."""
         _logger.info("starting")
         _logger.info("initializing database connections")
+        threading.Thread(
+            name="queue_job watchdog", target=self._watch_connections, daemon=True
+        ).start()
         while not self._stop:
             try:
                 self.initialize_databases()
@@ -185,6 +191,11 @@ class QueueJobRunner:
         self.close_databases()
         self.dispatcher.close()
         _logger.info("stopped")
+
+    def _watch_connections(self) -> None:
+        while not self._stop_event.wait(WATCHDOG_INTERVAL):
+            for loop in list(self.loops.values()):
+                loop.break_if_stuck()
 
     def sleep(self, seconds: float) -> None:
         """Sleep, but not longer than until :meth:`stop`."""

@@ -8,7 +8,7 @@ and end in a journal outside of the database (:mod:`.journal`). So the verdict k
 - *doubled*: rows of jobs that are not done, and jobs that ran into the constraint;
 - the most that ran at once, to be held against the capacity;
 - the worst gap: the longest time without any start while there was work, and the
-  longest time from a kill until the interrupted job ran again. The time in which
+  longest time until an interrupted job ran again. The time in which
   PostgreSQL was down (:meth:`Arena.outage`) does not count.
 """
 
@@ -204,7 +204,7 @@ class Arena:
             *self._lost_and_doubled(failed),
             gap=max(
                 journal.worst_silence(attempts, self.outages),
-                journal.worst_return(attempts, self.kills, self.outages),
+                journal.worst_return(attempts, self.outages),
             ),
             most=journal.most_at_once(attempts),
             seconds=attempts[-1].end - attempts[0].start,

@@ -91,20 +91,18 @@ def _excused(since: float, until: float, outages: list[tuple[float, float]]) -> 
 
 
 def worst_return(
-    attempts: list[Attempt],
-    kills: Iterable[tuple[int, float]],
-    outages: Iterable[tuple[float, float]],
+    attempts: list[Attempt], outages: Iterable[tuple[float, float]]
 ) -> float:
-    """The longest time from a kill until the job it interrupted ran again."""
-    kills, outages = set(kills), list(outages)
-    worst = 0.0
+    """The longest time from the end of an attempt until the job ran again.
+
+    >>> worst_return([Attempt("a", 1, 0.0, 1.0), Attempt("a", 2, 3.0, 4.0)], [])
+    2.0
+    """
+    outages = list(outages)
+    worst, ends = 0.0, {}
     for attempt in attempts:
-        if (attempt.pid, attempt.end) in kills:
-            again = [
-                other.start
-                for other in attempts
-                if other.uuid == attempt.uuid and other.start > attempt.start
-            ]
-            if again:
-                worst = max(worst, _excused(attempt.end, min(again), outages))
+        if attempt.uuid in ends:
+            gap = _excused(ends[attempt.uuid], attempt.start, outages)
+            worst = max(worst, gap)
+        ends[attempt.uuid] = attempt.end
     return worst

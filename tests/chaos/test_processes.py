@@ -24,6 +24,7 @@ def test_runner_killed_every_second(arena):
     arena.verdict("kill -9 the runner every second", bound=3.0)
 
 
+@pytest.mark.long
 def test_server_killed_twice(arena):
     """What counts is the time from when the new server answers."""
     server = arena.server()
@@ -48,6 +49,7 @@ def test_leader_killed(arena):
     arena.verdict("two servers, kill -9 the leader's", bound=5.0)
 
 
+@pytest.mark.long
 def test_due_date_passes_during_failover(arena):
     first = arena.server()
     first.wait_runner()
