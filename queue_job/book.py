@@ -48,9 +48,12 @@ class Book:
         row = self.cr.fetchone()
         return row and dict(zip(rows.LOAD_COLUMNS, row, strict=True))
 
-    def others_wait(self, channel: str) -> bool:
-        """Whether another channel has jobs that could run."""
-        self.cr.execute(claims.OTHERS_WAIT, {"channel": channel})
+    def others_wait(self, channel: str, issued: float) -> bool:
+        """Whether another channel has jobs that could run, or channels have changed.
+
+        :param issued: Unix time of the lease's issue
+        """
+        self.cr.execute(claims.OTHERS_WAIT, {"channel": channel, "issued": issued})
         return self.cr.fetchone()[0]
 
     def top_up(self, channel: str, limit: int) -> list[tuple[int, int]]:

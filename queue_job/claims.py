@@ -102,7 +102,8 @@ UPDATE queue_job j
 RETURNING {{columns}}
 """
 
-# Does another channel have something to run? Two hops on the index of heads.
+# Is there a reason for a lease to end: another channel has something to run (two hops
+# on the index of heads), or somebody has changed a channel since the lease was issued?
 OTHERS_WAIT = """
 SELECT EXISTS (SELECT 1 FROM queue_job
                 WHERE state = 'pending' AND scheduled IS NOT TRUE
@@ -110,6 +111,8 @@ SELECT EXISTS (SELECT 1 FROM queue_job
     OR EXISTS (SELECT 1 FROM queue_job
                 WHERE state = 'pending' AND scheduled IS NOT TRUE
                   AND channel > %(channel)s)
+    OR EXISTS (SELECT 1 FROM queue_job_channel
+                WHERE write_date > to_timestamp(%(issued)s - 1) AT TIME ZONE 'UTC')
 """
 
 # Why a job could not be started: its state now, and whether the token is the last.

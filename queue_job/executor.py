@@ -50,9 +50,6 @@ _logger = logging.getLogger(__name__)
 HANDFUL_SECONDS = 0.05
 HANDFUL_LIMIT = 50
 
-#: Jobs of one lease that make it worth to prepare statements.
-WORTH_PREPARING = 5
-
 FAIL_UNLOADABLE = """
 UPDATE queue_job
    SET state = 'failed', exc_name = %(exc_name)s, exc_message = %(exc_message)s,
@@ -126,7 +123,7 @@ class LeaseRun:
         if elapsed < self.lease.seconds:
             return True
         return elapsed < self.lease.longest and not self.book.others_wait(
-            self.lease.channel
+            self.lease.channel, self.lease.issued
         )
 
     def _run_next(self) -> bool:
@@ -137,6 +134,7 @@ class LeaseRun:
         size = self._handful()
         if size > 1:
             return self._run_handful(size)
+        self._prepare()
         values = self.book.start_next(self.lease.channel)
         if values is None:
             return False
@@ -147,9 +145,7 @@ class LeaseRun:
         self._todo.extend(self.book.top_up(self.lease.channel, size))
         if not self._todo:
             return False
-        if not self._prepared and size >= WORTH_PREPARING:
-            self._prepared = True
-            self._prepare()
+        self._prepare()
         patience = time.monotonic() + 2 * HANDFUL_SECONDS
         while self._todo and time.monotonic() < patience:
             values = self.book.start(*self._todo.popleft())
@@ -159,6 +155,10 @@ class LeaseRun:
         return True
 
     def _prepare(self):
+        """Have the statements prepared; a lease of one job doesn't come here."""
+        if self._prepared or self._cr is None:
+            return
+        self._prepared = True
         # asked of the book: a statement on the job's cursor would begin its next
         # transaction, with a snapshot from before the start of the job
         if prepared.is_direct(self.book.cr):

@@ -21,9 +21,9 @@ SIGNATURE_HEADER = "X-Queue-Job-Signature"
 #: A lease lasts about this long, in seconds: what an urgent job may have to wait.
 LEASE_SECONDS = 0.25
 
-#: How long it may last when it keeps no other channel waiting; less than the second
-#: within which a pause takes effect.
-LONGEST_SECONDS = 0.8
+#: How long it may last while it keeps no other channel waiting, and no channel is
+#: paused or changed.
+LONGEST_SECONDS = 2.5
 
 #: A request older than this, in seconds, is refused. Requests wait in the server's
 #: accept queue while all workers are busy, so it is generous.
