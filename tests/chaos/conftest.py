@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import secrets
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -36,6 +37,8 @@ def pytest_addoption(parser) -> None:
 
 
 def pytest_configure(config) -> None:
+    # whoever stops us wants the servers and the cluster stopped, too
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     config.addinivalue_line("markers", "long: runs with --full only")
 
 
