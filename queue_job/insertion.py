@@ -210,7 +210,7 @@ def _take_slots(env, batch: list[_New], records) -> None:
     slots = {
         record.id: new.row["identity_slot"]
         for new, record in zip(batch, records, strict=True)
-        if new.row["identity_slot"]
+        if new.row.get("identity_slot")
     }
     env.flush_all()
     parameters = {"ids": list(slots), "slots": list(slots.values())}
