@@ -10,7 +10,7 @@ for it in Odoo. It happens when the addon is imported, thus nothing changes unle
 * there is no runner in the gevent process, with `--stop-after-init`, in tests, and
   when the capacity of root is 0.
 
-Each patch calls the original first and then does its own part. The names are looked
+Each patch calls the original and does its own part. The names are looked
 up in the package `jobrunner` when they are used, so that deployment code can replace
 `_start_runner_thread`, `_is_runner_enabled`, `QueueJobRunner` and so on there.
 """
@@ -130,9 +130,12 @@ def _log_not_started(kind: str, server_type: str) -> None:
 
 def threaded_start(self: server.ThreadedServer, *args: Any, **kwargs: Any) -> Any:
     """Start the server, then the runner."""
-    result = orig_threaded_start(self, *args, **kwargs)
     stop = kwargs.get("stop") or any(args[:1])
-    if not stop and not _is_one_off():
+    wanted = not stop and not _is_one_off()
+    if wanted:
+        _package()._is_runner_enabled()  # raises before anybody is served
+    result = orig_threaded_start(self, *args, **kwargs)
+    if wanted:
         _package()._start_runner_thread("threaded server")
     return result
 
