@@ -30,6 +30,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from .claims import UTC_NOW
 from .states import DONE, FAILED, FINAL
 
 #: condition -> the states of the parent which satisfy it
@@ -40,8 +41,6 @@ RESULT_PARENT_CANCELLED = "Cancelled because a job it depends on was cancelled"
 RESULT_PARENT_NOT_FAILED = (
     "Cancelled because it was to run after a failure, and there was none"
 )
-
-UTC_NOW = "(clock_timestamp() AT TIME ZONE 'UTC')"
 
 _SATISFIED = """
     CASE edge.condition

@@ -11,7 +11,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
-#: The classes of run and wait times, in seconds; the same as the model's.
+#: Upper bounds, in seconds, of the classes of run and wait times; the last has none.
 BOUNDS = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 600.0)
 
 #: Seconds between two writes.

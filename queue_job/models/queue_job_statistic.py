@@ -9,8 +9,7 @@ loses the sums of its last seconds.
 
 from odoo import api, fields, models
 
-#: Upper bounds, in seconds, of the classes of run and wait times; the last has none.
-BOUNDS = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 600.0)
+from ..jobrunner.statistics import BOUNDS  # noqa: F401  (of the histograms)
 
 #: Days that the sums are kept.
 KEEP_DAYS = 31
