@@ -26,7 +26,7 @@ from .odoo_source import OdooSource
 BASE_MODULES = ("base", "web", "mail", "base_sparse_field")
 OUR_MODULES = ("queue_job", "queue_job_cron", "test_queue_job")
 PREFIX = "queue_job_template"
-KEPT_TEMPLATES = 3  # of past fingerprints, for other checkouts on the same cluster
+KEPT_TEMPLATES = 9  # of past fingerprints, for other checkouts on the same cluster
 ATTACHMENTS_IN_DATABASE = """
 env["ir.config_parameter"].set_param("ir_attachment.location", "db")
 env["ir.attachment"].force_storage()
