@@ -11,8 +11,15 @@ import socket
 
 from . import claims, dependencies, prepared, rows
 
-START = claims.START.format(columns=rows.select_list("j."))
-START_NEXT = claims.START_NEXT.format(columns=rows.select_list("j."))
+START = claims.START.format(columns=rows.packed_list("j."))
+
+#: Shape of a lease (does it serve several channels?) -> statement.
+NEXT = {False: claims.NEXT_OF_ONE, True: claims.NEXT_OF_SEVERAL}
+TOP_UP = {key: claims.TOP_UP.format(next=sql) for key, sql in NEXT.items()}
+START_NEXT = {
+    key: claims.START_NEXT.format(next=sql, columns=rows.packed_list("j."))
+    for key, sql in NEXT.items()
+}
 
 
 class Book:
@@ -35,38 +42,38 @@ class Book:
         prepared.execute(self.cr, START, [self._pid, self._host, job_id, token])
         return self._started()
 
-    def start_next(self, channel: str) -> dict | None:
-        """Claim and start the next job of a channel at once, None without one."""
-        prepared.execute(
-            self.cr,
-            START_NEXT,
-            [channel, self.runner, self._pid, self._host, self.lease_id],
-        )
+    def start_next(self, channels: list[str]) -> dict | None:
+        """Claim and start the next job of some channels at once, None without one."""
+        query = START_NEXT[len(channels) > 1]
+        params = [*self._next(channels, 1), self._pid, self._host, self.lease_id]
+        prepared.execute(self.cr, query, params)
         return self._started()
+
+    def _next(self, channels: list[str], limit: int) -> list:
+        """The parameters of a statement of `NEXT`."""
+        if len(channels) == 1:
+            return [channels[0], self.runner, limit]
+        window = 4 * limit + 4  # others take from the same heads
+        depth = limit + window // len(channels)
+        return [channels, self.runner, depth, window, limit]
 
     def _started(self) -> dict | None:
         row = self.cr.fetchone()
-        return row and dict(zip(rows.LOAD_COLUMNS, row, strict=True))
+        return row and rows.unpack(row)
 
-    def others_wait(self, channel: str, issued: float) -> bool:
+    def others_wait(self, channels: list[str], issued: float) -> bool:
         """Whether another channel has jobs that could run, or channels have changed.
 
+        :param channels: the channels that the lease serves
         :param issued: Unix time of the lease's issue
         """
-        self.cr.execute(claims.OTHERS_WAIT, {"channel": channel, "issued": issued})
+        self.cr.execute(claims.OTHERS_WAIT, {"channels": channels, "issued": issued})
         return self.cr.fetchone()[0]
 
-    def top_up(self, channel: str, limit: int) -> list[tuple[int, int]]:
-        """Claim the next jobs of a channel: [(id, claim token)] in their order."""
-        self.cr.execute(
-            claims.TOP_UP,
-            {
-                "channel": channel,
-                "limit": limit,
-                "lease": self.lease_id,
-                "runner": self.runner,
-            },
-        )
+    def top_up(self, channels: list[str], limit: int) -> list[tuple[int, int]]:
+        """Claim the next jobs of some channels: [(id, claim token)] in their order."""
+        query = TOP_UP[len(channels) > 1]
+        self.cr.execute(query, [*self._next(channels, limit), self.lease_id])
         return self.cr.fetchall()
 
     def state_of(self, job_id: int) -> tuple[str | None, int | None]:

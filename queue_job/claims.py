@@ -20,8 +20,21 @@ as well, because the work commits later and waits for the disk.
 UTC_NOW = "(clock_timestamp() AT TIME ZONE 'UTC')"
 QUICK = "(SELECT set_config('synchronous_commit', 'off', true)) AS quick"
 
-#: The liveness lock: (namespace, id of the job's row), see ``executor``.
+#: The liveness locks: (this, id of the job's row) of a transaction, or (that, id of the
+#: lease) of the session in which a lease runs one job after the other.
 LIVENESS_LOCK = 1904281959
+LEASE_LOCK = 1904281960
+
+# The locks of this database that show life; and whether one of them, `held`, shows that
+# of the started job in row `j`.
+HELD = f"""
+SELECT classid::bigint AS space, objid::bigint AS key, pid FROM pg_locks
+ WHERE locktype = 'advisory' AND classid IN ({LIVENESS_LOCK}, {LEASE_LOCK})
+   AND objsubid = 2 AND granted
+   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+SHOWS_LIFE = f"""(held.space = {LIVENESS_LOCK} AND held.key = j.id
+    OR held.space = {LEASE_LOCK} AND held.key = j.lease_id AND j.state = 'started')"""
 
 # Claims the jobs that the scheduler chose, one lease each.
 CLAIM = f"""
@@ -47,20 +60,47 @@ RETURNING j.id, j.claim_token, j.lease_id, j.timeout
 LEADS = """(SELECT EXISTS (SELECT 1 FROM queue_job_runner r
                            WHERE r.uuid = {} AND r.leader))"""
 
-# Claims the next jobs of a channel for a lease that has time left, in their order.
-TOP_UP = f"""
-WITH head AS MATERIALIZED (
+# The jobs that a lease may take next, in their order. Of one channel, those that nobody
+# else has locked: channel, runner, limit.
+NEXT_OF_ONE = f"""
     SELECT id FROM queue_job
-     WHERE state = 'pending' AND scheduled IS NOT TRUE AND channel = %(channel)s
+     WHERE state = 'pending' AND scheduled IS NOT TRUE AND channel = %s
        AND (eta IS NULL OR eta <= {UTC_NOW})
-       AND {LEADS.format("%(runner)s")}
+       AND {LEADS.format("%s")}
      ORDER BY priority, date_created, id
-     LIMIT %(limit)s
+     LIMIT %s
        FOR NO KEY UPDATE SKIP LOCKED
-), claimed AS (
+"""
+
+# Of several channels, whose first jobs are merged: channels, runner, depth, window,
+# limit. Other workers take from the same ones, so the window holds more than the limit;
+# what they have taken since is seen when the row is locked.
+NEXT_OF_SEVERAL = f"""
+    SELECT j.id
+      FROM (SELECT head.*
+              FROM unnest(%s::text[]) AS names(channel) CROSS JOIN LATERAL (
+                   SELECT id, priority, date_created FROM queue_job
+                    WHERE state = 'pending' AND scheduled IS NOT TRUE
+                      AND channel = names.channel
+                      AND (eta IS NULL OR eta <= {UTC_NOW})
+                      AND {LEADS.format("%s")}
+                    ORDER BY priority, date_created, id
+                    LIMIT %s) head
+             ORDER BY priority, date_created, id
+             LIMIT %s) AS first
+      JOIN queue_job j ON j.id = first.id
+     WHERE j.state = 'pending' AND j.scheduled IS NOT TRUE
+     ORDER BY first.priority, first.date_created, first.id
+     LIMIT %s
+       FOR NO KEY UPDATE OF j SKIP LOCKED
+"""
+
+# Claims what a lease takes next: (one of the two above), lease.
+TOP_UP = f"""
+WITH head AS MATERIALIZED ({{next}}), claimed AS (
     UPDATE queue_job j
        SET state = 'enqueued', date_enqueued = {UTC_NOW}, date_started = NULL,
-           worker_pid = NULL, lease_id = %(lease)s,
+           worker_pid = NULL, lease_id = %s,
            claim_token = coalesce(j.claim_token, 0) + 1
       FROM head h, {QUICK}
      WHERE j.id = h.id
@@ -80,18 +120,10 @@ UPDATE queue_job j
 RETURNING {{columns}}
 """
 
-# Claims and starts the next job of a channel at once: channel, runner, worker_pid,
+# Claims and starts the next job of a lease at once: (one of the two above), worker_pid,
 # worker_host, lease. It is never enqueued to the eye, and one row version less.
 START_NEXT = f"""
-WITH head AS MATERIALIZED (
-    SELECT id FROM queue_job
-     WHERE state = 'pending' AND scheduled IS NOT TRUE AND channel = %s
-       AND (eta IS NULL OR eta <= {UTC_NOW})
-       AND {LEADS.format("%s")}
-     ORDER BY priority, date_created, id
-     LIMIT 1
-       FOR NO KEY UPDATE SKIP LOCKED
-)
+WITH head AS MATERIALIZED ({{next}})
 UPDATE queue_job j
    SET state = 'started', date_enqueued = {UTC_NOW}, date_started = {UTC_NOW},
        worker_pid = %s, worker_host = %s, lease_id = %s,
@@ -102,15 +134,20 @@ UPDATE queue_job j
 RETURNING {{columns}}
 """
 
-# Is there a reason for a lease to end: another channel has something to run (two hops
-# on the index of heads), or somebody has changed a channel since the lease was issued?
+# Is there a reason for a lease to end: a channel that it doesn't serve has something to
+# run, or somebody has changed a channel since the lease was issued? The index of heads
+# is asked once for each gap between the names of the channels that it serves.
 OTHERS_WAIT = """
-SELECT EXISTS (SELECT 1 FROM queue_job
-                WHERE state = 'pending' AND scheduled IS NOT TRUE
-                  AND channel < %(channel)s)
-    OR EXISTS (SELECT 1 FROM queue_job
-                WHERE state = 'pending' AND scheduled IS NOT TRUE
-                  AND channel > %(channel)s)
+WITH gap AS (
+    SELECT name AS after, lead(name) OVER (ORDER BY name) AS before
+      FROM unnest(%(channels)s::text[] || ARRAY['']) AS served(name)
+)
+SELECT EXISTS (SELECT 1 FROM gap CROSS JOIN LATERAL (
+                    SELECT channel FROM queue_job
+                     WHERE state = 'pending' AND scheduled IS NOT TRUE
+                       AND channel > gap.after
+                     ORDER BY channel LIMIT 1) next
+                WHERE gap.before IS NULL OR next.channel < gap.before)
     OR EXISTS (SELECT 1 FROM queue_job_channel
                 WHERE write_date > to_timestamp(%(issued)s - 1) AT TIME ZONE 'UTC')
 """
@@ -128,8 +165,11 @@ UPDATE queue_job
 RETURNING id
 """
 
-# Held by the transaction that runs the job, so that it dies with its session.
+# Held by the transaction that runs the job, so that it dies with its session; or by the
+# session itself for all the jobs of a lease, which saves a statement for each.
 HOLD_LIVENESS = f"SELECT pg_advisory_xact_lock({LIVENESS_LOCK}, %(id)s)"
+HOLD_LEASE = f"SELECT pg_advisory_lock({LEASE_LOCK}, %(lease)s)"
+LEAVE_LEASE = f"SELECT pg_advisory_unlock({LEASE_LOCK}, %(lease)s)"
 
 # Before a commit inside the job: may this attempt still commit? The row lock makes
 # the answer hold until the commit.

@@ -2,7 +2,7 @@
 """Execute and settle: what a worker does with a job.
 
 ``run_lease`` serves one request of the runner: it starts the claimed job, runs it,
-settles it, and goes on with the next jobs of the channel until the lease's time is
+settles it, and goes on with the next jobs of its channels until the lease's time is
 over. Two connections are used, one after the other in time, never inside each other:
 
 - the *book* (autocommit, READ COMMITTED) claims, starts and returns jobs and
@@ -16,9 +16,10 @@ Why a job is done at most once, and by whom it may be settled:
 1. ``started`` is written only by whoever holds the last ``claim_token``, and so are
    done, failed and postponed: a worker that was overtaken finds no row, and its
    transaction, work included, is rolled back (:class:`~.exception.JobFenced`).
-2. While the method runs, its transaction holds the liveness lock. The lock ends with
-   the session, however the worker dies, and then the runner takes the job up again.
-   It is taken again right after a commit or rollback inside the job.
+2. While the method runs, its transaction holds the liveness lock, or its session that
+   of the lease. The lock ends with the session, however the worker dies, and then the
+   runner takes the job up again. The transaction's is taken again right after a commit
+   or rollback inside the job.
 3. Nobody else writes the row of a started job: REPEATABLE READ would make the job
    fail at its end. Whoever has something to say writes a ``queue.job.signal``.
 """
@@ -27,6 +28,7 @@ import logging
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from datetime import datetime
 
 import psycopg2
@@ -40,7 +42,7 @@ from .job import Job
 from .jobrunner.lease import BURY, Lease, LeaseRefused
 from .retry import Cancel, Cause
 from .settle import bury, settle
-from .transactions import autocommit
+from .transactions import autocommit, hold_lease, hold_liveness, leave_lease
 
 _logger = logging.getLogger(__name__)
 
@@ -79,6 +81,7 @@ class LeaseRun:
         self._over: list[int] = []
         self._prepared = False
         self._began = time.monotonic()
+        self._until = self._began + lease.seconds
 
     def run(self) -> dict:
         """Serve the lease and return the report for the runner.
@@ -92,9 +95,15 @@ class LeaseRun:
                 self._run_jobs()
         finally:
             self._give_back()
-            if self._cr is not None:
-                self._cr.close()
+            self._close()
         return {"lease": self.lease.id, "outcomes": self.outcomes}
+
+    def _close(self):
+        if self._cr is None:
+            return
+        with suppress(psycopg2.Error):  # a session that is gone has given its lock back
+            leave_lease(self._cr)
+        self._cr.close()
 
     def _run_jobs(self):
         # before the start: without a session there is no attempt that could count
@@ -109,25 +118,26 @@ class LeaseRun:
         self._release()
 
     def _goes_on(self) -> bool:
-        """Whether the lease may take more jobs of its channel.
+        """Whether the lease may take more jobs of its channels.
 
-        When its time is over it goes on for a while, as long as it keeps no other
-        channel waiting: that saves the runner and the worker a new request.
+        When its time is over it goes on for as long again, if it keeps no other channel
+        waiting: that saves the runner and the worker a new request.
         """
         self._release()
-        if self.lease.exclusive or self.lease.channel is None:
+        if self.lease.exclusive or not self.lease.channels:
             return False
         if self._cr is None or self._cr.closed:  # lost: the next may be lost as well
             return False
-        elapsed = time.monotonic() - self._began
-        if elapsed < self.lease.seconds:
+        now = time.monotonic()
+        if now < self._until:
             return True
-        return elapsed < self.lease.longest and not self.book.others_wait(
-            self.lease.channel, self.lease.issued
+        self._until = now + self.lease.seconds
+        return now < self._began + self.lease.longest and not self.book.others_wait(
+            self.lease.channels, self.lease.issued
         )
 
     def _run_next(self) -> bool:
-        """Run the next job of the channel, or the next handful of short ones.
+        """Run the next job of the channels, or the next handful of short ones.
 
         :return: False when there is none
         """
@@ -135,14 +145,14 @@ class LeaseRun:
         if size > 1:
             return self._run_handful(size)
         self._prepare()
-        values = self.book.start_next(self.lease.channel)
+        values = self.book.start_next(self.lease.channels)
         if values is None:
             return False
         self._run(values)
         return True
 
     def _run_handful(self, size: int) -> bool:
-        self._todo.extend(self.book.top_up(self.lease.channel, size))
+        self._todo.extend(self.book.top_up(self.lease.channels, size))
         if not self._todo:
             return False
         self._prepare()
@@ -155,7 +165,7 @@ class LeaseRun:
         return True
 
     def _prepare(self):
-        """Have the statements prepared; a lease of one job doesn't come here."""
+        """Have what each job needs done once; a lease of one job doesn't come here."""
         if self._prepared or self._cr is None:
             return
         self._prepared = True
@@ -164,6 +174,7 @@ class LeaseRun:
         if prepared.is_direct(self.book.cr):
             prepared.enable(self.book.cr)
             prepared.enable(self._cr)
+            hold_lease(self._cr, self.lease.id)
 
     def _handful(self) -> int:
         last = self.outcomes[-10:]
@@ -209,7 +220,7 @@ class LeaseRun:
 
     def _run_started(self, values: dict) -> tuple[str, str]:
         env = self._new_env()
-        env.cr.execute(claims.HOLD_LIVENESS, {"id": values["id"]})
+        hold_liveness(env.cr, values["id"])
         try:
             job = load_whole(env, values)
         except Exception as error:
@@ -293,7 +304,7 @@ class LeaseRun:
         if row is None:
             raise LeaseRefused("its claim was already used")
         values = dict(zip(rows.LOAD_COLUMNS, row, strict=True))
-        env.cr.execute(claims.HOLD_LIVENESS, {"id": values["id"]})
+        hold_liveness(env.cr, values["id"])
         try:
             job = load_whole(env, values)
         except Exception as error:

@@ -208,7 +208,7 @@ def _update_by_sql(job: Job, old_state: str, changed: dict) -> None:
 def _forget_cached(record) -> None:
     """Invalidate what the ORM has cached of a job: mostly nothing, in its worker."""
     cached = record.env.transaction.field_data
-    if any(field in cached for field in record._fields.values()):
+    if any(field.model_name == record._name for field in cached):
         record._invalidate_cache(None, record._ids)
 
 

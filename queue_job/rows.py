@@ -111,6 +111,36 @@ def select_list(prefix: str = "") -> str:
     )
 
 
+_DATES = tuple(name for name in LOAD_COLUMNS if name.startswith("date_") or name == "eta")
+_PACKED_COLUMNS = tuple(name for name in LOAD_COLUMNS if name not in _DATES)
+
+
+def packed_list(prefix: str = "") -> str:
+    """Return the SQL list of LOAD_COLUMNS, all but the dates in one JSON array.
+
+    For whoever starts one job after the other: the client library looks at each column
+    of a result anew, which takes as long as the statement itself.
+
+    :param prefix: of each column, with its dot
+    """
+    packed = ", ".join(
+        f"{prefix}{name} #>> '{{}}'"
+        if name in SERIALIZED_COLUMNS
+        else f"{prefix}{name}"
+        for name in _PACKED_COLUMNS
+    )
+    dates = ", ".join(f"{prefix}{name}" for name in _DATES)
+    return f"json_build_array({packed}), {dates}"
+
+
+def unpack(row: tuple) -> dict[str, Any]:
+    """Return the values of a row of `packed_list` by their columns."""
+    packed, *dates = row
+    values = dict(zip(_PACKED_COLUMNS, packed, strict=True))
+    values.update(zip(_DATES, dates, strict=True))
+    return values
+
+
 _PLAIN_ATTRIBUTES = (
     "id",
     "user_id",

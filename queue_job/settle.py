@@ -109,7 +109,7 @@ def settle(job, cause: Cause, decision, failure: dict | None = None) -> None:
     :raise JobFenced: the job was given to another worker meanwhile
     """
     with job.in_temporary_env():
-        hold_liveness(job.env.cr, job)
+        hold_liveness(job.env.cr, job.id)
         if isinstance(decision, Retry):
             _settle_retry(job, cause, decision)
         elif isinstance(decision, Cancel):

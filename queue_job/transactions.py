@@ -5,6 +5,9 @@ While a job's method runs, its transaction holds the advisory lock
 ``(claims.LIVENESS_LOCK, row id)``. A commit or rollback inside the job gives the lock
 back, so both are wrapped: the lock is taken again at once, and a commit first asks
 whether this attempt may still write.
+
+A lease that runs several jobs on a session of its own holds ``(claims.LEASE_LOCK, lease
+id)`` in that session instead, from its second job to its end.
 """
 
 import logging
@@ -33,10 +36,33 @@ def autocommit(cr):
             connection.autocommit = False
 
 
-def hold_liveness(cr, job) -> None:
-    """Take the liveness lock of a job in the cursor's transaction."""
-    if job.id:
-        cr.execute(claims.HOLD_LIVENESS, {"id": job.id})
+#: Attribute of a cursor whose session holds the lock of a lease: the id of the lease.
+_LEASE = "_queue_job_lease"
+
+
+def hold_liveness(cr, job_id: int | None) -> None:
+    """Take the liveness lock of a job in the cursor's transaction, if it needs one."""
+    if job_id and _LEASE not in vars(cr):
+        cr.execute(claims.HOLD_LIVENESS, {"id": job_id})
+
+
+def hold_lease(cr, lease_id: int) -> None:
+    """Let the cursor's session show life for all jobs of a lease.
+
+    Between two jobs, and only where the session stays the same from transaction to
+    transaction. The lock outlives the rollback; the next job needs a new snapshot.
+    """
+    cr.execute(claims.HOLD_LEASE, {"lease": lease_id})
+    cr.rollback()
+    setattr(cr, _LEASE, lease_id)
+
+
+def leave_lease(cr) -> None:
+    """Give the lock of the lease back: the pool keeps the session."""
+    lease_id = vars(cr).pop(_LEASE, None)
+    if lease_id is not None:
+        cr.rollback()
+        cr.execute(claims.LEAVE_LEASE, {"lease": lease_id})
 
 
 def check_fence(cr, job) -> None:
@@ -66,11 +92,11 @@ def commits_guarded(cr, job):
     def guarded_commit():
         check_fence(cr, job)
         commit()
-        hold_liveness(cr, job)
+        hold_liveness(cr, job.id)
 
     def guarded_rollback():
         rollback()
-        hold_liveness(cr, job)
+        hold_liveness(cr, job.id)
 
     with replaced(cr, "commit", guarded_commit):
         with replaced(cr, "rollback", guarded_rollback):

@@ -150,7 +150,12 @@ class Caretaker:
         for row in findings.to_end:
             self.database.execute(
                 queries.END_SESSION,
-                {"id": row["id"], "pid": row["backend_pid"], "force": row["force"]},
+                {
+                    "id": row["id"],
+                    "token": row["claim_token"],
+                    "pid": row["backend_pid"],
+                    "force": row["force"],
+                },
             )
 
     @staticmethod

@@ -69,6 +69,11 @@ class Channel:
         self._queue.sequential = value
 
     @property
+    def is_limited(self) -> bool:
+        """Whether a job of this channel may have to wait because of the channel."""
+        return bool(self.capacity or self.sequential or self.throttle or self.paused)
+
+    @property
     def fullname(self) -> str:
         """The dotted path from root."""
         return f"{self.parent.fullname}.{self.name}" if self.parent else self.name

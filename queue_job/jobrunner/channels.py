@@ -334,3 +334,27 @@ class ChannelManager:
         with self._lock:
             path = self._locate(channel_name).path()
             return any(channel.sequential or channel.throttle for channel in path)
+
+    def fellows(self, channel_name: str | None, others: Iterable[str]) -> list[str]:
+        """Return those of other channels which are ruled by the same limits.
+
+        A slot that is taken for a job of one of them could be used by each of them.
+
+        >>> cm = ChannelManager()
+        >>> cm.simple_configure("root:4,narrow:1,wide.b:2")
+        >>> cm.fellows("root.a", ["root.a", "root.c", "root.narrow", "root.wide"])
+        ['root.c', 'root.wide']
+        >>> cm.fellows("root.narrow.a", ["root.narrow.b", "root.narrow", "root.c"])
+        ['root.narrow.b', 'root.narrow']
+        """
+        with self._lock:
+            limits = self._limits(channel_name)
+            return [
+                name
+                for name in others
+                if name != channel_name and self._limits(name) == limits
+            ]
+
+    def _limits(self, channel_name: str | None) -> list[Channel]:
+        path = self._locate(channel_name).path()
+        return [channel for channel in path if channel.is_limited]

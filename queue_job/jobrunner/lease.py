@@ -1,9 +1,11 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """The lease: what the runner asks a worker to do, and the proof that it asks.
 
-A lease is one HTTP request that holds one slot of one channel. It names a job that
-the runner has claimed; the worker runs it and, unless the lease is ``exclusive``,
-goes on with the next jobs of the channel until ``seconds`` are over.
+A lease is one HTTP request that holds one slot of a channel and its ancestors. It names
+a job that the runner has claimed; the worker runs it and, unless the lease is
+``exclusive``, goes on with the next jobs until ``seconds`` are over: those of the channel
+and of its fellows, the channels which are ruled by the same limits, so that the slot
+could have been theirs as well.
 
 Only the runner of the same database may grant one: the body is signed with a key
 derived from the database's own secret, and carries the moment of its issue. A
@@ -13,7 +15,7 @@ replayed request starts nothing, because the claim of its first job is used up.
 import hashlib
 import hmac
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 PATH = "/queue_job/lease"
 SIGNATURE_HEADER = "X-Queue-Job-Signature"
@@ -45,7 +47,8 @@ class Lease:
     :param database: name of the database
     :param job_id: row id of the job that was claimed for it
     :param claim_token: the fencing token of that claim
-    :param channel: channel of the job, from which the worker tops up
+    :param channel: channel of the job
+    :param channels: the channel and its fellows, from which the worker tops up
     :param seconds: how long the worker may go on starting jobs
     :param longest: how long it may last while no other channel has jobs to run
     :param exclusive: run this one job only
@@ -61,6 +64,7 @@ class Lease:
     job_id: int
     claim_token: int
     channel: str | None
+    channels: list[str] = field(default_factory=list)
     seconds: float = LEASE_SECONDS
     longest: float = LEASE_SECONDS
     exclusive: bool = False

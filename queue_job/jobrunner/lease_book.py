@@ -69,13 +69,19 @@ class LeaseBook:
         """Whether the job of this lease is being settled, or waits for a worker."""
         return lease_id in self._burials
 
-    def grant(self, job: dict, lease_id: int, claim_token: int) -> None:
-        """Give the slot that ``job`` has taken in its channel to a worker."""
+    def grant(
+        self, job: dict, lease_id: int, claim_token: int, channels: list[str]
+    ) -> None:
+        """Give the slot that ``job`` has taken in its channel to a worker.
+
+        :param channels: the job's channel and its fellows
+        """
         self._take_slot(job, lease_id)
         self._send(
             job,
             lease_id,
             claim_token,
+            channels=channels,
             exclusive=self.manager.is_exclusive(job["channel"]),
             longest=self.longest,
         )

@@ -5,7 +5,7 @@ They run in autocommit mode. The claim and the return of jobs stand in
 :mod:`..claims`, because workers use them too.
 """
 
-from ..claims import LIVENESS_LOCK, QUICK, UTC_NOW
+from ..claims import HELD, QUICK, SHOWS_LIFE, UTC_NOW
 
 # Is the addon installed here?
 HAS_QUEUE_JOB = """
@@ -130,12 +130,7 @@ UPDATE queue_job SET scheduled = TRUE
 
 # Everything in flight, and whether a live session stands behind it.
 LOOK = f"""
-WITH held AS MATERIALIZED (
-    SELECT objid::bigint AS id, pid FROM pg_locks
-     WHERE locktype = 'advisory' AND classid = {LIVENESS_LOCK} AND objsubid = 2
-       AND granted
-       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-)
+WITH held AS MATERIALIZED ({HELD})
 SELECT j.id, j.uuid, j.channel, j.priority, j.date_created, j.state,
        coalesce(j.claim_token, 0) AS claim_token, j.lease_id,
        coalesce(j.retry, 0) AS retry, coalesce(j.max_retries, 0) AS max_retries,
@@ -145,9 +140,10 @@ SELECT j.id, j.uuid, j.channel, j.priority, j.date_created, j.state,
            AS running_seconds,
        coalesce(extract(epoch FROM {UTC_NOW} - j.date_enqueued), 0)::float
            AS enqueued_seconds,
-       j.worker_host, j.worker_pid, held.pid AS backend_pid, s.kind AS signal
+       j.worker_host, j.worker_pid, session.pid AS backend_pid, s.kind AS signal
   FROM queue_job j
-  LEFT JOIN held ON held.id = j.id
+  LEFT JOIN LATERAL (SELECT pid FROM held WHERE {SHOWS_LIFE}
+                      ORDER BY space LIMIT 1) session ON TRUE
   LEFT JOIN LATERAL (SELECT kind FROM queue_job_signal
                       WHERE job_id = j.id AND claim_token = j.claim_token
                       ORDER BY id LIMIT 1) s ON TRUE
@@ -205,15 +201,15 @@ SELECT %(id)s, %(token)s, 'timeout', %(message)s, {UTC_NOW}
 
 # Ends the session of a job that was told to stop: a running query is cancelled
 # first, a session that idles or ignores that is terminated. Only while the session
-# still holds the job's lock: it may have gone on to another job.
+# still runs this attempt: it may have gone on to another job.
 END_SESSION = f"""
 SELECT CASE WHEN a.state = 'active' AND NOT %(force)s
             THEN pg_cancel_backend(a.pid) ELSE pg_terminate_backend(a.pid) END
   FROM pg_stat_activity a
-  JOIN pg_locks l ON l.pid = a.pid AND l.locktype = 'advisory' AND l.granted
-                 AND l.classid = {LIVENESS_LOCK} AND l.objsubid = 2
-                 AND l.objid::bigint = %(id)s
+  JOIN ({HELD}) held ON held.pid = a.pid
+  JOIN queue_job j ON j.id = %(id)s AND j.claim_token = %(token)s AND {SHOWS_LIFE}
  WHERE a.pid = %(pid)s
+ LIMIT 1
 """
 
 # The live channel settings.
@@ -255,14 +251,11 @@ UPDATE queue_job j
   FROM (SELECT id, state,
                state = 'started' AND max_retries > 0
                AND coalesce(retry, 0) + 1 >= max_retries AS exhausted
-          FROM queue_job
+          FROM queue_job j
          WHERE state IN ('enqueued', 'started')
            AND coalesce(date_enqueued, date_started, date_created)
                < {UTC_NOW} - interval '10 seconds'
-           AND NOT EXISTS (
-               SELECT 1 FROM pg_locks l
-                WHERE l.locktype = 'advisory' AND l.classid = {LIVENESS_LOCK}
-                  AND l.objsubid = 2 AND l.granted AND l.objid::bigint = queue_job.id)
+           AND NOT EXISTS (SELECT 1 FROM ({HELD}) held WHERE {SHOWS_LIFE})
            FOR NO KEY UPDATE SKIP LOCKED) AS dead
  WHERE j.id = dead.id
 RETURNING j.uuid

@@ -7,6 +7,7 @@ memory from one turn to the next: the table is the queue.
 """
 
 import time
+from collections.abc import Iterable
 
 from .. import claims
 from . import queries
@@ -16,6 +17,9 @@ from .lease_book import LeaseBook
 
 #: Jobs claimed by one statement at most.
 CLAIM_LIMIT = 64
+
+#: Channels served by one lease at most, besides that of its first job.
+FELLOWS_LIMIT = 63
 
 
 class Turn:
@@ -61,8 +65,9 @@ class Turn:
         free = min(self.manager.free_slots(), CLAIM_LIMIT)
         if free <= 0:
             return [], []
-        chosen = self._choose(self._read_heads(free))
-        return chosen, self._claim(chosen) if chosen else []
+        heads = self._read_heads(free)
+        chosen = self._choose(heads)
+        return chosen, self._claim(chosen, heads) if chosen else []
 
     def _read_heads(self, limit: int) -> dict[str, dict]:
         rows = self.database.rows(queries.HEADS, {"limit": limit})
@@ -97,7 +102,8 @@ class Turn:
             notify(self.manager, self.database.db_name, row, row["state"], eta)
         return [row["uuid"] for row in rows]
 
-    def _claim(self, chosen: list[dict]) -> list[dict]:
+    def _claim(self, chosen: list[dict], heads: dict[str, dict]) -> list[dict]:
+        waiting = channels_by_urgency(heads.values())
         leases = {row["id"]: self.leases.new_id() for row in chosen}
         rows = self.database.rows(
             claims.CLAIM, {"ids": list(leases), "leases": list(leases.values())}
@@ -106,10 +112,32 @@ class Turn:
         for row in chosen:
             claim = claimed.get(row["id"])
             if claim:
-                self.leases.grant(row, claim["lease_id"], claim["claim_token"])
+                self.leases.grant(
+                    row,
+                    claim["lease_id"],
+                    claim["claim_token"],
+                    self._served(row["channel"], waiting),
+                )
             else:
                 self.manager.remove_job(row["uuid"])
         return rows
+
+    def _served(self, channel: str | None, waiting: list[str]) -> list[str]:
+        """The channels that a lease for a job of this one serves."""
+        if not channel:
+            return []
+        fellows = self.manager.fellows(channel, waiting)
+        return [channel, *fellows[:FELLOWS_LIMIT]]
+
+
+def channels_by_urgency(heads: Iterable[dict]) -> list[str]:
+    """The channels of some jobs, that of the most urgent one first."""
+    first: dict[str, tuple] = {}
+    for row in heads:
+        if row["channel"]:
+            rank = (row["priority"] or 0, row["id"])
+            first[row["channel"]] = min(rank, first.get(row["channel"], rank))
+    return sorted(first, key=first.__getitem__)
 
 
 def notify(manager, db_name, row, state, eta=None) -> None:

@@ -7,9 +7,9 @@ here instead, and interrupts the database session in which the job runs. The wor
 finds the signal and settles the job as cancelled; the runner repeats the interrupt,
 and ends the session for good when a second later the job is still there.
 
-Which session runs a job is not a guess: while it runs, its transaction holds the
-advisory lock (`LIVENESS_LOCK`, id of the job row). The lock dies with the
-session, wherever the worker is, so a started job without it is dead.
+Which session runs a job is not a guess: while it runs, its session holds one of the
+advisory locks of `claims.HELD`. The lock dies with the session, wherever the worker is,
+so a started job without it is dead.
 """
 
 import logging
@@ -17,21 +17,15 @@ import logging
 from odoo import fields, models
 from odoo.sql_db import db_connect
 
-from ..claims import LIVENESS_LOCK
+from ..claims import HELD, SHOWS_LIFE
 
 _logger = logging.getLogger(__name__)
 
 
-# The lock space of pg_locks is the whole cluster: other databases have the same ids.
 LIVE_SESSIONS = f"""
-    SELECT objid::bigint AS job_id, pid
-    FROM pg_locks
-    WHERE locktype = 'advisory'
-      AND classid = {LIVENESS_LOCK}
-      AND objid::bigint = ANY(%(ids)s)
-      AND objsubid = 2
-      AND granted
-      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    SELECT j.id AS job_id, held.pid
+    FROM queue_job j JOIN ({HELD}) AS held ON {SHOWS_LIFE}
+    WHERE j.id = ANY(%(ids)s)
 """
 
 CANCEL_SESSIONS = f"SELECT pg_cancel_backend(pid) FROM ({LIVE_SESSIONS}) AS live"

@@ -11,7 +11,7 @@ import logging
 
 from odoo.tools import config
 
-from ..claims import LIVENESS_LOCK, UTC_NOW
+from ..claims import HELD, SHOWS_LIFE, UTC_NOW
 from ..states import FAILED
 
 _logger = logging.getLogger(__name__)
@@ -117,21 +117,12 @@ LOCK_OLD_JOBS = """
 # A limit of NULL minutes makes its condition NULL: no job is stuck.
 STUCK_JOBS = f"""
     SELECT id
-    FROM queue_job
+    FROM queue_job j
     WHERE (state = 'enqueued'
            AND date_enqueued <= {UTC_NOW} - %(enqueued)s * interval '1 minute')
        OR (state = 'started'
            AND date_started <= {UTC_NOW} - %(started)s * interval '1 minute'
-           AND NOT EXISTS (
-               SELECT FROM pg_locks held
-               WHERE held.locktype = 'advisory'
-                 AND held.classid = {LIVENESS_LOCK}
-                 AND held.objsubid = 2
-                 AND held.granted
-                 AND held.objid::bigint = queue_job.id
-                 AND held.database = (
-                     SELECT oid FROM pg_database
-                     WHERE datname = current_database())))
+           AND NOT EXISTS (SELECT FROM ({HELD}) held WHERE {SHOWS_LIFE}))
     ORDER BY id
     FOR NO KEY UPDATE SKIP LOCKED
 """

@@ -19,7 +19,13 @@ $$ LANGUAGE plpgsql;
 
 CREATE OR REPLACE FUNCTION queue_job_notify_update() RETURNS trigger AS $$
 BEGIN
-    PERFORM pg_notify('queue_job', 'jobs');
+    IF OLD.state IS DISTINCT FROM 'pending'
+       OR OLD.priority IS DISTINCT FROM NEW.priority
+       OR OLD.eta IS DISTINCT FROM NEW.eta
+       OR OLD.channel IS DISTINCT FROM NEW.channel
+    THEN
+        PERFORM pg_notify('queue_job', 'jobs');
+    END IF;
     RETURN NULL;
 END;
 $$ LANGUAGE plpgsql;
@@ -31,17 +37,11 @@ CREATE TRIGGER queue_job_notify
     FOR EACH STATEMENT
     EXECUTE FUNCTION queue_job_notify();
 
--- The condition is checked without a call of the function: other updates stay cheap.
+-- The condition is checked without a call of the function, so that other updates stay
+-- cheap. PostgreSQL reads it anew for each statement: the long part is in the function.
 DROP TRIGGER IF EXISTS queue_job_notify_update ON queue_job;
 CREATE TRIGGER queue_job_notify_update
     AFTER UPDATE ON queue_job
     FOR EACH ROW
-    WHEN (
-        NEW.state = 'pending' AND (
-            OLD.state IS DISTINCT FROM 'pending'
-            OR OLD.priority IS DISTINCT FROM NEW.priority
-            OR OLD.eta IS DISTINCT FROM NEW.eta
-            OR OLD.channel IS DISTINCT FROM NEW.channel
-        )
-    )
+    WHEN (NEW.state = 'pending')
     EXECUTE FUNCTION queue_job_notify_update();

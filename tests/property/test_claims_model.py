@@ -147,12 +147,17 @@ class Claims(RuleBasedStateMachine):
         assert sorted(row[:3] for row in got) == sorted(expected)
 
     @precondition(lambda self: self.of_state("pending"))
-    @rule(limit=st.integers(1, 3), leads=st.booleans())
-    def top_up(self, limit, leads):
+    @rule(limit=st.integers(1, 3), leads=st.booleans(), several=st.booleans())
+    def top_up(self, limit, leads, several):
         lease = self._new_lease()
-        parameters = {"channel": CHANNEL, "limit": limit, "lease": lease}
         runner = RUNNER if leads else "another runner"
-        got = self.ask(claims.TOP_UP, {**parameters, "runner": runner})
+        if several:
+            served = [[CHANNEL, "root.empty"], runner, limit, limit, limit]
+            query = claims.TOP_UP.format(next=claims.NEXT_OF_SEVERAL)
+        else:
+            served = [CHANNEL, runner, limit]
+            query = claims.TOP_UP.format(next=claims.NEXT_OF_ONE)
+        got = self.ask(query, [*served, lease])
         chosen = self.of_state("pending")[:limit] if leads else []
         for job in chosen:
             self._claimed(job, lease)

@@ -498,3 +498,33 @@ def test_a_job_that_runs_when_its_channel_becomes_shared_is_counted(shared):
     assert (shared.held("x"), shared.held("x", "root.A")) == (1, 1)
     board.tell("done", "A1")
     assert (shared.held("x"), shared.held("x", "root.A")) == (0, 0)
+
+
+# -- channels that share their limits --------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("channel", "fellows"),
+    [
+        ("root", ["root.free", "root.free.sub"]),
+        ("root.free", ["root", "root.free.sub"]),
+        ("root.narrow", ["root.narrow.sub"]),
+        ("root.narrow.sub", ["root.narrow"]),
+        ("root.slow", []),
+        ("root.strict", []),
+        ("root.unknown", ["root", "root.free", "root.free.sub"]),
+    ],
+)
+def test_a_slot_of_one_channel_is_good_for_its_fellows(channel, fellows):
+    board = Board("root:4,narrow:1,slow:2:throttle=1,strict:1:sequential,narrow.deep:1")
+    everybody = [
+        *("root", "root.free", "root.free.sub", "root.narrow", "root.narrow.sub"),
+        *("root.narrow.deep", "root.slow", "root.strict"),
+    ]
+    assert board.manager.fellows(channel, everybody) == fellows
+
+
+def test_a_paused_channel_has_no_fellows():
+    board = Board("root:4")
+    board.manager.apply_settings([ChannelSettings("root.stopped", paused=True)])
+    assert board.manager.fellows("root.a", ["root.stopped", "root.b"]) == ["root.b"]

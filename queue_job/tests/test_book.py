@@ -1,0 +1,104 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""What a lease takes next, of one channel and of several."""
+
+import time
+
+from odoo.tests import TransactionCase
+
+from ..book import Book
+
+LEASE = 7
+RUNNER = "the leader"
+
+
+class TestBook(TransactionCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.partner = cls.env["res.partner"].create({"name": "Ada"})
+        cls.env["queue.job.runner"].create({"uuid": RUNNER, "leader": True})
+        # whatever the database holds is none of this test's business
+        cls.env.cr.execute("DELETE FROM queue_job WHERE state = 'pending'")
+
+    def setUp(self):
+        super().setUp()
+        self.book = Book(self.env.cr, LEASE, RUNNER)
+
+    def delay(self, channel, **options):
+        job = self.partner.with_delay(channel=channel, **options).write({"ref": "1"})
+        return job.db_record().id
+
+    def top_up(self, channels, limit):
+        return [job_id for job_id, _token in self.book.top_up(channels, limit)]
+
+    def test_one_channel_in_its_order(self):
+        last, first = self.delay("root.a"), self.delay("root.a", priority=1)
+        self.delay("root.b", priority=0)
+        self.assertEqual(self.top_up(["root.a"], 5), [first, last])
+        self.assertEqual(self.top_up(["root.a"], 5), [])
+
+    def test_several_channels_are_one_queue(self):
+        third = self.delay("root.b")
+        second = self.delay("root.a", priority=5)
+        first = self.delay("root.c", priority=1)
+        self.delay("root.d", priority=0)
+        channels = ["root.a", "root.b", "root.c"]
+        self.assertEqual(self.top_up(channels, 2), [first, second])
+        self.assertEqual(self.top_up(channels, 2), [third])
+
+    def test_many_in_one_of_several_channels(self):
+        jobs = [self.delay("root.b") for _number in range(12)]
+        self.assertEqual(self.top_up(["root.a", "root.b", "root.c"], 12), jobs)
+
+    def test_what_is_not_due_is_left_alone(self):
+        self.delay("root.a", eta=60)
+        self.assertEqual(self.top_up(["root.a"], 5), [])
+        self.assertEqual(self.top_up(["root.a", "root.b"], 5), [])
+
+    def test_who_leads_no_more_takes_nothing(self):
+        self.delay("root.a")
+        book = Book(self.env.cr, LEASE, "the one before")
+        for channels in (["root.a"], ["root.a", "root.b"]):
+            self.assertEqual(book.top_up(channels, 5), [])
+            self.assertIsNone(book.start_next(channels))
+
+    def test_claimed_and_started_at_once(self):
+        second, first = self.delay("root.a"), self.delay("root.b", priority=1)
+        for job_id in (first, second):
+            values = self.book.start_next(["root.a", "root.b"])
+            self.assertEqual(values["id"], job_id)
+            self.assertEqual(values["state"], "started")
+            self.assertEqual(values["lease_id"], LEASE)
+        self.assertIsNone(self.book.start_next(["root.a", "root.b"]))
+
+    def test_a_started_row_is_a_loaded_row(self):
+        job = self.partner.with_delay(channel="root.a", eta=-1).write({"ref": "1"})
+        values = self.book.start_next(["root.a"])
+        loaded = type(job).load(self.env, job.uuid)
+        again = type(job)._from_row(self.env, values)
+        for name in ("uuid", "args", "kwargs", "eta", "date_created", "date_started"):
+            self.assertEqual(getattr(again, name), getattr(loaded, name), name)
+        self.assertEqual(again.recordset, self.partner)
+
+    def test_who_else_waits(self):
+        now = time.time() + 60  # whatever channels were changed by other tests
+        for channel in ("root.a", "root.c"):
+            self.delay(channel)
+        for served, waits in (
+            (["root.a"], True),
+            (["root.b"], True),
+            (["root.c"], True),
+            (["root.a", "root.c"], False),
+            (["root.c", "root.a", "root.b"], False),
+        ):
+            with self.subTest(served=served):
+                self.assertEqual(self.book.others_wait(served, now), waits)
+
+    def test_a_changed_channel_ends_the_lease(self):
+        issued = time.time() - 5
+        self.env.cr.execute("UPDATE queue_job_channel SET write_date = '2020-01-01'")
+        self.assertFalse(self.book.others_wait(["root.a"], issued))
+        self.env.cr.execute(
+            "UPDATE queue_job_channel SET write_date = now() AT TIME ZONE 'UTC'"
+        )
+        self.assertTrue(self.book.others_wait(["root.a"], issued))
