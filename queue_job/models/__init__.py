@@ -22,3 +22,8 @@ from . import queue_job_arguments
 from . import queue_job_channel_load
 from . import queue_job_function_statistics
 from . import queue_job_dashboard
+from . import queue_job_failure_policy
+from . import queue_job_failure
+from . import queue_job_failure_digest
+from . import queue_job_failure_notice
+from . import res_users

@@ -24,6 +24,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tools.misc import file_open
 
 from ..exception import JobError, RetryableJobError
+from ..failure_policy import DIGEST, EACH
 from ..fields import JobSerialized
 from ..job import Job
 from ..states import CANCELLED, DONE, FAILED, FINAL, PENDING, STARTED, STATES, WAITING
@@ -364,17 +365,16 @@ class QueueJob(models.Model):
     # -- failure message -----------------------------------------------------------
 
     def _message_post_on_failure(self):
-        """Tell the followers that the jobs have failed."""
+        """Tell the followers that the jobs have failed, at once or in a digest."""
+        noted = self.browse()
         for job in self:
-            domain = job._subscribe_users_domain()
-            users = self.env["res.users"].search(domain) if domain else job.user_id
-            if job._subscribe_job_creator():
-                users |= job.user_id
-            partners = users.filtered("active").partner_id
+            policy = job._failure_policy()
+            partners = job._failure_users(policy).partner_id
             job.message_subscribe(partner_ids=partners.ids)
-            message = job._message_failed_job()
-            if message:
-                job.message_post(body=message, subtype_xmlid="queue_job.mt_job_failed")
+            message = job._post_failure(told=policy.notice == EACH)
+            if message and policy.notice == DIGEST:
+                noted += job
+        self.env["queue.job.failure"]._note(noted)
 
     def _subscribe_users_domain(self):
         """Return the domain of the users to tell, None when there are none."""
