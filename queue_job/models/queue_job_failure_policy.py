@@ -11,9 +11,9 @@ from odoo import api, fields, models, tools
 from ..failure_policy import DIGEST, EACH, NONE, FailurePolicy
 
 NOTICES = [
-    (EACH, "Each Failure by a Message"),
+    (EACH, "Each Failure"),
     (DIGEST, "Digest"),
-    (NONE, "Nobody Is Told"),
+    (NONE, "None"),
 ]
 
 SETTINGS = {"failure_notice", "failure_user_ids"}
@@ -22,7 +22,7 @@ SETTINGS = {"failure_notice", "failure_user_ids"}
 def notice_field():
     return fields.Selection(
         selection=NOTICES,
-        string="Failures Are Told",
+        string="Notification",
         help="Digest: one message for the failures of a job function in ten minutes, "
         "the first one at once. Each failure: a message for each job. Either way the "
         "message stands on the failed job. Empty: as the channel above says, and a "
@@ -34,7 +34,7 @@ def users_field(relation):
     return fields.Many2many(
         comodel_name="res.users",
         relation=relation,
-        string="Failures Are Told To",
+        string="Recipients",
         domain=[("share", "=", False)],
         help="They are told instead of all job queue managers, each of failures in "
         "the user's own companies. Who may not read jobs hears how many have failed, "

@@ -120,8 +120,7 @@ class TestWhen(DigestCase):
 
     def test_by_the_scheduled_action(self):
         self.failed()
-        self.env.flush_all()
-        self.cron.with_user(self.cron.user_id).method_direct_trigger()
+        self.cron.ir_actions_server_id.run()
         self.assertEqual(len(self.digests(self.manager)), 1)
 
 
