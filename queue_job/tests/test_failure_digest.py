@@ -156,7 +156,7 @@ class TestWhat(DigestCase):
         )
         body = self.digest().body
         self.assertEqual(str(body).count("<li"), 20)
-        self.assertIn("11 more kinds", body)
+        self.assertIn("More kinds of failures: 11", body)
 
     def test_a_job_that_failed_twice_counts_once(self):
         job = self.failed()
@@ -171,7 +171,7 @@ class TestWhat(DigestCase):
         self.failed()
         job.requeue()
         body = " ".join(str(self.digest().body).split())
-        self.assertIn("by now 1 of them not failed any more", body)
+        self.assertIn("Not failed any more: 1", body)
 
     def test_who_may_not_read_jobs_hears_how_many(self):
         self.failed("Secret", user_id=self.plain_user.id)
@@ -208,7 +208,7 @@ class TestWhat(DigestCase):
         self.manager.lang = "de_DE"
         self.failed()
         self.assertIn("fehlgeschlagen", self.digest().subject)
-        self.assertIn("fehlgeschlagen", self.digests(self.manager).body)
+        self.assertIn("Fehlgeschlagene Jobs", self.digests(self.manager).body)
 
 
 class TestMail(DigestCase):
