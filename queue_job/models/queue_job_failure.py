@@ -9,6 +9,7 @@ first failure after that wakes the action up.
 """
 
 from odoo import api, fields, models
+
 from odoo.addons.base.models.ir_cron import _intervalTypes
 
 from ..claims import UTC_NOW

@@ -19,8 +19,11 @@ NOTICES = [
 SETTINGS = {"failure_notice", "failure_user_ids"}
 
 
-def notice_field():
-    return fields.Selection(
+class QueueJobFailurePolicy(models.AbstractModel):
+    _name = "queue.job.failure.policy"
+    _description = "Who Hears of Failed Jobs"
+
+    failure_notice = fields.Selection(
         selection=NOTICES,
         string="Notification",
         help="Digest: one message for the failures of a job function in ten minutes, "
@@ -28,12 +31,8 @@ def notice_field():
         "message stands on the failed job. Empty: as the channel above says, and a "
         "digest if none says anything.",
     )
-
-
-def users_field(relation):
-    return fields.Many2many(
+    failure_user_ids = fields.Many2many(
         comodel_name="res.users",
-        relation=relation,
         string="Recipients",
         domain=[("share", "=", False)],
         help="They are told instead of all job queue managers, each of failures in "
@@ -41,20 +40,6 @@ def users_field(relation):
         "not why. Empty: as the channel above says, and all job queue managers of the "
         "job's company if none says anything.",
     )
-
-
-class QueueJobFunction(models.Model):
-    _inherit = "queue.job.function"
-
-    failure_notice = notice_field()
-    failure_user_ids = users_field("queue_job_function_failure_user_rel")
-
-
-class QueueJobChannel(models.Model):
-    _inherit = "queue.job.channel"
-
-    failure_notice = notice_field()
-    failure_user_ids = users_field("queue_job_channel_failure_user_rel")
 
     @api.model
     @tools.ormcache("function_id", "channel")
@@ -64,28 +49,30 @@ class QueueJobChannel(models.Model):
         :param function_id: id of the job function, or a false value
         :param channel: complete name; one that doesn't exist follows those above it
         """
-        sources = self.env["queue.job.function"].sudo().browse(function_id or ())
-        ways = [sources, *self.sudo()._from_here_to_root(channel)]
-        notices = filter(None, (way.failure_notice for way in ways))
-        users = filter(None, (way.failure_user_ids for way in ways))
-        return FailurePolicy(next(notices, DIGEST), tuple(next(users, self.browse()).ids))
+        functions = self.env["queue.job.function"].sudo()
+        settings = [functions.browse(function_id or ()), *self._from_here_up(channel)]
+        notices = filter(None, (one.failure_notice for one in settings))
+        users = filter(None, (one.failure_user_ids for one in settings))
+        nobody = self.env["res.users"]
+        return FailurePolicy(next(notices, DIGEST), tuple(next(users, nobody).ids))
 
     @api.model
-    def _from_here_to_root(self, channel):
-        """Return the channels from this name upwards, each as a record."""
+    def _from_here_up(self, channel):
+        """Return the channels from this name up to the root."""
         parts = (channel or "root").split(".")
         names = [".".join(parts[:end]) for end in range(len(parts), 0, -1)]
-        channels = self.search([("complete_name", "in", names)])
-        return channels.sorted(lambda found: -len(found.complete_name))
+        channels = self.env["queue.job.channel"].sudo()
+        found = channels.search([("complete_name", "in", names)])
+        return found.sorted(lambda one: -len(one.complete_name))
 
-    # The policy is kept in the cache; that of a job function is forgotten with it.
+    # What the policy was made of is kept in the cache.
 
     @api.model_create_multi
     def create(self, vals_list):
-        channels = super().create(vals_list)
+        records = super().create(vals_list)
         if any(vals.keys() & SETTINGS for vals in vals_list):
             self.env.registry.clear_cache()
-        return channels
+        return records
 
     def write(self, vals):
         result = super().write(vals)
