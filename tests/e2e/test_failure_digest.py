@@ -1,5 +1,5 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Failed jobs are told by a real scheduled action, and mails outlive the mail server."""
+"""A real scheduled action tells failed jobs; its mails outlive the mail server."""
 
 import re
 
