@@ -4,6 +4,8 @@ from . import base
 from . import base_patterns
 from . import ir_model_fields
 from . import queue_job_actions
+from . import queue_job_failure_notice
+from . import queue_job_failure_policy
 from . import queue_job
 from . import queue_job_graph
 from . import queue_job_attempt
@@ -22,3 +24,6 @@ from . import queue_job_arguments
 from . import queue_job_channel_load
 from . import queue_job_function_statistics
 from . import queue_job_dashboard
+from . import queue_job_failure
+from . import queue_job_failure_digest
+from . import res_users

@@ -27,11 +27,10 @@ from ..exception import JobError, RetryableJobError
 from ..fields import JobSerialized
 from ..job import Job
 from ..states import CANCELLED, DONE, FAILED, FINAL, PENDING, STARTED, STATES, WAITING
+from .queue_job_failure_notice import MANAGER_GROUP
 from .queue_job_upkeep import old_job_ids, requeue_stuck
 
 _logger = logging.getLogger(__name__)
-
-MANAGER_GROUP = "queue_job.group_queue_job_manager"
 
 # What a user may set to done, and cancel without asking a worker.
 OPEN_STATES = (*WAITING, FAILED)
@@ -40,7 +39,12 @@ OPEN_STATES = (*WAITING, FAILED)
 class QueueJob(models.Model):
     _name = "queue.job"
     _description = "Queue Job"
-    _inherit = ["mail.thread", "mail.activity.mixin", "queue.job.actions"]
+    _inherit = [
+        "mail.thread",
+        "mail.activity.mixin",
+        "queue.job.actions",
+        "queue.job.failure.notice",
+    ]
     _log_access = False
     _order = "date_created DESC, date_done DESC"
 
@@ -360,44 +364,6 @@ class QueueJob(models.Model):
             "view_mode": "list,form",
             "domain": [("id", "in", records.ids)],
         }
-
-    # -- failure message -----------------------------------------------------------
-
-    def _message_post_on_failure(self):
-        """Tell the followers that the jobs have failed."""
-        for job in self:
-            domain = job._subscribe_users_domain()
-            users = self.env["res.users"].search(domain) if domain else job.user_id
-            if job._subscribe_job_creator():
-                users |= job.user_id
-            partners = users.filtered("active").partner_id
-            job.message_subscribe(partner_ids=partners.ids)
-            message = job._message_failed_job()
-            if message:
-                job.message_post(body=message, subtype_xmlid="queue_job.mt_job_failed")
-
-    def _subscribe_users_domain(self):
-        """Return the domain of the users to tell, None when there are none."""
-        group = self.env.ref(MANAGER_GROUP, raise_if_not_found=False)
-        if not group:
-            return None
-        domain = [("all_group_ids", "in", [group.id])]
-        if self.company_id:
-            domain.append(("company_id", "in", self.company_id.ids))
-        return domain
-
-    @api.model
-    def _subscribe_job_creator(self):
-        """Whether the user who enqueued a job follows it once it has failed."""
-        return True
-
-    def _message_failed_job(self):
-        """Return the text posted on a failed job; nothing is posted if empty."""
-        self.ensure_one()
-        return self.env._(
-            "Something bad happened during the execution of the job. "
-            "More details in the 'Exception Information' section."
-        )
 
     @api.model
     def _needaction_domain_get(self):

@@ -37,6 +37,7 @@ RELATED_ACTION_KEYS = {"enable", "func_name", "kwargs"}
 
 class QueueJobFunction(models.Model):
     _name = "queue.job.function"
+    _inherit = ["queue.job.failure.policy"]
     _description = "Job Functions"
     _log_access = False
 

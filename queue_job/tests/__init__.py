@@ -9,6 +9,8 @@ from . import test_delay
 from . import test_docs_tasks
 from . import test_drain
 from . import test_dashboard
+from . import test_failure_digest
+from . import test_failure_policy
 from . import test_fields
 from . import test_gc
 from . import test_insertion

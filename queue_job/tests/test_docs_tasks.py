@@ -58,6 +58,10 @@ class TestTasks(HelperCase):
     def test_call_an_api(self):
         self.run_page("call_an_api")
 
+    def test_hear_of_failures(self):
+        with self.assertLogs("odoo.addons.queue_job", "ERROR"):
+            self.run_page("hear_of_failures")
+
     def test_one_by_one(self):
         self.run_page("one_by_one")
 

@@ -58,6 +58,15 @@ class TestMigration(JobCase):
             (first + second + done).mapped("identity_slot"), ["key", False, False]
         )
 
+    def test_failures_are_told_one_by_one_as_before(self):
+        root = self.env.ref("queue_job.channel_root")
+        self.assertFalse(root.failure_notice)
+        self.post()
+        self.assertEqual(root.failure_notice, "each")
+        root.failure_notice = "none"
+        self.post()
+        self.assertEqual(root.failure_notice, "none")
+
     def test_text_columns_become_jsonb(self):
         pre = migration("pre-migration")
         cr = self.env.cr

@@ -107,6 +107,12 @@ class TestTours(BrowserCase):
         self.start_tour(JOBS, "queue_job_mass_requeue", login="admin")
         self.assertEqual(set(jobs.mapped("state")), {"pending"})
 
+    def test_link_of_a_digest(self):
+        self.create_failed("Tour of the link")
+        self.create_failed("Tour of another", channel_method_name="<res.users>.read")
+        link = "/odoo/failed-jobs?function=%3Cres.partner%3E.name_create"
+        self.start_tour(link, "queue_job_failed_jobs", login="admin")
+
     def test_graph(self):
         parent = self.create_failed("Tour parent", graph_uuid="tour")
         self.create_job(

@@ -4,6 +4,7 @@
 - The dependencies, JSON with uuids, become rows of `queue_job_dependency`.
 - Pending jobs with a date wait for it as scheduled ones.
 - Waiting jobs hold their identity key; of several with the same key, the oldest one.
+- Each failure is told by a message of its own, as it was.
 
 Each step can be run again.
 """
@@ -32,6 +33,11 @@ HOLD_IDENTITY = """
     )
 """
 
+KEEP_A_MESSAGE_FOR_EACH_FAILURE = """
+    UPDATE queue_job_channel SET failure_notice = 'each'
+    WHERE parent_id IS NULL AND failure_notice IS NULL
+"""
+
 
 def migrate(cr, version):
     if not version:
@@ -40,3 +46,4 @@ def migrate(cr, version):
     env["queue.job.dependency"]._add_from_json()
     cr.execute(MARK_SCHEDULED)
     cr.execute(HOLD_IDENTITY)
+    cr.execute(KEEP_A_MESSAGE_FOR_EACH_FAILURE)

@@ -171,3 +171,16 @@ tours.add("queue_job_dashboard", {
         {trigger: `.o_list_view ${row("Tour failed")}`},
     ],
 });
+
+tours.add("queue_job_failed_jobs", {
+    steps: () => [
+        {
+            content: "The link of a digest lists the failed jobs of one function",
+            trigger: row("Tour of the link"),
+        },
+        {
+            content: "and no others",
+            trigger: `.o_list_view:not(:has(${row("Tour of another")}))`,
+        },
+    ],
+});
