@@ -26,17 +26,16 @@ from queue import Empty, SimpleQueue
 
 import psycopg2
 
-from odoo.tools import config as odoo_config
-
 from .. import claims
 from . import lease as lease_protocol
 from . import queries
 from .backoff import Backoff
-from .caretaker import Caretaker
+from .caretaker import LINGER, Caretaker
 from .channels import ChannelManager, ChannelSettings
 from .database import Database, MasterElectionLost
 from .dispatcher import Answer
 from .lease_book import LeaseBook
+from .limits import job_time_limit, longest_lease
 from .statistics import ADD, FLUSH_INTERVAL, Statistics
 from .turn import Turn
 
@@ -60,17 +59,8 @@ ELECTION_INTERVAL = 1.0
 #: Seconds until the next look at a database without the addon.
 INSTALL_INTERVAL = 10.0
 
-#: Seconds before the server's ``limit_time_real`` at which a job is stopped.
-LIMIT_MARGIN = 5.0
-
 #: Seconds between two complaints that no worker takes the leases.
 COMPLAINT_INTERVAL = 60.0
-
-
-def job_time_limit() -> float:
-    """Seconds a job may take before the server kills its worker; 0 for no limit."""
-    limit = odoo_config["limit_time_real"] or 0
-    return max(limit - LIMIT_MARGIN, limit * 0.8) if limit > 0 else 0
 
 
 class DatabaseLoop(threading.Thread):
@@ -182,7 +172,7 @@ class DatabaseLoop(threading.Thread):
     def _resign(self):
         """Leases that run take no further jobs, those that wait give theirs back."""
         self._write_statistics()
-        self.database.execute(queries.FAREWELL, {"uuid": self._uuid})
+        self.database.execute(queries.FAREWELL, {"uuid": self.leases.term})
         self.database.execute(
             claims.RETURN_UNSTARTED, {"leases": list(self.leases.ids())}
         )
@@ -194,8 +184,8 @@ class DatabaseLoop(threading.Thread):
         parameters = {
             row["key"]: row["value"] for row in database.rows(queries.PARAMETERS)
         }
-        self._uuid = uuid.uuid4().hex  # of this leadership: leases of another end
-        database.execute(queries.TAKE_OVER)
+        self._uuid = uuid.uuid4().hex
+        others = database.execute(queries.TAKE_OVER)
         self.database = database
         self.manager = self._new_manager()
         self.leases = LeaseBook(
@@ -210,9 +200,11 @@ class DatabaseLoop(threading.Thread):
         self._caretaker = Caretaker(
             database, self.manager, self.leases, job_time_limit()
         )
-        self._next_look = self._next_poll = self._next_heartbeat = 0.0
-        self._next_flush = time.monotonic() + FLUSH_INTERVAL
-        self._next_ping = self._not_before = 0.0
+        now = time.monotonic()
+        self._next_poll = self._next_heartbeat = self._next_ping = 0.0
+        # leases of another may just have claimed: the first look must see it
+        self._next_look = self._not_before = now + (LINGER if others else 0.0)
+        self._next_flush = now + FLUSH_INTERVAL
         self._ping_sent = self._unreachable_since = None
         self._due_at = self._room_at = None
         self._listening = self._rung = True
@@ -317,10 +309,12 @@ class DatabaseLoop(threading.Thread):
             self._unreachable_since = None
             self.statistics.add(answer.outcomes)
             return
-        self._next_look = 0.0
         if answer.unreachable or answer.status:
             self._back_off(answer)
+            # not sooner: a look may send further leases
+            self._next_look = min(self._next_look, self._not_before)
         else:
+            self._next_look = 0.0
             _logger.warning(
                 "%s: the connection of lease %s broke (%s); looking after its jobs",
                 self.db_name,
@@ -374,7 +368,7 @@ class DatabaseLoop(threading.Thread):
         self.database.execute(
             queries.HEARTBEAT,
             {
-                "uuid": self._uuid,
+                "uuid": self.leases.term,
                 "host": socket.gethostname(),
                 "pid": os.getpid(),
                 "listening": self._listening,
@@ -398,10 +392,7 @@ class DatabaseLoop(threading.Thread):
         self._held_back = "copy" if self._is_copy else "modules" if in_flux else ""
         if self._held_back:
             return
-        if len(self.runner.loops) == 1:  # no other database may be kept waiting
-            self.leases.longest = lease_protocol.LONGEST_SECONDS
-        else:
-            self.leases.longest = lease_protocol.LEASE_SECONDS
+        self.leases.longest = longest_lease(len(self.runner.loops))
         self._due_at = None if seconds is None else now + min(seconds, 3600.0)
         for claim in self._turn.take():
             if claim["timeout"]:

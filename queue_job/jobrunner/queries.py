@@ -234,6 +234,8 @@ ON CONFLICT (uuid) DO UPDATE
        root_capacity = excluded.root_capacity, running = excluded.running,
        note = excluded.note
 """
+# A leadership begins a new term: leases of the last one take no further jobs.
+NEW_TERM = "UPDATE queue_job_runner SET uuid = %(new)s WHERE uuid = %(old)s"
 # Whoever led until now does no more: its leases take no further jobs.
 TAKE_OVER = "UPDATE queue_job_runner SET leader = FALSE WHERE leader"
 FAREWELL = "DELETE FROM queue_job_runner WHERE uuid = %(uuid)s"

@@ -1,11 +1,15 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Processes are killed: workers, the runner, a whole server, the leader of two."""
+"""Processes are killed: workers, the runner, a whole server, the leader of two; or
+they lose sight of each other."""
 
 import time
 
 import pytest
 
-SECOND_SERVER_SECONDS = 5.0
+from setup.postgres import free_port
+
+from . import network
+
 
 
 def test_worker_killed_every_second(arena):
@@ -80,3 +84,22 @@ def test_threaded_server_killed(arena):
         server.start()
     arena.wait_done()
     arena.verdict("kill -9 a threaded server", bound=5.0)
+
+
+def test_connections_to_workers_broken(arena):
+    """The workers live on, and must not take jobs in slots that others have by now.
+
+    There are more workers than slots, so that nobody waits for one.
+    """
+    port = free_port()
+    relay = network.BrittleRelay(port)
+    try:
+        server = arena.server(
+            workers=8, port=port, env={"ODOO_QUEUE_JOB_PORT": str(relay.port)}
+        )
+        arena.enqueue(server)
+        with arena.every(0.5, relay.cut):
+            arena.wait_done()
+    finally:
+        relay.close()
+    arena.verdict("connections to workers broken twice a second", bound=3.0)
