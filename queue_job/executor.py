@@ -91,9 +91,11 @@ class LeaseRun:
             else:
                 self._run_jobs()
         finally:
-            self._give_back()
-            if self._cr is not None:
-                self._cr.close()
+            try:
+                if self._cr is not None:
+                    self._cr.close()
+            finally:
+                self._give_back()
         return {"lease": self.lease.id, "outcomes": self.outcomes}
 
     def _run_jobs(self):
@@ -276,7 +278,11 @@ class LeaseRun:
         )
         record = env["queue.job"].browse(values["id"])
         record.invalidate_recordset()
-        record._message_post_on_failure()
+        try:
+            with env.cr.savepoint():
+                record._message_post_on_failure()
+        except Exception:  # else it would be found dead, and not load again
+            _logger.exception("the failure of job %s was not told", values["uuid"])
         env.cr.commit()
         self._over.append(values["id"])
 

@@ -181,12 +181,10 @@ class DatabaseLoop(threading.Thread):
 
     def _prepare(self, database):
         """Begin with an empty memory, as after each (re)connection."""
-        parameters = {
-            row["key"]: row["value"] for row in database.rows(queries.PARAMETERS)
-        }
+        self.database = database
+        parameters = self._parameters()
         self._uuid = uuid.uuid4().hex
         others = database.execute(queries.TAKE_OVER)
-        self.database = database
         self.manager = self._new_manager()
         self.leases = LeaseBook(
             self.db_name,
@@ -229,11 +227,10 @@ class DatabaseLoop(threading.Thread):
 
     def _check_identity(self, parameters) -> bool:
         """Whether this is a copy, whose jobs belong to another database."""
-        known = parameters.get("queue_job.database_uuid")
         current = parameters.get("database.uuid")
-        if not known and current:
+        if not parameters.get("queue_job.database_uuid") and current:
             self.database.execute(queries.REMEMBER_UUID, (current,))
-        if not known or known == current:
+        if not self._is_other(parameters):
             return False
         _logger.warning(
             "%s: this database is a copy of another one, its jobs do not run; to run"
@@ -241,6 +238,15 @@ class DatabaseLoop(threading.Thread):
             self.db_name,
         )
         return True
+
+    @staticmethod
+    def _is_other(parameters) -> bool:
+        known = parameters.get("queue_job.database_uuid")
+        return bool(known) and known != parameters.get("database.uuid")
+
+    def _parameters(self) -> dict[str, str]:
+        rows = self.database.rows(queries.PARAMETERS)
+        return {row["key"]: row["value"] for row in rows}
 
     def _read_settings(self):
         rows = self.database.rows(queries.CHANNELS)
@@ -364,6 +370,8 @@ class DatabaseLoop(threading.Thread):
 
     def _heartbeat(self):
         self.database.confirm_leadership()
+        if self._is_copy:
+            self._is_copy = self._is_other(self._parameters())
         self.database.execute(queries.FORGET_OLD_RUNNERS)
         self.database.execute(
             queries.HEARTBEAT,

@@ -6,6 +6,7 @@ that does not travel over RPC.
 """
 
 import os
+import signal
 import time
 from datetime import datetime, timezone
 
@@ -77,6 +78,29 @@ class TestQueueJobProbe(models.Model):
         """Leave a trace at once, and take ``seconds`` to come to an end."""
         self._trace(tag, self._now()).flush_recordset()
         time.sleep(seconds)
+
+    def write_and_spin(self, path, seconds):
+        """Leave a trace, then compute without a word to the database."""
+        uuid = self.env.context["job_uuid"]
+        self._trace("spin", self._now()).flush_recordset()
+        self._tell(path, "start", uuid)
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            pass
+        self._tell(path, "end", uuid)
+
+    def die(self):
+        """Take the worker down, as the kernel's out-of-memory killer does."""
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def rewrite(self, tag, path, seconds):
+        """Read a trace, and change it after a while: a conflict, if somebody else has
+        changed it meanwhile."""
+        trace = self.search([("tag", "=", tag)])
+        before = trace.pid
+        self._tell(path, "start", self.env.context["job_uuid"])
+        time.sleep(seconds)
+        trace.pid = before + 1
 
     def write_and_fail(self, tag=""):
         """Leave a trace that must not stay."""

@@ -2,10 +2,17 @@
 """What jobs need goes away while they run: their database, their method."""
 
 import json
+from contextlib import suppress
 
+import psycopg2
 import pytest
 
+from tests.harness.database import Database
 from tests.harness.waiting import wait_for
+
+from .cluster import TEMPLATE
+
+NOTICED_SECONDS = 30.0
 
 
 @pytest.mark.long
@@ -20,6 +27,53 @@ def test_database_dropped(arena, make_db):
     arena.cluster.execute(f'DROP DATABASE "{doomed.name}" WITH (FORCE)')
     arena.wait_done()
     arena.verdict("a database dropped while its jobs run", bound=3.0)
+
+
+@pytest.mark.long
+def test_databases_come_and_go(arena, make_db):
+    """One is created, broken, mended and renamed, while the other runs its jobs; the
+    server serves whatever there is and is not restarted."""
+    server = arena.server(options={"db_name": "", "db_template": TEMPLATE})
+    arena.enqueue(server)
+    other = make_db()
+    _copy_jobs(arena, other)
+    _wait_all_done(other)
+    other.rows("ALTER TABLE queue_job RENAME TO queue_job_broken")
+    server.wait_log(f"{other.name}: (database lost|error)")
+    other.rows("ALTER TABLE queue_job_broken RENAME TO queue_job")
+    _run_again(other)
+    renamed = Database(f"{other.name}_renamed")
+    _rename(arena, other, renamed)
+    _run_again(renamed)
+    _rename(arena, renamed, other)
+    arena.wait_done()
+    arena.verdict("another database created, broken, renamed", bound=5.0)
+
+
+def _run_again(db) -> None:
+    db.rows("DELETE FROM test_queue_job_probe")
+    db.rows("UPDATE queue_job SET state = 'pending', date_done = NULL")
+    _wait_all_done(db)
+
+
+def _wait_all_done(db) -> None:
+    done = "SELECT bool_and(state = 'done') FROM queue_job"
+    db.wait(done, seconds=NOTICED_SECONDS)
+
+
+def _rename(arena, db, new) -> None:
+    """As soon as nobody is connected; the runner tries to be, again and again."""
+    db.close()
+
+    def rename():
+        arena.cluster.terminate_backends(db.name)
+        with suppress(psycopg2.errors.ObjectInUse):
+            statement = f'ALTER DATABASE "{db.name}" RENAME TO "{new.name}"'
+            arena.cluster.execute(statement)
+            return True
+        return False
+
+    wait_for(rename, f"{db.name} renamed")
 
 
 def _copy_jobs(arena, db) -> None:
