@@ -23,6 +23,12 @@ QUICK = "(SELECT set_config('synchronous_commit', 'off', true)) AS quick"
 #: The liveness lock: (namespace, id of the job's row), see ``executor``.
 LIVENESS_LOCK = 1904281959
 
+# Does this runner still lead, the one that claims, or that granted a lease? Another
+# one, after it, has counted the slots at its first look: from then on, neither takes
+# any jobs.
+LEADS = """(SELECT EXISTS (SELECT 1 FROM queue_job_runner r
+                           WHERE r.uuid = {} AND r.leader))"""
+
 # Claims the jobs that the scheduler chose, one lease each.
 CLAIM = f"""
 WITH wanted AS (
@@ -31,6 +37,7 @@ WITH wanted AS (
     SELECT j.id, w.lease_id
       FROM queue_job j JOIN wanted w ON w.id = j.id
      WHERE j.state = 'pending' AND (j.eta IS NULL OR j.eta <= {UTC_NOW})
+       AND {LEADS.format("%(runner)s")}
        FOR NO KEY UPDATE OF j SKIP LOCKED
 )
 UPDATE queue_job j
@@ -41,11 +48,6 @@ UPDATE queue_job j
  WHERE j.id = l.id
 RETURNING j.id, j.claim_token, j.lease_id, j.timeout
 """
-
-# Does the runner that granted a lease still lead? Another one, after it, has counted
-# the lease's slot at its first look only: from then on the lease takes no jobs.
-LEADS = """(SELECT EXISTS (SELECT 1 FROM queue_job_runner r
-                           WHERE r.uuid = {} AND r.leader))"""
 
 # Claims the next jobs of a channel for a lease that has time left, in their order.
 TOP_UP = f"""

@@ -373,7 +373,7 @@ class DatabaseLoop(threading.Thread):
         if self._is_copy:
             self._is_copy = self._is_other(self._parameters())
         self.database.execute(queries.FORGET_OLD_RUNNERS)
-        self.database.execute(
+        leads = self.database.value(
             queries.HEARTBEAT,
             {
                 "uuid": self.leases.term,
@@ -385,6 +385,8 @@ class DatabaseLoop(threading.Thread):
                 "note": self._held_back or None,
             },
         )
+        if not leads:
+            raise MasterElectionLost(f"{self.db_name}: another runner took over")
 
     def _take_turn(self):
         now = time.monotonic()
@@ -432,9 +434,10 @@ class DatabaseLoop(threading.Thread):
         if self._rung and now < self._not_before:
             times.append(self._not_before)
         timeout = max(0.0, min(times) - now)
-        ready, _w, _x = select.select(
-            [self.database.conn, self._wake_r], [], [], timeout
-        )
+        sessions = [self.database.conn, self.database.leader_conn]
+        ready, _w, _x = select.select([*sessions, self._wake_r], [], [], timeout)
+        if self.database.leader_conn in ready:
+            self.database.confirm_leadership()
         if self._wake_r in ready:
             self._clear_wake()
             self._rung = True

@@ -100,7 +100,12 @@ class Turn:
     def _claim(self, chosen: list[dict]) -> list[dict]:
         leases = {row["id"]: self.leases.new_id() for row in chosen}
         rows = self.database.rows(
-            claims.CLAIM, {"ids": list(leases), "leases": list(leases.values())}
+            claims.CLAIM,
+            {
+                "ids": list(leases),
+                "leases": list(leases.values()),
+                "runner": self.leases.term,
+            },
         )
         claimed = {row["id"]: row for row in rows}
         for row in chosen:

@@ -62,7 +62,6 @@ class QueueJob(models.Model):
         "records",
         "args",
         "kwargs",
-        *ENGINE_COLUMNS,
     )
 
     uuid = fields.Char(string="UUID", readonly=True, required=True)
@@ -223,7 +222,10 @@ class QueueJob(models.Model):
         return True
 
     def _check_protected_fields(self, vals):
-        denied = [name for name in vals if name in self._protected_fields]
+        protected = set(self._protected_fields)
+        if not self.env.su:
+            protected.update(ENGINE_COLUMNS)
+        denied = [name for name in vals if name in protected]
         if denied:
             raise AccessError(
                 self.env._("Not allowed to change field(s): %s", ", ".join(denied))

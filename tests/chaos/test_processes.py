@@ -54,6 +54,18 @@ def test_leader_killed(arena):
 
 
 @pytest.mark.long
+def test_leader_session_ended(arena):
+    """The leader lives on, but is none any more; the other one takes its place."""
+    first = arena.server(workers=8)
+    first.wait_runner()
+    second = arena.server(workers=8)
+    arena.enqueue(second)
+    with arena.every(1.0, lambda: arena.cluster.depose_leader(arena.db.name)):
+        arena.wait_done()
+    arena.verdict("two servers, the leader's lock lost every second", bound=5.0)
+
+
+@pytest.mark.long
 def test_due_date_passes_during_failover(arena):
     first = arena.server()
     first.wait_runner()
