@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 
 from odoo import api, fields, models
 
+from odoo.addons.queue_job.delay import group
 from odoo.addons.queue_job.exception import RetryableJobError
 
 
@@ -48,6 +49,19 @@ class TestQueueJobProbe(models.Model):
         step = (longest - shortest) / 10
         lengths = [shortest + step * (number * 7 % 11) for number in range(count)]
         return [self.delay("leave_mark", (path, each), options) for each in lengths]
+
+    @api.model
+    def delay_mark_graphs(self, count, path, seconds):
+        """Delay graphs of two jobs and one that waits for both: their uuids."""
+        graphs = []
+        for _number in range(count):
+            first, second, last = (
+                self.delayable().leave_mark(path, seconds) for _job in range(3)
+            )
+            group(first, second).on_done(last).delay()
+            jobs = (first, second, last)
+            graphs.append([each._generated_job.uuid for each in jobs])
+        return graphs
 
     @api.model
     def delay_on(self, model, ids, method, args=()):

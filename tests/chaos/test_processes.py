@@ -7,6 +7,7 @@ import time
 import pytest
 
 from setup.postgres import free_port
+from tests.harness.rpc import PROBE
 
 from . import network
 
@@ -18,6 +19,23 @@ def test_worker_killed_every_second(arena):
     with arena.every(1.0, lambda: arena.kill_busy_worker(server)):
         arena.wait_done()
     arena.verdict("kill -9 a worker every second", bound=3.0)
+
+
+@pytest.mark.long
+def test_graphs_while_workers_die(arena):
+    """Each third job waits for two that end at about the same time, on different
+    workers, of which one dies every second."""
+    server = arena.server()
+    path, seconds = str(arena.journal_path), 0.15
+    graphs = server.client().call(
+        PROBE, "delay_mark_graphs", arena.jobs // 3, path, seconds
+    )
+    arena.uuids += [uuid for graph in graphs for uuid in graph]
+    with arena.every(1.0, lambda: arena.kill_busy_worker(server)):
+        arena.wait_done()
+    arena.verdict("graphs, kill -9 a worker every second", bound=3.0)
+    starts = {each.uuid: each.start for each in arena.attempts()}  # the last ones
+    assert all(starts[last] > max(starts[a], starts[b]) for a, b, last in graphs)
 
 
 def test_runner_killed_every_second(arena):
