@@ -34,6 +34,7 @@ from .caretaker import LINGER, Caretaker
 from .channels import ChannelManager, ChannelSettings
 from .database import Database, MasterElectionLost
 from .dispatcher import Answer
+from .kept_slots import KeptSlots
 from .lease_book import LeaseBook
 from .limits import job_time_limit, longest_lease
 from .statistics import ADD, FLUSH_INTERVAL, Statistics
@@ -83,6 +84,8 @@ class DatabaseLoop(threading.Thread):
         self._backoff = Backoff(db_name)
         self.database: Database | None = None
         self._next_look = 0.0
+        self.manager: ChannelManager | None = None
+        self._kept = KeptSlots()
         self._is_outdated = False
         self.statistics = Statistics()
 
@@ -123,8 +126,10 @@ class DatabaseLoop(threading.Thread):
                 wait = ELECTION_INTERVAL
             except Exception as error:
                 wait = self._backoff.after(error)
-            self.runner.shared_slots.give_up(self.db_name)
+            self._kept.keep(self.manager, time.monotonic())
+            self.manager = None
             self._sleep(wait)
+        self.runner.shared_slots.give_up(self.db_name)
         self._wake_r.close()
         self._wake_w.close()
 
@@ -362,6 +367,7 @@ class DatabaseLoop(threading.Thread):
         if now >= self._next_look:
             wait, freed = self._caretaker.look(now)
             self._next_look = now + wait
+            self._kept.give_back()  # what still runs is counted again by now
             self._rung |= freed
 
     def _write_statistics(self):

@@ -3,6 +3,7 @@
 
 import json
 from contextlib import suppress
+from pathlib import Path
 
 import psycopg2
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from tests.harness.database import Database
 from tests.harness.waiting import wait_for
 
+from . import journal, network
+from .arena import CAPACITY
 from .cluster import TEMPLATE
 
 NOTICED_SECONDS = 30.0
@@ -27,6 +30,32 @@ def test_database_dropped(arena, make_db):
     arena.cluster.execute(f'DROP DATABASE "{doomed.name}" WITH (FORCE)')
     arena.wait_done()
     arena.verdict("a database dropped while its jobs run", bound=3.0)
+
+
+@pytest.mark.long
+def test_runner_loses_two_databases(arena, make_db):
+    """All its sessions break, every second; the jobs of both go on, and share one
+    capacity all the time."""
+    other = make_db()
+    relay = network.BrittleRelay(arena.cluster.port)
+    way = {
+        "ODOO_QUEUE_JOB_JOBRUNNER_DB_HOST": "127.0.0.1",
+        "ODOO_QUEUE_JOB_JOBRUNNER_DB_PORT": str(relay.port),
+    }
+    names = f"{arena.db.name},{other.name}"
+    try:
+        server = arena.server(workers=8, env=way, options={"db_name": names})
+        arena.enqueue(server)
+        _copy_jobs(arena, other)
+        with arena.every(1.0, relay.cut):
+            arena.wait_done()
+            _wait_all_done(other)
+    finally:
+        relay.close()
+    attempts = [*arena.attempts(), *journal.read(_other_journal(arena))]
+    most = journal.most_at_once(attempts)
+    assert most <= CAPACITY, f"{most} ran at once, of both databases"
+    arena.verdict("the runner loses two databases every second", bound=5.0)
 
 
 @pytest.mark.long
@@ -76,13 +105,17 @@ def _rename(arena, db, new) -> None:
     wait_for(rename, f"{db.name} renamed")
 
 
+def _other_journal(arena) -> Path:
+    return arena.directory / "journal-of-the-other"
+
+
 def _copy_jobs(arena, db) -> None:
     """The same jobs in another database, with another journal."""
     columns = (
         "uuid, state, model_name, method_name, name, user_id, retry, max_retries,"
         " priority, date_created, channel, channel_method_name, records, args, kwargs"
     )
-    other = str(arena.directory / "journal-of-the-other")
+    other = str(_other_journal(arena))
     marks = ", ".join(["%s"] * len(columns.split(",")))
     for row in arena.db.rows(f"SELECT {columns} FROM queue_job"):
         values = [row[0], "pending", *row[2:]]

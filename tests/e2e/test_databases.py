@@ -3,12 +3,11 @@
 
 from pathlib import Path
 
-import queue_job
 from setup import database as databases
 from tests.harness.database import Database
 from tests.harness.waiting import holds
 
-NEUTRALIZE = Path(queue_job.__file__).parent / "data" / "neutralize.sql"
+NEUTRALIZE = Path(__file__).parents[2] / "queue_job" / "data" / "neutralize.sql"
 
 JOBS = 20
 LONG_SECONDS = 8
