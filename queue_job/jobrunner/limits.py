@@ -1,6 +1,5 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""How much time the server leaves to a job and to a lease, before it kills the worker.
-"""
+"""How much time the server leaves to a job and to a lease."""
 
 import math
 

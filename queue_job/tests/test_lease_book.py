@@ -173,4 +173,3 @@ class TestLimits(BaseCase):
 
     def test_several_databases_share(self):
         self.assertLess(self.limits(120, 2)[1], LONGEST_SECONDS)
-

@@ -122,7 +122,9 @@ class TestRun(JobCommonCase):
         """Messages may break; a job that stayed started would run again and again."""
         job = self.started(self.env["test.queue.job"].create_ir_logging)
         jobs = type(self.env["queue.job"])
-        broken = mock.patch.object(jobs, "_message_post_on_failure", side_effect=OSError)
+        broken = mock.patch.object(
+            jobs, "_message_post_on_failure", side_effect=OSError
+        )
         with broken, mute_logger("odoo.addons.queue_job.settle"):
             record = self.run_failing(job, TypeError)
         self.assertEqual((record.state, record.exc_name), (FAILED, "TypeError"))

@@ -12,7 +12,6 @@ from tests.harness.rpc import PROBE
 from . import network
 
 
-
 def test_worker_killed_every_second(arena):
     server = arena.server()
     arena.enqueue(server)

@@ -122,7 +122,9 @@ class TestCaptured:
         no other one of the channel, whatever the lease allowed: a runner that misses
         the answer of a lease begins a new term."""
         others = server.client().delay_many(5, "record_run", "other")
-        database.rows("UPDATE queue_job_runner SET uuid = 'next' WHERE uuid = %s", RUNNER)
+        database.rows(
+            "UPDATE queue_job_runner SET uuid = 'next' WHERE uuid = %s", RUNNER
+        )
         more = {"seconds": 5.0, "longest": 5.0, "runner": RUNNER}
         lease = replace(lease, exclusive=False, **more)
         answer = send(server, *_signed(key, lease))

@@ -65,6 +65,7 @@ AT_LEAST = {
     "claims returned": 40,
 }
 
+
 class Claims(RuleBasedStateMachine):
     database = ""
     happened: Counter[str] = Counter()
