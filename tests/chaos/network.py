@@ -109,14 +109,16 @@ class Relay:
 
 
 class BrittleRelay:
-    """Stands between the runner and its workers, and breaks connections.
+    """Stands between the runner and its workers, or PostgreSQL, and breaks connections.
 
-    The runner sees its requests end; the worker behind goes on, and finds out when it
-    wants to answer.
+    :param port: what stands behind
+    :param tells: whether that hears of it; else a worker goes on, and finds out when it
+        wants to answer
     """
 
-    def __init__(self, port: int):
+    def __init__(self, port: int, *, tells: bool = False):
         self._target = ("127.0.0.1", port)
+        self._tells = tells
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._clients: set[socket.socket] = set()
@@ -147,7 +149,9 @@ class BrittleRelay:
                 back = threading.Thread(target=self._answer, args=(server, client))
                 back.start()
                 _pump(client, server)
-                back.join()  # a worker that goes on is not told
+                if self._tells:
+                    server.shutdown(socket.SHUT_RDWR)
+                back.join()
         self._clients.discard(client)
 
     @staticmethod

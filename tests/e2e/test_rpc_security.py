@@ -58,7 +58,7 @@ OTHERS = (
 def server(make_server):
     """Without a runner: what is there stays as it is."""
     server = make_server(channels="root:0")
-    server.expect_log("odoo.http")  # what it says about refused calls
+    server.expect_log("odoo.http", "never delayed")  # what it says about refused calls
     return server
 
 
