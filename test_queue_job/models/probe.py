@@ -51,12 +51,13 @@ class TestQueueJobProbe(models.Model):
         return [self.delay("leave_mark", (path, each), options) for each in lengths]
 
     @api.model
-    def delay_mark_graphs(self, count, path, seconds):
+    def delay_mark_graphs(self, count, path, seconds, max_retries=None):
         """Delay graphs of two jobs and one that waits for both: their uuids."""
         graphs = []
         for _number in range(count):
             first, second, last = (
-                self.delayable().leave_mark(path, seconds) for _job in range(3)
+                self.delayable(max_retries=max_retries).leave_mark(path, seconds)
+                for _job in range(3)
             )
             group(first, second).on_done(last).delay()
             jobs = (first, second, last)
