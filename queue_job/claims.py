@@ -36,6 +36,12 @@ SELECT classid::bigint AS space, objid::bigint AS key, pid FROM pg_locks
 SHOWS_LIFE = f"""(held.space = {LIVENESS_LOCK} AND held.key = j.id
     OR held.space = {LEASE_LOCK} AND held.key = j.lease_id AND j.state = 'started')"""
 
+# Does this runner still lead, the one that claims, or that granted a lease? Another
+# one, after it, has counted the slots at its first look: from then on, neither takes
+# any jobs.
+LEADS = """(SELECT EXISTS (SELECT 1 FROM queue_job_runner r
+                           WHERE r.uuid = {} AND r.leader))"""
+
 # Claims the jobs that the scheduler chose, one lease each.
 CLAIM = f"""
 WITH wanted AS (
@@ -44,6 +50,7 @@ WITH wanted AS (
     SELECT j.id, w.lease_id
       FROM queue_job j JOIN wanted w ON w.id = j.id
      WHERE j.state = 'pending' AND (j.eta IS NULL OR j.eta <= {UTC_NOW})
+       AND {LEADS.format("%(runner)s")}
        FOR NO KEY UPDATE OF j SKIP LOCKED
 )
 UPDATE queue_job j
@@ -54,11 +61,6 @@ UPDATE queue_job j
  WHERE j.id = l.id
 RETURNING j.id, j.claim_token, j.lease_id, j.timeout
 """
-
-# Does the runner that granted a lease still lead? Another one, after it, has counted
-# the lease's slot at its first look only: from then on the lease takes no jobs.
-LEADS = """(SELECT EXISTS (SELECT 1 FROM queue_job_runner r
-                           WHERE r.uuid = {} AND r.leader))"""
 
 # The jobs that a lease may take next, in their order. Of one channel, those that nobody
 # else has locked: channel, runner, limit.

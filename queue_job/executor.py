@@ -94,8 +94,10 @@ class LeaseRun:
             else:
                 self._run_jobs()
         finally:
-            self._give_back()
-            self._close()
+            try:
+                self._close()
+            finally:
+                self._give_back()
         return {"lease": self.lease.id, "outcomes": self.outcomes}
 
     def _close(self):
@@ -287,7 +289,11 @@ class LeaseRun:
         )
         record = env["queue.job"].browse(values["id"])
         record.invalidate_recordset()
-        record._message_post_on_failure()
+        try:
+            with env.cr.savepoint():
+                record._message_post_on_failure()
+        except Exception:  # else it would be found dead, and not load again
+            _logger.exception("the failure of job %s was not told", values["uuid"])
         env.cr.commit()
         self._over.append(values["id"])
 

@@ -138,6 +138,14 @@ def store(job: Job) -> None:
     add_edges(job.env, [job])
 
 
+def store_bare(job: Job) -> None:
+    """Update the row of a job by SQL alone, where the hooks of others have failed."""
+    before = _row_before(job)
+    values = rows.mutable_values(job)
+    _update_by_sql(job, before["state"], _changes(job, before, values))
+    job._stored = values
+
+
 def _find_id(job: Job) -> int | None:
     job._env["queue.job"].flush_model(["uuid"])
     job.env.cr.execute(FIND_ID, [job.uuid])

@@ -92,6 +92,17 @@ LOAD_COLUMNS = (
     *MUTABLE_COLUMNS,
 )
 #: jsonb columns which hold a JSON *string* of JSON text.
+#: How the queue knows to whom a job belongs, and what it promised to its caller: users
+#: have no business there.
+ENGINE_COLUMNS = (
+    "claim_token",
+    "lease_id",
+    "identity_slot",
+    "identity_scope",
+    "options",
+    "result_json",
+)
+
 SERIALIZED_COLUMNS = ("records", "args", "kwargs")
 
 

@@ -12,8 +12,9 @@ import socket
 
 import psycopg2
 
-from . import claims, outcome
+from . import claims, outcome, repository
 from .announce import announce_end
+from .exception import JobFenced
 from .retry import Cancel, Cause, Fail, Retry, decide
 from .transactions import hold_liveness
 
@@ -141,15 +142,29 @@ def _settle_failure(job, cause, failure):
         job, ATTEMPT_OF[cause], failure.get("exc_name"), failure.get("exc_message")
     )
     job.set_failed(**failure)
-    job.store()
-    announce_end(job)
-    job.env.flush_all()
+    _tell_failure(job)
     try:
         with job.env.cr.savepoint():
             job.on_fail(failure)
     except Exception:
         # the job is failed all the same: if this undid it, it would run again
         _logger.exception("on_fail of job %s raised an error", job.uuid)
+
+
+def _tell_failure(job):
+    """Store the failure, with all that other addons and the followers make of it;
+    if that breaks, without."""
+    try:
+        with job.env.cr.savepoint():
+            job.store()
+            announce_end(job)
+            job.env.flush_all()
+    except (JobFenced, psycopg2.OperationalError):
+        raise
+    except Exception:
+        # a job that is neither failed nor done would be found dead and run again
+        _logger.exception("the failure of job %s could not be told", job.uuid)
+        repository.store_bare(job)
 
 
 def bury(job, cause: Cause) -> None:

@@ -6,6 +6,7 @@ each job that is found dead or overdue, one INFO line when claimed jobs are retu
 """
 
 import logging
+import uuid
 
 from .. import dependencies
 from ..retry import Cause, Retry, decide
@@ -19,7 +20,9 @@ from .turn import notify
 
 _logger = logging.getLogger(__name__)
 
-#: Seconds until the next look when the session of a broken lease is still there.
+#: Seconds between the end of a term and the look that knows what is left of its
+#: leases: a claim that was under way is committed by then, and PostgreSQL has heard of
+#: the death of a client.
 LINGER = 0.2
 
 #: Jobs that wait for their parents and are looked at by one step of the sweep.
@@ -49,7 +52,8 @@ class Caretaker:
         self.limit_seconds = limit_seconds
         self.in_flight = 0
         self._watch = Watch()
-        self._foreign: set[str] = set()
+        self._foreign: set[int | str] = set()
+        self._doubtful: dict[int, float] = {}
         self._idle_leases: dict[int, float] = {}
         self._sweep_after = 0
 
@@ -59,25 +63,40 @@ class Caretaker:
         :param now: monotonic time in seconds
         :return: seconds until the next look, and whether slots or jobs came free
         """
+        self._doubt(now)
         rows = self.database.rows(queries.LOOK, {"limit": self.limit_seconds})
         self.in_flight = len(rows)
-        broken = self.leases.take_broken()
         # whoever settles a dead job also holds its lock: not to be judged again
         judged = [row for row in rows if not self.leases.is_burial(row["lease_id"])]
-        findings = self._watch.examine(judged, now, self.leases.ids(), broken)
-        # PostgreSQL hears of the death of a client a moment after us
-        lingering = any(
-            row["lease_id"] in broken and row["backend_pid"] for row in findings.foreign
+        findings = self._watch.examine(
+            judged, now, self.leases.ids(), set(self._doubtful)
         )
         freed = self._count_foreign(findings.foreign)
-        freed |= self._abandon_idle_leases(rows, now)
+        self._doubt_idle_leases(rows, now)
         self._end_overdue(findings)
         freed |= self._return_orphans(findings.orphans)
         for row in findings.dead:
             self._rescue(row)
         self._sweep_releases()
-        wait = LINGER if lingering else self._next_look(rows)
-        return wait, freed or bool(findings.dead)
+        return self._next_look(rows), freed or bool(findings.dead)
+
+    def _doubt(self, now) -> None:
+        """What do leases do whose connection broke? They take no further jobs, and
+        keep their slots until that is certain."""
+        self._doubtful = {
+            each: since
+            for each, since in self._doubtful.items()
+            if now - since < LINGER * 0.95
+        }
+        broken = self.leases.take_broken()
+        if broken:
+            self.begin_term()
+            self._doubtful.update(dict.fromkeys(broken, now))
+
+    def begin_term(self) -> None:
+        """From now on, leases that were granted until now take no further jobs."""
+        old, self.leases.term = self.leases.term, uuid.uuid4().hex
+        self.database.execute(queries.NEW_TERM, {"old": old, "new": self.leases.term})
 
     def _sweep_releases(self) -> None:
         """Release the children of parents whose worker died just after their end.
@@ -97,6 +116,8 @@ class Caretaker:
 
     def _next_look(self, rows) -> float:
         wait = SECOND_LOOK if self._watch.suspicious else LOOK_INTERVAL
+        if self._doubtful or self.leases.broken:
+            wait = LINGER
         deadline = next_deadline(rows)
         if deadline is not None:
             wait = min(wait, deadline + 0.05)
@@ -104,21 +125,21 @@ class Caretaker:
 
     def _count_foreign(self, rows) -> bool:
         """Leases that aren't ours hold slots as well: one each, for a lease runs one
-        job after the other, whatever it has claimed."""
+        job after the other, whatever it has claimed. So do doubtful ones."""
         foreign = [row for row in rows if row["lease_id"] not in self.leases]
         foreign.sort(key=lambda row: row["state"] == "started")
-        present = {slot_of(row["lease_id"] or row["uuid"]): row for row in foreign}
-        for slot, row in present.items():
-            notify(
-                self.manager, self.database.db_name, {**row, "uuid": slot}, "started"
-            )
-        gone = self._foreign - set(present)
-        for slot in gone:
-            self.manager.remove_job(slot)
-        self._foreign = set(present)
+        present = {row["lease_id"] or row["uuid"]: row for row in foreign}
+        for key, row in present.items():
+            named = {**row, "uuid": slot_of(key)}
+            notify(self.manager, self.database.db_name, named, "started")
+        holders = set(present) | set(self._doubtful)
+        gone = self._foreign - holders
+        for key in gone:
+            self.leases.give_back_slot(key)
+        self._foreign = holders
         return bool(gone)
 
-    def _abandon_idle_leases(self, rows, now) -> bool:
+    def _doubt_idle_leases(self, rows, now) -> None:
         """Leases with nothing in flight in two looks: their request is stuck."""
         idle = self.leases.ids() - {row["lease_id"] for row in rows}
         since = {each: self._idle_leases.get(each, now) for each in idle}
@@ -130,9 +151,8 @@ class Caretaker:
                 self.database.db_name,
                 lease_id,
             )
-            self.leases.abandon(lease_id)
+            self.leases.doubt(lease_id)
         self._idle_leases = {each: since[each] for each in idle - stuck}
-        return bool(stuck)
 
     def _end_overdue(self, findings) -> None:
         for row in findings.overdue:

@@ -274,6 +274,10 @@ class ChannelManager:
         if self._shared:
             self._shared.give_up(db_name)
 
+    def forget_all(self) -> None:
+        """Give back what this manager holds; what others hold stays."""
+        self._forget(self._jobs.values())
+
     def clear_candidates(self) -> None:
         """Forget all jobs but those that run."""
         running = self._root_channel._running

@@ -95,7 +95,7 @@ class Database:
 
     def __init__(self, db_name: str):
         self.db_name = db_name
-        self._leader_conn = None
+        self.leader_conn = None
         self._waiting: tuple | None = None  # (connection, since) of a statement
         self.conn = self._connect()
         try:
@@ -115,7 +115,7 @@ class Database:
 
     def close(self) -> None:
         """End both sessions; the leader lock goes with its own."""
-        for conn in (self._leader_conn, self.conn):
+        for conn in (self.leader_conn, self.conn):
             if conn is not None:
                 with suppress(psycopg2.Error):
                     conn.close()
@@ -124,9 +124,9 @@ class Database:
         return self.value(queries.HAS_QUEUE_JOB) and self.value(queries.INSTALLED)
 
     def _acquire_leader_lock(self) -> None:
-        self._leader_conn = psycopg2.connect(**_connection_info_for(self.db_name))
-        self._leader_conn.set_session(isolation_level="READ COMMITTED")
-        with self._leader_conn.cursor() as cursor:
+        self.leader_conn = psycopg2.connect(**_connection_info_for(self.db_name))
+        self.leader_conn.set_session(isolation_level="READ COMMITTED")
+        with self.leader_conn.cursor() as cursor:
             cursor.execute(LOCK_LEADER)
             if not cursor.fetchone()[-1]:
                 raise MasterElectionLost(f"could not acquire {self.db_name}")
@@ -136,7 +136,7 @@ class Database:
 
         :raise psycopg2.Error: it doesn't, and with it went the lock
         """
-        with self._cursor(self._leader_conn) as cursor:
+        with self._cursor(self.leader_conn) as cursor:
             cursor.execute("SELECT 1")
 
     def break_if_stuck(self) -> None:
@@ -203,7 +203,7 @@ class Database:
     def keep_alive(self) -> None:
         """Touch both sessions."""
         self.execute("SELECT 1")
-        if self._leader_conn is not None:
+        if self.leader_conn is not None:
             self.confirm_leadership()
 
     @contextmanager

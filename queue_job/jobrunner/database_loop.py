@@ -26,17 +26,17 @@ from queue import Empty, SimpleQueue
 
 import psycopg2
 
-from odoo.tools import config as odoo_config
-
 from .. import claims
 from . import lease as lease_protocol
 from . import queries
 from .backoff import Backoff
-from .caretaker import Caretaker
+from .caretaker import LINGER, Caretaker
 from .channels import ChannelManager, ChannelSettings
 from .database import Database, MasterElectionLost
 from .dispatcher import Answer
+from .kept_slots import KeptSlots
 from .lease_book import LeaseBook
+from .limits import job_time_limit, longest_lease
 from .statistics import ADD, FLUSH_INTERVAL, Statistics
 from .turn import Turn
 
@@ -60,17 +60,8 @@ ELECTION_INTERVAL = 1.0
 #: Seconds until the next look at a database without the addon.
 INSTALL_INTERVAL = 10.0
 
-#: Seconds before the server's ``limit_time_real`` at which a job is stopped.
-LIMIT_MARGIN = 5.0
-
 #: Seconds between two complaints that no worker takes the leases.
 COMPLAINT_INTERVAL = 60.0
-
-
-def job_time_limit() -> float:
-    """Seconds a job may take before the server kills its worker; 0 for no limit."""
-    limit = odoo_config["limit_time_real"] or 0
-    return max(limit - LIMIT_MARGIN, limit * 0.8) if limit > 0 else 0
 
 
 class DatabaseLoop(threading.Thread):
@@ -93,6 +84,8 @@ class DatabaseLoop(threading.Thread):
         self._backoff = Backoff(db_name)
         self.database: Database | None = None
         self._next_look = 0.0
+        self.manager: ChannelManager | None = None
+        self._kept = KeptSlots()
         self._is_outdated = False
         self.statistics = Statistics()
 
@@ -133,8 +126,10 @@ class DatabaseLoop(threading.Thread):
                 wait = ELECTION_INTERVAL
             except Exception as error:
                 wait = self._backoff.after(error)
-            self.runner.shared_slots.give_up(self.db_name)
+            self._kept.keep(self.manager, time.monotonic())
+            self.manager = None
             self._sleep(wait)
+        self.runner.shared_slots.give_up(self.db_name)
         self._wake_r.close()
         self._wake_w.close()
 
@@ -182,7 +177,7 @@ class DatabaseLoop(threading.Thread):
     def _resign(self):
         """Leases that run take no further jobs, those that wait give theirs back."""
         self._write_statistics()
-        self.database.execute(queries.FAREWELL, {"uuid": self._uuid})
+        self.database.execute(queries.FAREWELL, {"uuid": self.leases.term})
         self.database.execute(
             claims.RETURN_UNSTARTED, {"leases": list(self.leases.ids())}
         )
@@ -191,12 +186,10 @@ class DatabaseLoop(threading.Thread):
 
     def _prepare(self, database):
         """Begin with an empty memory, as after each (re)connection."""
-        parameters = {
-            row["key"]: row["value"] for row in database.rows(queries.PARAMETERS)
-        }
-        self._uuid = uuid.uuid4().hex  # of this leadership: leases of another end
-        database.execute(queries.TAKE_OVER)
         self.database = database
+        parameters = self._parameters()
+        self._uuid = uuid.uuid4().hex
+        others = database.execute(queries.TAKE_OVER)
         self.manager = self._new_manager()
         self.leases = LeaseBook(
             self.db_name,
@@ -210,9 +203,11 @@ class DatabaseLoop(threading.Thread):
         self._caretaker = Caretaker(
             database, self.manager, self.leases, job_time_limit()
         )
-        self._next_look = self._next_poll = self._next_heartbeat = 0.0
-        self._next_flush = time.monotonic() + FLUSH_INTERVAL
-        self._next_ping = self._not_before = 0.0
+        now = time.monotonic()
+        self._next_poll = self._next_heartbeat = self._next_ping = 0.0
+        # leases of another may just have claimed: the first look must see it
+        self._next_look = self._not_before = now + (LINGER if others else 0.0)
+        self._next_flush = now + FLUSH_INTERVAL
         self._ping_sent = self._unreachable_since = None
         self._due_at = self._room_at = None
         self._listening = self._rung = True
@@ -237,11 +232,10 @@ class DatabaseLoop(threading.Thread):
 
     def _check_identity(self, parameters) -> bool:
         """Whether this is a copy, whose jobs belong to another database."""
-        known = parameters.get("queue_job.database_uuid")
         current = parameters.get("database.uuid")
-        if not known and current:
+        if not parameters.get("queue_job.database_uuid") and current:
             self.database.execute(queries.REMEMBER_UUID, (current,))
-        if not known or known == current:
+        if not self._is_other(parameters):
             return False
         _logger.warning(
             "%s: this database is a copy of another one, its jobs do not run; to run"
@@ -249,6 +243,15 @@ class DatabaseLoop(threading.Thread):
             self.db_name,
         )
         return True
+
+    @staticmethod
+    def _is_other(parameters) -> bool:
+        known = parameters.get("queue_job.database_uuid")
+        return bool(known) and known != parameters.get("database.uuid")
+
+    def _parameters(self) -> dict[str, str]:
+        rows = self.database.rows(queries.PARAMETERS)
+        return {row["key"]: row["value"] for row in rows}
 
     def _read_settings(self):
         rows = self.database.rows(queries.CHANNELS)
@@ -317,10 +320,12 @@ class DatabaseLoop(threading.Thread):
             self._unreachable_since = None
             self.statistics.add(answer.outcomes)
             return
-        self._next_look = 0.0
         if answer.unreachable or answer.status:
             self._back_off(answer)
+            # not sooner: a look may send further leases
+            self._next_look = min(self._next_look, self._not_before)
         else:
+            self._next_look = 0.0
             _logger.warning(
                 "%s: the connection of lease %s broke (%s); looking after its jobs",
                 self.db_name,
@@ -362,6 +367,7 @@ class DatabaseLoop(threading.Thread):
         if now >= self._next_look:
             wait, freed = self._caretaker.look(now)
             self._next_look = now + wait
+            self._kept.give_back()  # what still runs is counted again by now
             self._rung |= freed
 
     def _write_statistics(self):
@@ -370,11 +376,13 @@ class DatabaseLoop(threading.Thread):
 
     def _heartbeat(self):
         self.database.confirm_leadership()
+        if self._is_copy:
+            self._is_copy = self._is_other(self._parameters())
         self.database.execute(queries.FORGET_OLD_RUNNERS)
-        self.database.execute(
+        leads = self.database.value(
             queries.HEARTBEAT,
             {
-                "uuid": self._uuid,
+                "uuid": self.leases.term,
                 "host": socket.gethostname(),
                 "pid": os.getpid(),
                 "listening": self._listening,
@@ -383,6 +391,8 @@ class DatabaseLoop(threading.Thread):
                 "note": self._held_back or None,
             },
         )
+        if not leads:
+            raise MasterElectionLost(f"{self.db_name}: another runner took over")
 
     def _take_turn(self):
         now = time.monotonic()
@@ -398,10 +408,7 @@ class DatabaseLoop(threading.Thread):
         self._held_back = "copy" if self._is_copy else "modules" if in_flux else ""
         if self._held_back:
             return
-        if len(self.runner.loops) == 1:  # no other database may be kept waiting
-            self.leases.longest = lease_protocol.LONGEST_SECONDS
-        else:
-            self.leases.longest = lease_protocol.LEASE_SECONDS
+        self.leases.longest = longest_lease(len(self.runner.loops))
         self._due_at = None if seconds is None else now + min(seconds, 3600.0)
         for claim in self._turn.take():
             if claim["timeout"]:
@@ -433,9 +440,10 @@ class DatabaseLoop(threading.Thread):
         if self._rung and now < self._not_before:
             times.append(self._not_before)
         timeout = max(0.0, min(times) - now)
-        ready, _w, _x = select.select(
-            [self.database.conn, self._wake_r], [], [], timeout
-        )
+        sessions = [self.database.conn, self.database.leader_conn]
+        ready, _w, _x = select.select([*sessions, self._wake_r], [], [], timeout)
+        if self.database.leader_conn in ready:
+            self.database.confirm_leadership()
         if self._wake_r in ready:
             self._clear_wake()
             self._rung = True

@@ -29,7 +29,9 @@ class LeaseBook:
     :param dispatcher: carries the leases to the workers
     :param manager: the channels, whose slots the leases hold
     :param hear: called with each :class:`Answer`, in a thread of the dispatcher
-    :param runner_uuid: of the leadership in whose name the leases are granted
+    :param term: in whose name the leases are granted, the ``runner`` of a
+        :class:`Lease`; when the runner begins another one, those of before take no
+        further jobs
     """
 
     def __init__(
@@ -39,7 +41,7 @@ class LeaseBook:
         dispatcher: Dispatcher,
         manager: ChannelManager,
         hear: Callable[[Answer], None],
-        runner_uuid: str | None = None,
+        term: str | None = None,
     ):
         self.db_name = db_name
         self.manager = manager
@@ -48,7 +50,7 @@ class LeaseBook:
         self._key = key
         self._dispatcher = dispatcher
         self._hear = hear
-        self._runner_uuid = runner_uuid
+        self.term = term
         self._burials: set[int] = set()
         self._open: set[int] = set()
 
@@ -119,28 +121,43 @@ class LeaseBook:
             claim_token,
             job["channel"],
             issued=time.time(),
-            runner=self._runner_uuid,
+            runner=self.term,
             **options,
         )
         self._open.add(lease_id)
         self._dispatcher.send(lease, self._key, self._hear)
 
     def close(self, answer: Answer) -> bool:
-        """The lease is over: give its slot back.
+        """The request of a lease is over.
+
+        With a report, or where nobody took it, nothing of it runs any more and its
+        slot is free. Else its worker may live and go on.
 
         :return: False for a lease of an earlier connection
         """
-        if answer.lease.id not in self._open:
+        lease_id = answer.lease.id
+        if lease_id not in self._open:
             return False
-        self.abandon(answer.lease.id)
         if answer.report is None:
-            self.broken.add(answer.lease.id)
+            self.doubt(lease_id)
+        else:
+            self._forget(lease_id)
+        if answer.report is not None or answer.unreachable:
+            self.give_back_slot(lease_id)
         return True
 
-    def abandon(self, lease_id: int) -> None:
-        """Nothing of the lease is in flight any more, whatever its request does."""
+    def doubt(self, lease_id: int) -> None:
+        """What the lease does is not known any more; it keeps its slot until the
+        caretaker has found out."""
+        self._forget(lease_id)
+        self.broken.add(lease_id)
+
+    def _forget(self, lease_id):
         self._open.discard(lease_id)
         self._burials.discard(lease_id)
+
+    def give_back_slot(self, lease_id: int | str) -> None:
+        """Nothing of the lease runs any more."""
         self.manager.remove_job(slot_of(lease_id))
 
     def take_broken(self) -> set[int]:

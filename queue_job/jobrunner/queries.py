@@ -218,7 +218,8 @@ SELECT complete_name, capacity, sequential, throttle, paused
   FROM queue_job_channel WHERE complete_name IS NOT NULL
 """
 
-# One row per runner, for the health banner and the metrics.
+# One row per runner: the right to claim, and what the health banner and the metrics
+# show. Who was overtaken does not become the leader again by this.
 HEARTBEAT = f"""
 INSERT INTO queue_job_runner
        (uuid, host, pid, date_started, last_seen, leader, listening, root_capacity,
@@ -226,10 +227,13 @@ INSERT INTO queue_job_runner
 VALUES (%(uuid)s, %(host)s, %(pid)s, {UTC_NOW}, {UTC_NOW}, TRUE, %(listening)s,
         %(root_capacity)s, %(running)s, %(note)s)
 ON CONFLICT (uuid) DO UPDATE
-   SET last_seen = excluded.last_seen, leader = TRUE, listening = excluded.listening,
+   SET last_seen = excluded.last_seen, listening = excluded.listening,
        root_capacity = excluded.root_capacity, running = excluded.running,
        note = excluded.note
+RETURNING leader
 """
+# A leadership begins a new term: leases of the last one take no further jobs.
+NEW_TERM = "UPDATE queue_job_runner SET uuid = %(new)s WHERE uuid = %(old)s"
 # Whoever led until now does no more: its leases take no further jobs.
 TAKE_OVER = "UPDATE queue_job_runner SET leader = FALSE WHERE leader"
 FAREWELL = "DELETE FROM queue_job_runner WHERE uuid = %(uuid)s"

@@ -106,7 +106,12 @@ class Turn:
         waiting = channels_by_urgency(heads.values())
         leases = {row["id"]: self.leases.new_id() for row in chosen}
         rows = self.database.rows(
-            claims.CLAIM, {"ids": list(leases), "leases": list(leases.values())}
+            claims.CLAIM,
+            {
+                "ids": list(leases),
+                "leases": list(leases.values()),
+                "runner": self.leases.term,
+            },
         )
         claimed = {row["id"]: row for row in rows}
         for row in chosen:

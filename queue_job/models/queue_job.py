@@ -26,6 +26,7 @@ from odoo.tools.misc import file_open
 from ..exception import JobError, RetryableJobError
 from ..fields import JobSerialized
 from ..job import Job
+from ..rows import ENGINE_COLUMNS
 from ..states import CANCELLED, DONE, FAILED, FINAL, PENDING, STARTED, STATES, WAITING
 from .queue_job_failure_notice import MANAGER_GROUP
 from .queue_job_upkeep import old_job_ids, requeue_stuck
@@ -225,22 +226,16 @@ class QueueJob(models.Model):
         return True
 
     def _check_protected_fields(self, vals):
-        denied = [name for name in vals if name in self._protected_fields]
+        protected = set(self._protected_fields)
+        if not self.env.su:
+            protected.update(ENGINE_COLUMNS)
+        denied = [name for name in vals if name in protected]
         if denied:
             raise AccessError(
                 self.env._("Not allowed to change field(s): %s", ", ".join(denied))
             )
-
-    def _hand_records_over(self, user_id):  # pylint: disable=missing-return
-        """Let another user run the jobs."""
-        user = self.env["res.users"].browse(user_id)
-        for job in self.with_context(_job_edit_sentinel=self.EDIT_SENTINEL):
-            try:
-                records = job.records
-            except KeyError:  # a model that is gone: nobody will run the job
-                continue
-            if records.env.uid != user_id:
-                super(QueueJob, job).write({"records": records.with_user(user)})
+        if "user_id" in vals:
+            self._check_handing_over(vals["user_id"])
 
     def _split_by_schedule(self, vals):
         """Yield (jobs, values), the values with the columns that follow from them.

@@ -16,6 +16,7 @@ from . import test_gc
 from . import test_insertion
 from . import test_job
 from . import test_js
+from . import test_lease_book
 from . import test_metrics
 from . import test_migrations
 from . import test_patterns

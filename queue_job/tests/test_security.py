@@ -53,6 +53,24 @@ class TestSecurity(JobCase):
             with self.subTest(field), self.assertRaises(AccessError):
                 self.rpc(self.manager, "write", job.ids, {field: "x"})
 
+    def test_manager_does_not_choose_the_rights_of_a_job(self):
+        """Who administrates may; and everybody may take a job over."""
+        job = self.job(records=self.env["res.partner"].browse(1))
+        for user in (self.env.ref("base.user_root"), self.plain_user):
+            with self.subTest(user.login), self.assertRaises(AccessError):
+                self.rpc(self.manager, "write", job.ids, {"user_id": user.id})
+        self.rpc(self.manager, "write", job.ids, {"user_id": self.manager.id})
+        self.assertEqual(job.records.env.user, self.manager)
+        admin = self.env.ref("base.user_admin")
+        self.rpc(admin, "write", job.ids, {"user_id": self.plain_user.id})
+        self.assertEqual(job.user_id, self.plain_user)
+
+    def test_rpc_cannot_touch_the_claim(self):
+        job = self.job()
+        for field in ("claim_token", "lease_id", "identity_slot", "result_json"):
+            with self.subTest(field), self.assertRaises(AccessError):
+                self.rpc(self.manager, "write", job.ids, {field: 1})
+
     def test_rpc_cannot_requeue_stuck_jobs(self):
         with self.assertRaises(AccessError):
             self.rpc(self.manager, "requeue_stuck_jobs")

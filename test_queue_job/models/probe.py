@@ -6,11 +6,13 @@ that does not travel over RPC.
 """
 
 import os
+import signal
 import time
 from datetime import datetime, timezone
 
 from odoo import api, fields, models
 
+from odoo.addons.queue_job.delay import group
 from odoo.addons.queue_job.exception import RetryableJobError
 
 
@@ -49,6 +51,20 @@ class TestQueueJobProbe(models.Model):
         return [self.delay("leave_mark", (path, each), options) for each in lengths]
 
     @api.model
+    def delay_mark_graphs(self, count, path, seconds, max_retries=None):
+        """Delay graphs of two jobs and one that waits for both: their uuids."""
+        graphs = []
+        for _number in range(count):
+            first, second, last = (
+                self.delayable(max_retries=max_retries).leave_mark(path, seconds)
+                for _job in range(3)
+            )
+            group(first, second).on_done(last).delay()
+            jobs = (first, second, last)
+            graphs.append([each._generated_job.uuid for each in jobs])
+        return graphs
+
+    @api.model
     def delay_on(self, model, ids, method, args=()):
         """Delay ``method`` of any records; return the uuid of the job."""
         return getattr(self.env[model].browse(ids).with_delay(), method)(*args).uuid
@@ -77,6 +93,29 @@ class TestQueueJobProbe(models.Model):
         """Leave a trace at once, and take ``seconds`` to come to an end."""
         self._trace(tag, self._now()).flush_recordset()
         time.sleep(seconds)
+
+    def write_and_spin(self, path, seconds):
+        """Leave a trace, then compute without a word to the database."""
+        uuid = self.env.context["job_uuid"]
+        self._trace("spin", self._now()).flush_recordset()
+        self._tell(path, "start", uuid)
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            pass
+        self._tell(path, "end", uuid)
+
+    def die(self):
+        """Take the worker down, as the kernel's out-of-memory killer does."""
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def rewrite(self, tag, path, seconds):
+        """Read a trace, and change it after a while: a conflict, if somebody else has
+        changed it meanwhile."""
+        trace = self.search([("tag", "=", tag)])
+        before = trace.pid
+        self._tell(path, "start", self.env.context["job_uuid"])
+        time.sleep(seconds)
+        trace.pid = before + 1
 
     def write_and_fail(self, tag=""):
         """Leave a trace that must not stay."""

@@ -118,6 +118,18 @@ class TestRun(JobCommonCase):
         self.assertIn("Traceback (most recent call last)", record.exc_info)
         self.assertEqual(record.additional_info, "JUST_TESTING_BUT_FAILED")
 
+    def test_a_failure_that_cannot_be_told(self):
+        """Messages may break; a job that stayed started would run again and again."""
+        job = self.started(self.env["test.queue.job"].create_ir_logging)
+        jobs = type(self.env["queue.job"])
+        broken = mock.patch.object(
+            jobs, "_message_post_on_failure", side_effect=OSError
+        )
+        with broken, mute_logger("odoo.addons.queue_job.settle"):
+            record = self.run_failing(job, TypeError)
+        self.assertEqual((record.state, record.exc_name), (FAILED, "TypeError"))
+        self.assertEqual(len(record.attempt_ids), 1)
+
     def test_work_of_a_failed_job_is_undone(self):
         def testing(record):
             record.create_ir_logging("lost")

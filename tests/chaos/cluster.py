@@ -21,6 +21,8 @@ import psycopg2
 
 from setup import postgres
 
+#: Of ``queue_job.jobrunner.database``.
+PG_ADVISORY_LOCK_ID = 2293787760715711918
 TEMPLATE = "queue_job_chaos_template"
 MAX_CONNECTIONS = 60
 #: Two addresses, so that one way to the server can be cut and the other not.
@@ -124,6 +126,17 @@ class ThrowawayCluster(postgres.Cluster):
         self.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
             database,
+        )
+
+    def depose_leader(self, database: str) -> None:
+        """End the session that holds the leader lock, and no other."""
+        self.execute(
+            "SELECT pg_terminate_backend(l.pid) FROM pg_locks l"
+            " JOIN pg_database d ON d.oid = l.database WHERE d.datname = %s"
+            " AND l.locktype = 'advisory' AND l.objsubid = 1"
+            " AND (l.classid::bigint << 32) | l.objid::bigint = %s",
+            database,
+            PG_ADVISORY_LOCK_ID,
         )
 
     def exhaust_connections(self, database: str, seconds: float) -> None:

@@ -1,5 +1,6 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""The network between the runner and PostgreSQL goes silent.
+"""The network goes silent between the runner and PostgreSQL, or breaks between the
+runner and its workers.
 
 Two kinds of silence: packets are dropped by the kernel, which takes root (the runner
 speaks with PostgreSQL through an address of its own, so that workers are not cut off);
@@ -105,3 +106,64 @@ class Relay:
                         if not data:
                             return
                         (server if source is client else client).sendall(data)
+
+
+class BrittleRelay:
+    """Stands between the runner and its workers, or PostgreSQL, and breaks connections.
+
+    :param port: what stands behind
+    :param tells: whether that hears of it; else a worker goes on, and finds out when it
+        wants to answer
+    """
+
+    def __init__(self, port: int, *, tells: bool = False):
+        self._target = ("127.0.0.1", port)
+        self._tells = tells
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._clients: set[socket.socket] = set()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut(self) -> None:
+        """Break every connection that is open."""
+        for client in list(self._clients):
+            with suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self._listener.close()
+        self.cut()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _address = self._listener.accept()
+                threading.Thread(
+                    target=self._forward, args=(client,), daemon=True
+                ).start()
+
+    def _forward(self, client: socket.socket) -> None:
+        self._clients.add(client)
+        with client, suppress(OSError):
+            with socket.create_connection(self._target) as server:
+                back = threading.Thread(target=self._answer, args=(server, client))
+                back.start()
+                _pump(client, server)
+                if self._tells:
+                    server.shutdown(socket.SHUT_RDWR)
+                back.join()
+        self._clients.discard(client)
+
+    @staticmethod
+    def _answer(server: socket.socket, client: socket.socket) -> None:
+        _pump(server, client)
+        with suppress(OSError):
+            client.shutdown(socket.SHUT_RDWR)
+
+
+def _pump(source: socket.socket, target: socket.socket) -> None:
+    """Pass on all that comes; what nobody takes any more is lost."""
+    with suppress(OSError):
+        while data := source.recv(65536):
+            with suppress(OSError):
+                target.sendall(data)

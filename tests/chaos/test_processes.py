@@ -1,25 +1,48 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Processes are killed: workers, the runner, a whole server, the leader of two."""
+"""Processes are killed: workers, the runner, a whole server, the leader of two; or
+they lose sight of each other."""
 
 import time
 
 import pytest
 
-SECOND_SERVER_SECONDS = 5.0
+from setup.postgres import free_port
+from tests.harness.rpc import PROBE
+from tests.harness.server import RUNNER
+
+from . import network
 
 
 def test_worker_killed_every_second(arena):
     server = arena.server()
-    arena.enqueue(server)
+    arena.enqueue(server, max_retries=0)  # on a slow machine one may die often
     with arena.every(1.0, lambda: arena.kill_busy_worker(server)):
         arena.wait_done()
     arena.verdict("kill -9 a worker every second", bound=3.0)
 
 
+@pytest.mark.long
+def test_graphs_while_workers_die(arena):
+    """Each third job waits for two that end at about the same time, on different
+    workers, of which one dies every second."""
+    server = arena.server()
+    path, seconds = str(arena.journal_path), 0.15
+    graphs = server.client().call(
+        PROBE, "delay_mark_graphs", arena.jobs // 3, path, seconds, 0
+    )
+    arena.uuids += [uuid for graph in graphs for uuid in graph]
+    with arena.every(1.0, lambda: arena.kill_busy_worker(server)):
+        arena.wait_done()
+    arena.verdict("graphs, kill -9 a worker every second", bound=3.0)
+    starts = {each.uuid: each.start for each in arena.attempts()}  # the last ones
+    assert all(starts[last] > max(starts[a], starts[b]) for a, b, last in graphs)
+
+
 def test_runner_killed_every_second(arena):
     server = arena.server()
     arena.enqueue(server)
-    with arena.every(1.0, lambda: arena.kill(server.runner_pid())):
+    # not one that is just being born: the server would think that it can't live
+    with arena.every(1.0, lambda: arena.kill(*server.worker_pids(RUNNER))):
         arena.wait_done()
     arena.verdict("kill -9 the runner every second", bound=3.0)
 
@@ -47,6 +70,18 @@ def test_leader_killed(arena):
     arena.kill_server(first)
     arena.wait_done()
     arena.verdict("two servers, kill -9 the leader's", bound=5.0)
+
+
+@pytest.mark.long
+def test_leader_session_ended(arena):
+    """The leader lives on, but is none any more; the other one takes its place."""
+    first = arena.server(workers=8)
+    first.wait_runner()
+    second = arena.server(workers=8)
+    arena.enqueue(second)
+    with arena.every(1.0, lambda: arena.cluster.depose_leader(arena.db.name)):
+        arena.wait_done()
+    arena.verdict("two servers, the leader's lock lost every second", bound=5.0)
 
 
 @pytest.mark.long
@@ -80,3 +115,22 @@ def test_threaded_server_killed(arena):
         server.start()
     arena.wait_done()
     arena.verdict("kill -9 a threaded server", bound=5.0)
+
+
+def test_connections_to_workers_broken(arena):
+    """The workers live on, and must not take jobs in slots that others have by now.
+
+    There are more workers than slots, so that nobody waits for one.
+    """
+    port = free_port()
+    relay = network.BrittleRelay(port)
+    try:
+        server = arena.server(
+            workers=8, port=port, env={"ODOO_QUEUE_JOB_PORT": str(relay.port)}
+        )
+        arena.enqueue(server)
+        with arena.every(0.5, relay.cut):
+            arena.wait_done()
+    finally:
+        relay.close()
+    arena.verdict("connections to workers broken twice a second", bound=3.0)

@@ -1,0 +1,175 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Who holds a slot: open leases, broken ones, leases of others; and for how long."""
+
+from unittest.mock import patch
+
+from odoo.tests import BaseCase
+from odoo.tools import config as odoo_config
+
+from odoo.addons.queue_job.jobrunner import queries
+from odoo.addons.queue_job.jobrunner.caretaker import LINGER, Caretaker
+from odoo.addons.queue_job.jobrunner.channels import ChannelManager
+from odoo.addons.queue_job.jobrunner.dispatcher import Answer
+from odoo.addons.queue_job.jobrunner.lease import LONGEST_SECONDS
+from odoo.addons.queue_job.jobrunner.lease_book import LeaseBook
+from odoo.addons.queue_job.jobrunner.limits import job_time_limit, longest_lease
+from odoo.addons.queue_job.jobrunner.rescue import LOOK_INTERVAL
+
+CAPACITY = 2
+ROW = {
+    "id": 1,
+    "uuid": "job-1",
+    "channel": "root",
+    "priority": 10,
+    "date_created": 0,
+    "state": "started",
+    "claim_token": 1,
+    "retry": 0,
+    "max_retries": 5,
+    "timeout": 0,
+    "running_seconds": 0.1,
+    "enqueued_seconds": 0.1,
+    "signal": None,
+    "backend_pid": 99,
+}
+
+
+class FakeDispatcher:
+    def __init__(self):
+        self.sent = []
+
+    def send(self, lease, key, callback):
+        self.sent.append(lease)
+
+
+class FakeDatabase:
+    """Answers the caretaker's look; nobody waits for parents here."""
+
+    db_name = "db"
+
+    def __init__(self):
+        self.in_flight = []
+        self.executed = []
+
+    @property
+    def conn(self):
+        raise AssertionError("the sweep is not part of this test")
+
+    def rows(self, query, params=None):
+        assert query == queries.LOOK
+        return self.in_flight
+
+    def execute(self, query, params=None):
+        self.executed.append((query, params))
+        return 0
+
+
+class TestSlots(BaseCase):
+    def setUp(self):
+        super().setUp()
+        self.manager = ChannelManager()
+        self.manager.simple_configure(f"root:{CAPACITY}")
+        self.dispatcher = FakeDispatcher()
+        self.book = LeaseBook(
+            "db", b"key", self.dispatcher, self.manager, lambda answer: None, "term 1"
+        )
+        self.database = FakeDatabase()
+        self.caretaker = Caretaker(self.database, self.manager, self.book)
+        self.startPatcher(patch.object(Caretaker, "_sweep_releases"))
+        self.lease_id = self.book.new_id()
+        self.book.grant(ROW, self.lease_id, 1)
+
+    def taken(self):
+        return CAPACITY - self.manager.free_slots()
+
+    def answer(self, **values):
+        self.assertTrue(self.book.close(Answer(self.dispatcher.sent[-1], **values)))
+
+    def look(self, now, *rows):
+        self.database.in_flight = [{**ROW, **row} for row in rows]
+        return self.caretaker.look(now)
+
+    def terms(self):
+        executed = self.database.executed
+        return [params for query, params in executed if query is queries.NEW_TERM]
+
+    def test_a_report_frees_the_slot(self):
+        self.assertEqual(self.taken(), 1)
+        self.answer(report={"outcomes": []})
+        self.assertEqual(self.taken(), 0)
+        self.look(0.0)
+        self.assertFalse(self.terms())
+
+    def test_nobody_took_the_request(self):
+        self.answer(unreachable=True)
+        self.assertEqual(self.taken(), 0)
+
+    def test_a_broken_lease_keeps_its_slot_while_a_job_of_it_runs(self):
+        """Also between two looks, and no further job can be claimed for it."""
+        self.answer(error="connection reset")
+        self.assertEqual(self.taken(), 1)
+        wait, _freed = self.look(100.0, {"lease_id": self.lease_id})
+        self.assertLessEqual(wait, LINGER)
+        self.assertEqual(self.terms(), [{"old": "term 1", "new": self.book.term}])
+        for seconds in (LINGER, 1.0, 60.0):
+            self.look(100.0 + seconds, {"lease_id": self.lease_id})
+            self.assertEqual(self.taken(), 1)
+        _wait, freed = self.look(200.0)
+        self.assertEqual((self.taken(), freed), (0, True))
+
+    def test_a_claim_that_was_under_way_is_seen(self):
+        """Nothing in flight at the first look may mean: between two jobs."""
+        self.answer(error="connection reset")
+        self.look(100.0)
+        self.assertEqual(self.taken(), 1)
+        self.look(100.0 + LINGER, {"lease_id": self.lease_id, "id": 2, "uuid": "2"})
+        self.assertEqual(self.taken(), 1)
+        self.look(103.0)
+        self.assertEqual(self.taken(), 0)
+
+    def test_a_dead_worker_gives_the_slot_back_soon(self):
+        self.answer(error="connection reset")
+        self.look(100.0)
+        _wait, freed = self.look(100.0 + LINGER)
+        self.assertEqual((self.taken(), freed), (0, True))
+
+    def test_a_request_that_is_stuck_takes_no_further_jobs(self):
+        with self.assertLogs("odoo.addons.queue_job.jobrunner.caretaker", "WARNING"):
+            self.look(100.0)
+            self.look(100.0 + LOOK_INTERVAL)
+        now = 100.0 + LOOK_INTERVAL + LINGER
+        self.look(now)
+        self.assertEqual((self.taken(), len(self.terms())), (1, 1))
+        self.look(now + LINGER)
+        self.assertEqual(self.taken(), 0)
+        self.assertFalse(self.book.close(Answer(self.dispatcher.sent[-1])))
+
+    def test_a_lease_of_another_runner_counts_once(self):
+        rows = ({"lease_id": 7}, {"lease_id": 7, "id": 2, "state": "enqueued"})
+        self.look(100.0, *rows, {"lease_id": self.lease_id, "id": 3})
+        self.assertEqual(self.taken(), 2)
+
+    def test_later_leases_are_of_the_new_term(self):
+        self.answer(error="connection reset")
+        self.look(100.0)
+        self.book.grant(ROW, self.book.new_id(), 2)
+        runners = [lease.runner for lease in self.dispatcher.sent]
+        self.assertEqual(runners, ["term 1", self.book.term])
+
+
+class TestLimits(BaseCase):
+    def limits(self, seconds, databases=1):
+        with patch.dict(odoo_config.options, {"limit_time_real": seconds}):
+            return job_time_limit(), longest_lease(databases)
+
+    def test_a_job_that_begins_late_in_a_lease_still_has_its_time(self):
+        for seconds in (5, 10, 60, 120, 3600):
+            job, lease = self.limits(seconds)
+            with self.subTest(limit=seconds):
+                self.assertLess(job + lease, seconds)
+
+    def test_no_limit(self):
+        self.assertEqual(self.limits(0), (0, LONGEST_SECONDS))
+
+    def test_several_databases_share(self):
+        self.assertLess(self.limits(120, 2)[1], LONGEST_SECONDS)
