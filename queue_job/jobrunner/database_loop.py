@@ -26,8 +26,6 @@ from queue import Empty, SimpleQueue
 
 import psycopg2
 
-from odoo.tools import config as odoo_config
-
 from .. import claims
 from . import lease as lease_protocol
 from . import queries
@@ -60,17 +58,8 @@ ELECTION_INTERVAL = 1.0
 #: Seconds until the next look at a database without the addon.
 INSTALL_INTERVAL = 10.0
 
-#: Seconds before the server's ``limit_time_real`` at which a job is stopped.
-LIMIT_MARGIN = 5.0
-
 #: Seconds between two complaints that no worker takes the leases.
 COMPLAINT_INTERVAL = 60.0
-
-
-def job_time_limit() -> float:
-    """Seconds a job may take before the server kills its worker; 0 for no limit."""
-    limit = odoo_config["limit_time_real"] or 0
-    return max(limit - LIMIT_MARGIN, limit * 0.8) if limit > 0 else 0
 
 
 class DatabaseLoop(threading.Thread):
@@ -208,7 +197,7 @@ class DatabaseLoop(threading.Thread):
         )
         self._turn = Turn(database, self.manager, self.leases)
         self._caretaker = Caretaker(
-            database, self.manager, self.leases, job_time_limit()
+            database, self.manager, self.leases, self.runner.worker_limit
         )
         self._next_look = self._next_poll = self._next_heartbeat = 0.0
         self._next_flush = time.monotonic() + FLUSH_INTERVAL
@@ -222,7 +211,9 @@ class DatabaseLoop(threading.Thread):
         self._read_settings()
 
     def _new_manager(self):
-        manager = ChannelManager(self.runner.shared_slots, self.db_name)
+        manager = ChannelManager(
+            self.runner.shared_slots, self.db_name, self.runner.root_capacity
+        )
         if self.runner.config.channels:
             manager.simple_configure(self.runner.config.channels)
         return manager
@@ -399,9 +390,10 @@ class DatabaseLoop(threading.Thread):
         if self._held_back:
             return
         if len(self.runner.loops) == 1:  # no other database may be kept waiting
-            self.leases.longest = lease_protocol.LONGEST_SECONDS
+            longest = lease_protocol.LONGEST_SECONDS
         else:
-            self.leases.longest = lease_protocol.LEASE_SECONDS
+            longest = lease_protocol.LEASE_SECONDS
+        self.leases.longest = self.runner.worker_limit.lease_seconds(longest)
         self._due_at = None if seconds is None else now + min(seconds, 3600.0)
         for claim in self._turn.take():
             if claim["timeout"]:
