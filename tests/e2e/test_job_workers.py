@@ -25,11 +25,12 @@ RECOVERY_SECONDS = 3.0
 def serve(make_server):
     """Start a prefork server with job workers; keywords are settings of [queue_job]."""
 
-    def serve(settings=(), **options) -> Server:
+    def serve(settings=(), *, leads=True, **options) -> Server:
         section = {"workers": str(WORKERS), "port": str(free_port()), **dict(settings)}
         server = make_server(2, sections={"queue_job": section}, **options)
         server.expect_log("port of section .queue_job. has no effect")
-        server.wait_runner()
+        if leads:
+            server.wait_runner()
         return server
 
     return serve
@@ -117,6 +118,16 @@ def test_their_own_time_limit(serve, database):
     assert database.wait_state(uuid, "done", "failed") == "done"
 
 
+def test_their_own_processor_limit(serve, database):
+    server = serve({"limit_time_cpu": "2"})
+    server.expect_log("CPU time limit exceeded", "connection of lease")
+    server.expect_log("ends without its worker", "job .* failed")
+    uuid = server.client().delay("work_hard", 60, False, max_retries=1)
+    assert database.wait_state(uuid, "failed", "done", seconds=90) == "failed"
+    assert database.job(uuid, "exc_name") == "JobFoundDead"
+    server.wait_log(r"CPU time limit \(2\) reached")
+
+
 def test_memory_is_looked_at_between_leases(serve, database):
     """The limit is too small for any worker: each serves one lease, and all goes on."""
     server = serve({"limit_memory_soft": "1000000"})
@@ -139,6 +150,19 @@ def test_a_stop_lets_jobs_end_and_leaves_nothing(serve, database):
     server.process.wait(60)
     assert database.job(uuid, "state") == "done"
     assert not psutil.wait_procs(processes, timeout=10)[1]
+
+
+def test_the_job_workers_of_the_next_leader_take_over(serve, database):
+    first = serve()
+    second = serve(leads=False)
+    uuids = second.client().delay_many(8, "record_run", "over", 0.5)
+    database.wait("SELECT count(*) FROM queue_job WHERE state = 'done'")
+    assert {pid for _tag, pid, *_rest in database.runs()} <= set(job_worker_pids(first))
+    second.expect_log("re-queued dead job")
+    first.kill()
+    assert database.wait_settled(uuids) == {"done": 8}
+    last = max(database.runs(), key=lambda run: run[3])
+    assert last[1] in job_worker_pids(second)
 
 
 def test_a_server_for_jobs_only(serve, make_server, database):
