@@ -13,7 +13,6 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import psycopg2
 from werkzeug.exceptions import NotFound
@@ -119,12 +118,12 @@ class WorkerJob(server.WorkerHTTP):
         config["limit_memory_soft"] = soft if self.request_count else 0
         super().check_limits()
 
-    def sleep(self) -> None:
+    def sleep(self) -> None:  # pylint: disable=missing-return
         """Wait for a lease; who has to go goes at once."""
         if self.alive:
             super().sleep()
 
-    def process_request(self, client: socket.socket, addr: Any) -> None:
+    def process_request(self, client, addr) -> None:  # pylint: disable=missing-return
         """Serve a lease, which has the whole time limit for itself."""
         self.multi.pipe_ping(self.watchdog_pipe)
         super().process_request(client, addr)

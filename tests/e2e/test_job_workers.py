@@ -69,7 +69,13 @@ def test_the_private_door(serve, database):
     server = serve()
     url = private_url(server)
     headers = {"X-Odoo-Database": server.database}
-    for path in ("/web/login", "/web/health", "/", "/queue_job/lease/", "/web/static/x"):
+    for path in (
+        "/web/login",
+        "/web/health",
+        "/",
+        "/queue_job/lease/",
+        "/web/static/x",
+    ):
         answer = requests.get(f"{url}{path}", headers=headers, timeout=30)
         assert answer.status_code == 404, path
     server.expect_log("refused a lease request")
@@ -105,7 +111,9 @@ def test_a_killed_worker_is_replaced(serve, database):
 def test_their_own_time_limit(serve, database):
     """Eight seconds for a job, while the web workers have two minutes."""
     server = serve({"limit_time_real": "10"})
-    server.expect_log("its session is ended", "ends without its worker", "job .* failed")
+    server.expect_log(
+        "its session is ended", "ends without its worker", "job .* failed"
+    )
     server.expect_log("connection of lease", "WorkerJob .* timeout after 10")
     uuid = server.client().delay("record_run", "long", 60)
     database.wait_state(uuid, "started")
