@@ -16,7 +16,7 @@ from .lease_book import LeaseBook, slot_of
 from .rescue import LOOK_INTERVAL, SECOND_LOOK, Watch, next_deadline
 from .statistics import COUNT_DEAD
 from .turn import notify
-from .worker_limit import WorkerLimit
+from .worker_limit import NO_LIMIT, WorkerLimit
 
 _logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class Caretaker:
         database: Database,
         manager: ChannelManager,
         leases: LeaseBook,
-        limit: WorkerLimit = WorkerLimit(),
+        limit: WorkerLimit = NO_LIMIT,
     ):
         self.database = database
         self.manager = manager

@@ -35,3 +35,6 @@ class WorkerLimit(NamedTuple):
         if not self.job_seconds:
             return wanted
         return min(wanted, (self.seconds - self.job_seconds) / 2)
+
+
+NO_LIMIT = WorkerLimit()
