@@ -7,6 +7,7 @@ words, by the model `queue.job.dashboard`; the web client shows them as a banner
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any, NamedTuple
 
 #: Seconds after which a runner that gave no sign is taken for dead.
@@ -48,6 +49,8 @@ class Facts(NamedTuple):
     """jobs that may run at once, 0 for no limit"""
     workers: int = 0
     """HTTP workers of this server, 0 when it is threaded"""
+    job_workers: int = 0
+    """workers of this server that run jobs and serve no users"""
 
 
 class Problem(NamedTuple):
@@ -110,10 +113,21 @@ def _capacity_problems(facts: Facts) -> list[Problem]:
         problems.append(Problem("no_trigger", WARNING))
     elif is_alive(facts.runner_age) and not facts.runner_listening:
         problems.append(Problem("deaf", WARNING))
-    if facts.workers and (facts.capacity == 0 or facts.capacity >= facts.workers):
-        values = {"capacity": facts.capacity, "workers": facts.workers}
-        problems.append(Problem("few_workers", WARNING, values))
-    return problems
+    return problems + _worker_problems(facts)
+
+
+def _worker_problems(facts: Facts) -> list[Problem]:
+    """More jobs may start than workers can run; the users' share of them."""
+    capacity = facts.capacity or inf
+    if facts.job_workers:
+        code, workers, most = "few_job_workers", facts.job_workers, facts.job_workers
+    else:
+        code, workers, most = "few_workers", facts.workers, facts.workers - 1
+    if not workers or capacity <= most:
+        return []
+    return [
+        Problem(code, WARNING, {"capacity": facts.capacity or "∞", "workers": workers})
+    ]
 
 
 def _wait_problems(facts: Facts) -> list[Problem]:

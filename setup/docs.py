@@ -64,7 +64,7 @@ def settings_table() -> str:
     for each in settings():
         default = f"`{each.default}`" if each.default is not None else ""
         if each.odoo_option:
-            default = f"Odoo's `{each.odoo_option}`, else {default}"
+            default = f"Odoo's `{each.odoo_option}`" + (default and f", else {default}")
         rows.append(f"| `{each.key}` | `{each.env}` | {default} | {each.help} |")
     return "\n".join(rows) + "\n"
 

@@ -231,7 +231,7 @@ class RunJobController(SampleJobs, http.Controller):
     # -- the doors ---------------------------------------------------------------
 
     @http.route(
-        "/queue_job/runjob",
+        lease_protocol.CLASSIC_PATH,
         type="http",
         auth="none",
         save_session=False,

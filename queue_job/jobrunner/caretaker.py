@@ -17,6 +17,7 @@ from .lease_book import LeaseBook, slot_of
 from .rescue import LOOK_INTERVAL, SECOND_LOOK, Watch, next_deadline
 from .statistics import COUNT_DEAD
 from .turn import notify
+from .worker_limit import NO_LIMIT, WorkerLimit
 
 _logger = logging.getLogger(__name__)
 
@@ -35,8 +36,7 @@ class Caretaker:
     :param database: its session
     :param manager: its channels, which must know what runs outside our leases
     :param leases: the open leases
-    :param limit_seconds: what a job may take before its worker is killed by the
-        server's ``limit_time_real``; 0 for no limit
+    :param limit: the time limit of the workers
     """
 
     def __init__(
@@ -44,12 +44,12 @@ class Caretaker:
         database: Database,
         manager: ChannelManager,
         leases: LeaseBook,
-        limit_seconds: float = 0,
+        limit: WorkerLimit = NO_LIMIT,
     ):
         self.database = database
         self.manager = manager
         self.leases = leases
-        self.limit_seconds = limit_seconds
+        self.limit = limit
         self.in_flight = 0
         self._watch = Watch()
         self._foreign: set[int | str] = set()
@@ -64,7 +64,7 @@ class Caretaker:
         :return: seconds until the next look, and whether slots or jobs came free
         """
         self._doubt(now)
-        rows = self.database.rows(queries.LOOK, {"limit": self.limit_seconds})
+        rows = self.database.rows(queries.LOOK, {"limit": self.limit.job_seconds})
         self.in_flight = len(rows)
         # whoever settles a dead job also holds its lock: not to be judged again
         judged = [row for row in rows if not self.leases.is_burial(row["lease_id"])]
@@ -178,15 +178,14 @@ class Caretaker:
                 },
             )
 
-    @staticmethod
-    def _timeout_message(row) -> str:
+    def _timeout_message(self, row) -> str:
         if row["own_timeout"]:
             return (
                 f"The job ran longer than its timeout of {row['own_timeout']} seconds"
             )
         return (
-            f"The job ran for {row['timeout']:.0f} seconds, just short of the server's"
-            " limit_time_real, which would have killed its worker; raise"
+            f"The job ran for {row['timeout']:.0f} seconds, just short of"
+            f" {self.limit.setting}, which would have killed its worker; raise"
             " limit_time_real, or split the job"
         )
 

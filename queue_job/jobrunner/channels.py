@@ -110,6 +110,7 @@ class ChannelManager:
     :param shared_slots: slots of the channels that the configuration string names,
         shared with the managers of other databases; None to count alone
     :param db_name: name of the database; needed where slots are shared
+    :param root_capacity: of root, where nobody says anything else
 
     >>> cm = ChannelManager()
     >>> cm.simple_configure("root:4,sub:2")
@@ -122,7 +123,10 @@ class ChannelManager:
     """
 
     def __init__(
-        self, shared_slots: SharedSlots | None = None, db_name: str | None = None
+        self,
+        shared_slots: SharedSlots | None = None,
+        db_name: str | None = None,
+        root_capacity: int = 1,
     ) -> None:
         self._shared = shared_slots
         self._lock = shared_slots.lock if shared_slots else contextlib.nullcontext()
@@ -130,7 +134,8 @@ class ChannelManager:
         self._jobs: dict[tuple[str, str], ChannelJob] = {}
         # The channels of which the configuration string speaks: is it paused there?
         self._configured: dict[str, bool] = {}
-        self._root_channel = Channel(ROOT, None, 1)
+        self._root_capacity = root_capacity
+        self._root_channel = Channel(ROOT, None, root_capacity)
 
     # -- settings ---------------------------------------------------------------
 
@@ -161,7 +166,7 @@ class ChannelManager:
     def apply_settings(self, settings: Iterable[ChannelSettings]) -> None:
         """Configure all other channels from the rows of the database.
 
-        A channel without row goes back to no limit, root to a capacity of 1. What
+        A channel without row goes back to no limit, root to its default. What
         runs is not touched. Give all the rows each time. A pause holds for every
         channel: whoever presses the button, or neutralizes a copy, means it.
         """
@@ -176,12 +181,12 @@ class ChannelManager:
                 else:
                     channel.configure(self._config_of(row, channel))
 
-    @staticmethod
-    def _config_of(row: ChannelSettings, channel: Channel) -> dict[str, Any]:
+    def _config_of(self, row: ChannelSettings, channel: Channel) -> dict[str, Any]:
         # whatever the row holds, it must not stop the runner
-        one = row.sequential or (not row.capacity and channel.parent is None)
+        default = None if channel.parent else self._root_capacity
+        capacity = max(row.capacity or 0, 0) or default
         return {
-            "capacity": 1 if one else max(row.capacity or 0, 0) or None,
+            "capacity": 1 if row.sequential else capacity,
             "sequential": row.sequential,
             "throttle": max(row.throttle or 0, 0),
             "paused": row.paused,

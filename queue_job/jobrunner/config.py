@@ -34,6 +34,15 @@ _logger = logging.getLogger(__name__)
 SECTION = "queue_job"
 ENV_PREFIX = "ODOO_QUEUE_JOB_"
 
+#: Options of Odoo which job workers have for themselves.
+LIMITS = ("limit_time_real", "limit_time_cpu", "limit_memory_soft", "limit_memory_hard")
+
+#: Seconds; with a shorter limit a worker would be killed while it is idle.
+SHORTEST_LIMIT = 5
+
+#: Settings that lead to HTTP workers.
+ADDRESS = ("scheme", "host", "port", "http_auth_user", "http_auth_password")
+
 #: Environment variables of long ago, and the keys they became.
 DEPRECATED_ENV = {"ODOO_CONNECTOR_CHANNELS": "channels"}
 
@@ -66,6 +75,18 @@ def _port(value: Any) -> int:
     return port
 
 
+def _number(value: Any) -> int:
+    if isinstance(value, int):  # an option of Odoo, which is lenient
+        return max(value, 0)
+    try:
+        number = int(value)
+    except ValueError:
+        number = -1
+    if number < 0:
+        raise ValueError(f"{value} is no whole number; 0 stands for none")
+    return number
+
+
 @dataclass(frozen=True)
 class Setting:
     """One key, and all there is to know about it."""
@@ -87,8 +108,44 @@ SETTINGS = (
         "channels",
         "How many jobs run at once, by channel: name[:capacity[:option[=value]]...],"
         " separated by commas or line ends. root:0 keeps the runner from starting. What"
-        " it doesn't name is ruled by the channel's own form; root alone has 1.",
+        " it doesn't name is ruled by the channel's own form; root alone has 1, or as"
+        " many as there are job workers.",
         convert=_channels,
+    ),
+    Setting(
+        "workers",
+        "Job workers: processes of a prefork server which run jobs and nothing else. 0"
+        " leaves the jobs to the HTTP workers.",
+        0,
+        convert=_number,
+    ),
+    Setting(
+        "limit_time_real",
+        "Seconds a job worker may be busy with one lease before it is killed; a job is"
+        " stopped shortly before. 0 for no limit, else at least 5.",
+        odoo_option="limit_time_real",
+        convert=_number,
+    ),
+    Setting(
+        "limit_time_cpu",
+        "Seconds of processor time a job worker may use for one lease before it is"
+        " ended. 0 for no limit.",
+        odoo_option="limit_time_cpu",
+        convert=_number,
+    ),
+    Setting(
+        "limit_memory_soft",
+        "Bytes of virtual memory beyond which a job worker is renewed, between two"
+        " leases. 0 for no limit.",
+        odoo_option="limit_memory_soft",
+        convert=_number,
+    ),
+    Setting(
+        "limit_memory_hard",
+        "Bytes of virtual memory that a job worker can't exceed: the job gets a"
+        " MemoryError. 0 for no limit.",
+        odoo_option="limit_memory_hard",
+        convert=_number,
     ),
     Setting("scheme", "http or https: how workers are reached.", "http", None, _scheme),
     Setting(
@@ -113,6 +170,11 @@ class RunnerConfig:
     """What the runner needs to know, checked and converted."""
 
     channels: str | None = None
+    workers: int = 0
+    limit_time_real: int | None = None
+    limit_time_cpu: int | None = None
+    limit_memory_soft: int | None = None
+    limit_memory_hard: int | None = None
     scheme: str = "http"
     host: str = "localhost"
     port: int = 8069
@@ -127,7 +189,25 @@ class RunnerConfig:
     def load(cls) -> RunnerConfig:
         """Read the configuration; ValueError says which setting is wrong and why."""
         environ, section = environment(), read_section()
-        return cls(**{each.key: _lookup(each, environ, section) for each in SETTINGS})
+        values = {each.key: _lookup(each, environ, section) for each in SETTINGS}
+        config = cls(**values)
+        if config.workers:
+            config._check_limits()
+        return config
+
+    def _check_limits(self) -> None:
+        """Refuse limits with which job workers would run no job."""
+        soft, hard = self.limit_memory_soft, self.limit_memory_hard
+        if soft and hard and soft > hard:
+            raise ValueError(
+                f"queue_job: limit_memory_soft ({soft}) of the job workers is larger"
+                f" than limit_memory_hard ({hard}), so it would have no effect"
+            )
+        if 0 < (self.limit_time_real or 0) < SHORTEST_LIMIT:
+            raise ValueError(
+                f"queue_job: limit_time_real ({self.limit_time_real}) of the job"
+                f" workers is less than {SHORTEST_LIMIT} seconds; 0 stands for no limit"
+            )
 
     def with_address(
         self,
@@ -154,6 +234,11 @@ class RunnerConfig:
         """Whether jobs may run at all: the capacity of root is not 0."""
         return not (self.channels and channel_config.is_disabled(self.channels))
 
+    @property
+    def job_workers(self) -> int:
+        """How many job workers this server has: only a prefork server has any."""
+        return self.workers if odoo_config["workers"] and self.is_enabled else 0
+
 
 def _lookup(
     setting: Setting, environ: Mapping[str, str], section: Mapping[str, str]
@@ -169,7 +254,7 @@ def _lookup(
         value = value.strip() if isinstance(value, str) else value
         if value:
             return _convert(setting, value, place)
-    return None
+    return setting.default
 
 
 def _convert(setting: Setting, value: Any, place: str) -> Any:
@@ -200,6 +285,27 @@ def read_section() -> dict[str, str]:
             hint = f", did you mean {nearest[0]}?" if nearest else ""
             _warn_once(f"unknown key {key} in section [{SECTION}]{hint}")
     return section
+
+
+def idle_settings(job_workers: int) -> list[str]:
+    """Return the keys that somebody has set but that have no effect.
+
+    :param job_workers: how many this server has
+    """
+    environ, section = environment(), read_section()
+    idle = ADDRESS if job_workers else LIMITS
+    return [
+        each.key
+        for each in SETTINGS
+        if each.key in idle and (environ.get(each.env) or section.get(each.key))
+    ]
+
+
+def job_time_limit() -> float:
+    """Seconds after which the worker of a job is killed in this server; 0: never."""
+    loaded = RunnerConfig.load()
+    limit = loaded.limit_time_real if loaded.job_workers else None
+    return (odoo_config["limit_time_real"] if limit is None else limit) or 0
 
 
 def _file_section() -> dict[str, str]:

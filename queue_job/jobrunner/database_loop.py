@@ -36,7 +36,6 @@ from .database import Database, MasterElectionLost
 from .dispatcher import Answer
 from .kept_slots import KeptSlots
 from .lease_book import LeaseBook
-from .limits import job_time_limit, longest_lease
 from .statistics import ADD, FLUSH_INTERVAL, Statistics
 from .turn import Turn
 
@@ -201,7 +200,7 @@ class DatabaseLoop(threading.Thread):
         )
         self._turn = Turn(database, self.manager, self.leases)
         self._caretaker = Caretaker(
-            database, self.manager, self.leases, job_time_limit()
+            database, self.manager, self.leases, self.runner.worker_limit
         )
         now = time.monotonic()
         self._next_poll = self._next_heartbeat = self._next_ping = 0.0
@@ -217,7 +216,9 @@ class DatabaseLoop(threading.Thread):
         self._read_settings()
 
     def _new_manager(self):
-        manager = ChannelManager(self.runner.shared_slots, self.db_name)
+        manager = ChannelManager(
+            self.runner.shared_slots, self.db_name, self.runner.root_capacity
+        )
         if self.runner.config.channels:
             manager.simple_configure(self.runner.config.channels)
         return manager
@@ -408,7 +409,11 @@ class DatabaseLoop(threading.Thread):
         self._held_back = "copy" if self._is_copy else "modules" if in_flux else ""
         if self._held_back:
             return
-        self.leases.longest = longest_lease(len(self.runner.loops))
+        if len(self.runner.loops) == 1:  # no other database may be kept waiting
+            longest = lease_protocol.LONGEST_SECONDS
+        else:
+            longest = lease_protocol.LEASE_SECONDS
+        self.leases.longest = self.runner.worker_limit.lease_seconds(longest)
         self._due_at = None if seconds is None else now + min(seconds, 3600.0)
         for claim in self._turn.take():
             if claim["timeout"]:

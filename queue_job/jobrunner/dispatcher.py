@@ -72,9 +72,11 @@ class Dispatcher:
     """Sends leases to one address.
 
     :param config: where the server listens
+    :param target: who listens there, for the log
     """
 
-    def __init__(self, config: RunnerConfig):
+    def __init__(self, config: RunnerConfig, target: str = "the HTTP workers"):
+        self._target = target
         self.url = f"{config.scheme}://{config.host}:{config.port}"
         self._headers = {"Content-Type": "application/octet-stream"}
         if config.http_auth_user:
@@ -86,6 +88,10 @@ class Dispatcher:
             timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=None),
             socket_options=[*HTTPConnection.default_socket_options, *KEEPALIVE],
         )
+
+    def announce(self) -> None:
+        """Log where the leases go."""
+        _logger.info("leases go to %s at %s", self._target, self.url)
 
     def send(
         self, lease: Lease, key: bytes, callback: Callable[[Answer], None]
@@ -150,7 +156,7 @@ def classic_get(scheme, host, port, user, password, db_name, job_uuid) -> None:
     headers = {"X-Odoo-Database": db_name}
     if user:
         headers.update(urllib3.make_headers(basic_auth=f"{user}:{password or ''}"))
-    url = f"{scheme}://{host}:{port}/queue_job/runjob"
+    url = f"{scheme}://{host}:{port}{lease_protocol.CLASSIC_PATH}"
     try:
         urllib3.request(
             "GET", url, fields={"job_uuid": job_uuid}, headers=headers, retries=False

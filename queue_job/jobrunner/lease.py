@@ -18,6 +18,10 @@ import json
 from dataclasses import asdict, dataclass, field
 
 PATH = "/queue_job/lease"
+
+#: Where a worker runs one job that is enqueued, as the runner of old asked for.
+CLASSIC_PATH = "/queue_job/runjob"
+
 SIGNATURE_HEADER = "X-Queue-Job-Signature"
 
 #: A lease lasts about this long, in seconds: what an urgent job may have to wait.

@@ -19,6 +19,7 @@ import selectors
 import threading
 import time
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import odoo
 from odoo.tools import config as odoo_config
@@ -34,6 +35,10 @@ from .database import (
 from .database_loop import DatabaseLoop
 from .dispatcher import Dispatcher
 from .slots import SharedSlots
+from .worker_limit import WorkerLimit
+
+if TYPE_CHECKING:
+    from .job_workers import JobWorkers
 
 __all__ = [
     "ERROR_RECOVERY_DELAY",
@@ -102,6 +107,8 @@ class QueueJobRunner:
         self.channel_manager.simple_configure(self.config.channels or "root:1")
         self.shared_slots = SharedSlots()
         self.dispatcher = Dispatcher(self.config)
+        self.worker_limit = WorkerLimit(odoo_config["limit_time_real"] or 0)
+        self.root_capacity = 1
         self.loops: dict[str, DatabaseLoop] = {}
         self._stop = False
         self._stop_event = threading.Event()
@@ -117,6 +124,16 @@ class QueueJobRunner:
     def from_environ_or_config(cls) -> "QueueJobRunner":
         """The runner as the environment and the configuration file describe it."""
         return cls(config=RunnerConfig.load())
+
+    def send_to(self, job_workers: "JobWorkers") -> None:
+        """Send the leases to the job workers of this server; before :meth:`run`."""
+        count = job_workers.settings.workers
+        self.config = self.config.with_address(
+            "http", job_workers.host, job_workers.port, None, None
+        )
+        self.dispatcher = Dispatcher(self.config, f"{count} job workers")
+        self.worker_limit = job_workers.limit
+        self.root_capacity = count
 
     # -- databases -----------------------------------------------------------------
 
@@ -172,6 +189,7 @@ class QueueJobRunner:
         """Run until :meth:`stop`; errors of the runner itself don't end it."""
         _logger.info("starting")
         _logger.info("initializing database connections")
+        self.dispatcher.announce()
         threading.Thread(
             name="queue_job watchdog", target=self._watch_connections, daemon=True
         ).start()

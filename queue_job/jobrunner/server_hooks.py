@@ -6,7 +6,8 @@ for it in Odoo. It happens when the addon is imported, thus nothing changes unle
 `queue_job` is one of the server-wide modules:
 
 * a *threaded* server runs the runner in a daemon thread, from its `start` to `stop`;
-* a *prefork* server keeps one more child, which it spawns again when it dies;
+* a *prefork* server keeps one more child, which it spawns again when it dies, and
+  the job workers (:mod:`.job_workers`), where the configuration wants some;
 * there is no runner in the gevent process, with `--stop-after-init`, in tests, and
   when the capacity of root is 0.
 
@@ -34,9 +35,12 @@ from odoo.tools import config
 
 from .. import in_progress
 from . import channel_config
+from .config import SECTION, RunnerConfig, idle_settings
 
 if os.name == "posix":  # elsewhere there is no prefork server
     import resource
+
+    from .job_workers import JobWorkers
 
 _logger = logging.getLogger(__name__)
 
@@ -134,6 +138,7 @@ def threaded_start(self: server.ThreadedServer, *args: Any, **kwargs: Any) -> An
     wanted = not stop and not _is_one_off()
     if wanted:
         _package()._is_runner_enabled()  # raises before anybody is served
+        _check_settings(prefork=False)
     result = orig_threaded_start(self, *args, **kwargs)
     if wanted:
         _package()._start_runner_thread("threaded server")
@@ -183,6 +188,8 @@ class WorkerJobRunner(server.Worker):
         signal.signal(signal.SIGTERM, self.signal_handler)
         if self.multi.socket:
             self.multi.socket.close()
+        if self.multi.job_workers:
+            self.multi.job_workers.socket.close()
         _shed_memory()
         self._renew_runner()
         threading.Thread(
@@ -196,6 +203,8 @@ class WorkerJobRunner(server.Worker):
 
     def _renew_runner(self) -> None:
         self.runner = _package().QueueJobRunner.from_environ_or_config()
+        if self.multi.job_workers:
+            self.runner.send_to(self.multi.job_workers)
         self._renew = False
 
     def signal_handler(self, sig: int, frame: Any) -> None:  # pylint: disable=missing-return
@@ -282,44 +291,81 @@ class Respawn:
 
 
 def prefork__init__(self: server.PreforkServer, app: Any) -> None:
-    """Add the register of runner processes.
+    """Add the registers of runner processes and job workers.
 
     The configuration is read here, because a mistake in it must stop the server
     before it has any children.
     """
     orig_prefork__init__(self, app)
     self.jobrunner = {}
-    self.jobrunner_respawn = None if _is_one_off() else _respawn_if_enabled()
+    self.jobrunner_respawn = self.job_workers = None
+    if not _is_one_off():
+        _prepare_children(self)
 
 
-def _respawn_if_enabled() -> Respawn | None:
-    if _package()._is_runner_enabled():
-        return Respawn()
-    _log_not_started("process", "prefork server")
-    return None
+def _prepare_children(multi: server.PreforkServer) -> None:
+    multi.jobrunner_respawn = multi.job_workers = None
+    if not _package()._is_runner_enabled():
+        _log_not_started("process", "prefork server")
+        return
+    multi.jobrunner_respawn = Respawn()
+    settings = _check_settings(prefork=True)
+    if settings.workers:
+        multi.job_workers = JobWorkers(settings)
+
+
+def _check_settings(*, prefork: bool) -> RunnerConfig:
+    """Read the settings; tell which of them have no effect in this server."""
+    settings = RunnerConfig.load()
+    wanted = settings.workers
+    if wanted and not prefork:
+        _logger.warning(
+            "workers = %s of section [%s] is ignored: only a prefork server (Odoo's own"
+            " workers above 0) has job workers, here threads run the jobs",
+            wanted,
+            SECTION,
+        )
+    elif idle := idle_settings(wanted):
+        _logger.warning(
+            "%s of section [%s] has no effect %s job workers",
+            ", ".join(idle),
+            SECTION,
+            "where there are" if wanted else "without",
+        )
+    return settings
 
 
 def prefork_process_spawn(self: server.PreforkServer) -> None:
-    """Spawn the workers, and the runner if there is none."""
+    """Spawn the workers, the job workers, and the runner if there is none."""
     orig_prefork_process_spawn(self)
     # the attribute is missing if queue_job was imported after the server was made
-    if getattr(self, "jobrunner", True):
+    if not hasattr(self, "jobrunner"):
         return
     if not hasattr(self, "jobrunner_respawn"):  # made by other code than ours
-        self.jobrunner_respawn = _respawn_if_enabled()
-    respawn = self.jobrunner_respawn
+        _prepare_children(self)
+    if self.job_workers:
+        self.job_workers.spawn_missing(self)
+    if not self.jobrunner and self.jobrunner_respawn:
+        _spawn_runner(self, self.jobrunner_respawn)
+
+
+def _spawn_runner(multi: server.PreforkServer, respawn: Respawn) -> None:
     now = time.monotonic()
-    if respawn and respawn.is_due(now):
+    if respawn.is_due(now):
         respawn.note(now)
-        self.worker_spawn(_package().WorkerJobRunner, self.jobrunner)
+        multi.worker_spawn(_package().WorkerJobRunner, multi.jobrunner)
 
 
 def prefork_worker_pop(self: server.PreforkServer, pid: int) -> None:
-    """Forget the worker, and the runner if it is that."""
+    """Forget the worker, and the runner or the job worker if it is that."""
     orig_prefork_worker_pop(self, pid)
-    worker = self.jobrunner.pop(pid, None) if hasattr(self, "jobrunner") else None
+    if not hasattr(self, "jobrunner_respawn"):
+        return
+    worker = self.jobrunner.pop(pid, None)
     if worker and worker.came_to_work:
         self.jobrunner_respawn.forgive()
+    if self.job_workers:
+        self.job_workers.register.pop(pid, None)
 
 
 def install() -> None:

@@ -59,6 +59,11 @@ TEXTS = {
         " server has %(workers)s workers. Raise workers, or lower the"
         " capacity of channel root."
     ),
+    "few_job_workers": _lt(
+        "Jobs wait for a worker although they may run: the capacity is %(capacity)s,"
+        " the server has %(workers)s job workers. Raise workers in section"
+        " [queue_job], or lower the capacity of channel root."
+    ),
     "long_wait": _lt(
         "Jobs of channel %(channel)s have been waiting for %(minutes)s"
         " minutes. Raise its capacity, or see what occupies it."

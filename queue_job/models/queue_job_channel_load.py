@@ -22,6 +22,19 @@ def configured_channels():
         return {}, str(error)
 
 
+def job_workers():
+    """Return how many job workers this server has."""
+    try:
+        return RunnerConfig.load().job_workers
+    except ValueError:  # reported where the channels are read
+        return 0
+
+
+def default_root_capacity():
+    """Return the capacity of root where nobody says anything else."""
+    return job_workers() or 1
+
+
 def configuration_source():
     """Return where the configuration string stands."""
     if environment().get(ENV_CHANNELS):
@@ -47,7 +60,7 @@ def effective_settings(name, channel, configured):
         }
     capacity = channel.capacity if channel else 0
     return {
-        "capacity": capacity or (1 if name == "root" else 0),
+        "capacity": capacity or (default_root_capacity() if name == "root" else 0),
         "sequential": bool(channel and channel.sequential),
         "throttle": channel.throttle if channel else 0,
         "paused": paused,

@@ -17,7 +17,7 @@ from ..jobrunner.queries import HAS_DOORBELL
 from ..states import STARTED
 from . import queue_job_dashboard_queries as queries
 from .health_texts import TEXTS
-from .queue_job_channel_load import configured_channels, effective_settings
+from .queue_job_channel_load import configured_channels, effective_settings, job_workers
 from .queue_job_statistic import BOUNDS
 
 #: period -> (seconds back, seconds of one point of the charts)
@@ -238,6 +238,7 @@ class QueueJobDashboard(models.AbstractModel):
             trigger=self.env.cr.fetchone()[0],
             capacity=capacity,
             workers=config["workers"] or 0,
+            job_workers=job_workers(),
         )
 
     def _paused_with_jobs(self, channels, settings, waiting):

@@ -9,9 +9,8 @@ started job whose database session still holds its advisory lock.
 
 import logging
 
-from odoo.tools import config
-
 from ..claims import HELD, SHOWS_LIFE, UTC_NOW
+from ..jobrunner.config import job_time_limit
 from ..states import FAILED
 
 _logger = logging.getLogger(__name__)
@@ -197,9 +196,9 @@ def requeue_stuck(jobs, enqueued_delta: int, started_delta: int) -> None:
 def stuck_minutes(delta: int) -> float | None:
     """Return after how many minutes a job is stuck, None for never.
 
-    :param delta: minutes; 0 for never, -1 for the server's limit of a request
+    :param delta: minutes; 0 for never, -1 for the time limit of the workers
     """
     if delta >= 0:
         return delta or None
-    limit = config["limit_time_real"]
-    return limit / 60 + 1 if limit and limit > 0 else None
+    limit = job_time_limit()
+    return limit / 60 + 1 if limit > 0 else None

@@ -15,6 +15,7 @@ from . import test_fields
 from . import test_gc
 from . import test_insertion
 from . import test_job
+from . import test_job_workers
 from . import test_js
 from . import test_lease_book
 from . import test_metrics

@@ -236,6 +236,7 @@ class TestHealth(DashboardCase):
             ("no_trigger", {}),
             ("deaf", {}),
             ("few_workers", {"capacity": 4, "workers": 2}),
+            ("few_job_workers", {"capacity": 4, "workers": 2}),
             ("long_wait", {"channel": "root", "minutes": 10}),
         )
         for code, values in problems:

@@ -1,18 +1,13 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Who holds a slot: open leases, broken ones, leases of others; and for how long."""
-
-from unittest.mock import patch
+"""Who holds a slot: open leases, broken ones, leases of others."""
 
 from odoo.tests import BaseCase
-from odoo.tools import config as odoo_config
 
 from odoo.addons.queue_job.jobrunner import queries
 from odoo.addons.queue_job.jobrunner.caretaker import LINGER, Caretaker
 from odoo.addons.queue_job.jobrunner.channels import ChannelManager
 from odoo.addons.queue_job.jobrunner.dispatcher import Answer
-from odoo.addons.queue_job.jobrunner.lease import LONGEST_SECONDS
 from odoo.addons.queue_job.jobrunner.lease_book import LeaseBook
-from odoo.addons.queue_job.jobrunner.limits import job_time_limit, longest_lease
 from odoo.addons.queue_job.jobrunner.rescue import LOOK_INTERVAL
 
 CAPACITY = 2
@@ -77,7 +72,7 @@ class TestSlots(BaseCase):
         self.caretaker = Caretaker(self.database, self.manager, self.book)
         self.startPatcher(patch.object(Caretaker, "_sweep_releases"))
         self.lease_id = self.book.new_id()
-        self.book.grant(ROW, self.lease_id, 1)
+        self.book.grant(ROW, self.lease_id, 1, ["root"])
 
     def taken(self):
         return CAPACITY - self.manager.free_slots()
@@ -152,24 +147,6 @@ class TestSlots(BaseCase):
     def test_later_leases_are_of_the_new_term(self):
         self.answer(error="connection reset")
         self.look(100.0)
-        self.book.grant(ROW, self.book.new_id(), 2)
+        self.book.grant(ROW, self.book.new_id(), 2, ["root"])
         runners = [lease.runner for lease in self.dispatcher.sent]
         self.assertEqual(runners, ["term 1", self.book.term])
-
-
-class TestLimits(BaseCase):
-    def limits(self, seconds, databases=1):
-        with patch.dict(odoo_config.options, {"limit_time_real": seconds}):
-            return job_time_limit(), longest_lease(databases)
-
-    def test_a_job_that_begins_late_in_a_lease_still_has_its_time(self):
-        for seconds in (5, 10, 60, 120, 3600):
-            job, lease = self.limits(seconds)
-            with self.subTest(limit=seconds):
-                self.assertLess(job + lease, seconds)
-
-    def test_no_limit(self):
-        self.assertEqual(self.limits(0), (0, LONGEST_SECONDS))
-
-    def test_several_databases_share(self):
-        self.assertLess(self.limits(120, 2)[1], LONGEST_SECONDS)

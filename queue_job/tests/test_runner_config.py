@@ -29,7 +29,13 @@ class TestRunnerConfig(BaseCase):
         }
         self.startPatch(patch.dict(os.environ, clean, clear=True))
         self.startPatch(patch.object(config, "_warned", set()))
-        self.options = {"config": "", "http_interface": None, "http_port": None}
+        self.options = {
+            "config": "",
+            "http_interface": None,
+            "http_port": None,
+            "workers": 2,
+            **dict.fromkeys(config.LIMITS),
+        }
         options = odoo_config.options.new_child(self.options)
         self.startPatch(patch.object(config, "odoo_config", options))
 
@@ -61,6 +67,44 @@ class TestRunnerConfig(BaseCase):
         self.options.update(http_interface="10.0.0.1", http_port=1234)
         loaded = RunnerConfig.load()
         self.assertEqual((loaded.host, loaded.port), ("10.0.0.1", 1234))
+
+    def test_limits_of_job_workers(self):
+        self.options.update(limit_time_real=120, limit_time_cpu=60)
+        self.options.update(limit_memory_soft=2000, limit_memory_hard=-1)
+        self.write_section("workers = 3\nlimit_time_real = 900\nlimit_time_cpu = 0")
+        loaded = RunnerConfig.load()
+        self.assertEqual(
+            [getattr(loaded, name) for name in config.LIMITS],
+            [900, 0, 2000, 0],
+            "their own, 0 for none, Odoo's, Odoo's which is none",
+        )
+
+    def test_only_a_prefork_server_with_a_runner_has_job_workers(self):
+        self.write_section("workers = 3")
+        self.assertEqual(RunnerConfig.load().job_workers, 3)
+        os.environ["ODOO_QUEUE_JOB_CHANNELS"] = "root:0"
+        self.assertEqual(RunnerConfig.load().job_workers, 0)
+        os.environ["ODOO_QUEUE_JOB_CHANNELS"] = "root:1"
+        os.environ["ODOO_QUEUE_JOB_WORKERS"] = "0"
+        self.assertEqual(RunnerConfig.load().job_workers, 0, "0 is a value")
+        del os.environ["ODOO_QUEUE_JOB_WORKERS"]
+        self.options["workers"] = 0
+        self.assertEqual(RunnerConfig.load().job_workers, 0)
+
+    def test_time_limit_of_jobs(self):
+        self.options["limit_time_real"] = 120
+        self.write_section("workers = 3\nlimit_time_real = 900")
+        self.assertEqual(config.job_time_limit(), 900)
+        os.environ["ODOO_QUEUE_JOB_LIMIT_TIME_REAL"] = "0"
+        self.assertEqual(config.job_time_limit(), 0, "job workers without a limit")
+        self.options["workers"] = 0
+        self.assertEqual(config.job_time_limit(), 120)
+
+    def test_settings_without_effect(self):
+        self.write_section("limit_time_real = 900\nhost = there")
+        os.environ["ODOO_QUEUE_JOB_PORT"] = "81"
+        self.assertEqual(config.idle_settings(0), ["limit_time_real"])
+        self.assertEqual(config.idle_settings(3), ["host", "port"])
 
     def test_interfaces_nobody_can_connect_to(self):
         for interface, host in (
@@ -114,6 +158,9 @@ class TestRunnerConfig(BaseCase):
             ("port", "http", "ODOO_QUEUE_JOB_PORT"),
             ("port", "70000", "1 to 65535"),
             ("scheme", "ftp", "http or https"),
+            ("workers", "two", "ODOO_QUEUE_JOB_WORKERS: two is no whole number"),
+            ("workers", "-1", "-1 is no whole number"),
+            ("limit_memory_soft", "2GB", "2GB is no whole number"),
         ):
             environ = {f"ODOO_QUEUE_JOB_{key.upper()}": value}
             with (
@@ -122,6 +169,18 @@ class TestRunnerConfig(BaseCase):
                 self.assertRaisesRegex(ValueError, message),
             ):
                 RunnerConfig.load()
+
+    def test_limits_with_which_no_job_would_run(self):
+        for text, message in (
+            ("limit_time_real = 4", r"limit_time_real \(4\) .* less than 5 seconds"),
+            ("limit_memory_soft = 9\nlimit_memory_hard = 8", r"\(9\) .* larger"),
+        ):
+            with self.subTest(text=text):
+                self.write_section(text)
+                RunnerConfig.load()  # nobody uses them
+                self.write_section(f"workers = 1\n{text}")
+                with self.assertRaisesRegex(ValueError, message):
+                    RunnerConfig.load()
 
     def test_another_address(self):
         loaded = RunnerConfig(channels="root:5").with_address(

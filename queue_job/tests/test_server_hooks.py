@@ -183,6 +183,7 @@ class TestPreforkServer(HooksCase):
     def test_the_register_alone_is_enough(self):
         """Deployment code that makes it itself gets a runner."""
         del self.server.jobrunner_respawn
+        del self.server.job_workers
         jobrunner.prefork_process_spawn(self.server)
         self.assertEqual(self.pid, 100)
 
@@ -197,6 +198,7 @@ class TestPreforkServer(HooksCase):
     def test_a_server_made_before_the_import_is_left_alone(self):
         del self.server.jobrunner
         del self.server.jobrunner_respawn
+        del self.server.job_workers
         jobrunner.prefork_process_spawn(self.server)
         jobrunner.prefork_worker_pop(self.server, 1)
         self.server.worker_spawn.assert_not_called()
@@ -238,7 +240,7 @@ class TestPreforkServer(HooksCase):
 class TestWorker(HooksCase):
     @contextmanager
     def worker(self):
-        multi = Mock(timeout=10, limit_request=10)
+        multi = Mock(timeout=10, limit_request=10, job_workers=None)
         multi.pipe_new.side_effect = os.pipe
         worker = jobrunner.WorkerJobRunner(multi)
         worker.pid = os.getpid()

@@ -35,6 +35,7 @@ PURE = [
     "jobrunner/rescue",
     "jobrunner/statistics",
     "jobrunner/queries",
+    "jobrunner/worker_limit",
 ]
 
 MAX_FILE_LINES = 450

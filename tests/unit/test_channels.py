@@ -269,6 +269,17 @@ def test_root_has_one_slot_unless_somebody_says_otherwise():
     assert board.text() == "root(C:1,Q:0,R:0,F:0)"
 
 
+def test_root_has_a_slot_for_each_job_worker_unless_somebody_says_otherwise():
+    manager = ChannelManager(root_capacity=3)
+    for capacity, expected in ((0, 3), (2, 2), (-1, 3)):
+        manager.apply_settings([ChannelSettings("root", capacity)])
+        root = manager.get_channel_by_name("root")
+        assert str(root) == f"root(C:{expected},Q:0,R:0,F:0)"
+    manager.simple_configure("root:1")
+    manager.apply_settings([ChannelSettings("root", 2)])
+    assert str(manager.get_channel_by_name("root")) == "root(C:1,Q:0,R:0,F:0)"
+
+
 def test_strange_rows_do_no_harm():
     board = Board("root:4")
     board.manager.apply_settings(

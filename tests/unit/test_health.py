@@ -64,6 +64,21 @@ CASES = [
         "no limit is more than four",
     ),
     ({"runner_age": ALIVE, "capacity": 40, "workers": 0}, [], "threads have no number"),
+    (
+        {"runner_age": ALIVE, "capacity": 4, "workers": 2, "job_workers": 4},
+        [],
+        "job workers leave the others to the users",
+    ),
+    (
+        {"runner_age": ALIVE, "capacity": 5, "workers": 9, "job_workers": 4},
+        ["few_job_workers"],
+        "the fifth job waits for a worker",
+    ),
+    (
+        {"runner_age": ALIVE, "capacity": 0, "workers": 9, "job_workers": 4},
+        ["few_job_workers"],
+        "so it is without a limit",
+    ),
     ({"runner_age": ALIVE, "ready": 1, "oldest_wait": 599}, [], "not that long"),
     (
         {"runner_age": ALIVE, "ready": 1, "oldest_wait": 600},
