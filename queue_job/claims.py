@@ -141,6 +141,9 @@ SELECT (SELECT kind FROM queue_job_signal s
    FOR NO KEY UPDATE OF j
 """
 
+# Rings the doorbell of the runner.
+RING = "SELECT pg_notify('queue_job', 'jobs')"
+
 # What was said to a started job, if anything.
 READ_SIGNAL = """
 SELECT s.kind, s.message, u.login

@@ -5,6 +5,7 @@ from . import base_patterns
 from . import ir_model_fields
 from . import queue_job_actions
 from . import queue_job
+from . import queue_job_gate
 from . import queue_job_graph
 from . import queue_job_attempt
 from . import queue_job_channel
