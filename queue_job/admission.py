@@ -20,7 +20,8 @@ Guarantees, and what gives each:
    by SKIP LOCKED, so nobody waits for a user's transaction while he holds the lock of
    a key. What he leaves is new again when the user commits, or found by the sweep.
 4. The cost is bounded. A key costs a few descents of two partial indexes, whatever
-   waits behind it; a call is about a page of keys and rows.
+   waits behind it; a call is about a page of keys and rows. `id = ANY(ARRAY(...))` keeps
+   the planner, which can't know how few rows there are, from reading the table.
 
 In sequence, a job that was let through and is not claimed yet goes back when one that is
 before it in the order has come. Where jobs of one `concurrency_key` ask for different
@@ -120,6 +121,10 @@ WITH keys AS MATERIALIZED (
                    ORDER BY {_ORDER} LIMIT lines.places) first
             WHERE lines.strict OR s.gate_state IN ('new', 'waiting')
             ORDER BY {_ORDER} LIMIT lines.places) next
+), seen AS MATERIALIZED (
+    SELECT id, channel, gate FROM chosen
+     UNION SELECT id, channel, gate FROM marked
+     UNION SELECT id, channel, gate FROM unclaimed
 ), touched AS MATERIALIZED (
     SELECT j.id,
            CASE WHEN j.state <> 'pending' THEN NULL
@@ -128,13 +133,12 @@ WITH keys AS MATERIALIZED (
                 WHEN j.eta > {UTC_NOW} AND (c.id IS NOT NULL OR j.gate_limit > 0)
                 THEN 'later'
                 ELSE 'waiting' END AS verdict
-      FROM (SELECT id, channel, gate FROM chosen
-             UNION SELECT id, channel, gate FROM marked
-             UNION SELECT id, channel, gate FROM unclaimed) t
+      FROM seen t
       JOIN queue_job j ON j.id = t.id AND j.channel = t.channel AND j.gate = t.gate
       LEFT JOIN chosen c ON c.id = j.id
       LEFT JOIN marked m ON m.id = j.id
-     WHERE j.state = coalesce(m.state, 'pending')
+     WHERE j.id = ANY(ARRAY(SELECT id FROM seen))
+       AND j.state = coalesce(m.state, 'pending')
        FOR NO KEY UPDATE OF j SKIP LOCKED
 )
 UPDATE queue_job j
@@ -142,7 +146,8 @@ UPDATE queue_job j
        scheduled = CASE WHEN t.verdict IS NULL THEN j.scheduled
                         ELSE t.verdict <> 'open' END
   FROM touched t, {QUICK}
- WHERE j.id = t.id AND j.gate_state IS DISTINCT FROM t.verdict
+ WHERE j.id = ANY(ARRAY(SELECT id FROM touched)) AND j.id = t.id
+   AND j.gate_state IS DISTINCT FROM t.verdict
 RETURNING j.id, j.gate_state"""
 
 # A page of the sweep: the keys with pending jobs, hopping from key to key.

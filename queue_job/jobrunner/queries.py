@@ -227,7 +227,7 @@ SELECT CASE WHEN a.state = 'active' AND NOT %(force)s
 
 # The live channel settings.
 CHANNELS = """
-SELECT complete_name, capacity, sequential, throttle, paused
+SELECT complete_name, capacity, sequential, throttle, paused, rate_limit, rate_period
   FROM queue_job_channel WHERE complete_name IS NOT NULL
 """
 
