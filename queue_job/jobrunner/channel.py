@@ -26,7 +26,6 @@ class Channel:
     :param capacity: how many jobs may run at once; None or 0 for no limit
     :param sequential: one job at a time, strictly in order
     :param throttle: seconds between two starts
-    :param rate: so many starts in a period at most
     :param paused: start nothing
 
     >>> channel = Channel("sub", Channel("root", None, 1))
@@ -46,7 +45,6 @@ class Channel:
         sequential: bool = False,
         throttle: int = 0,
         paused: bool = False,
-        rate: Rate | None = None,
     ) -> None:
         self.name = name
         self.parent = parent
@@ -54,7 +52,7 @@ class Channel:
         self.capacity = capacity
         self.throttle = throttle
         self.paused = paused
-        self.rate = rate
+        self.rate: Rate | None = None
         self.rate_is_counted = False
         self._queue = ChannelQueue(sequential)
         self._waiting: set[ChannelJob] = set()  # here and below

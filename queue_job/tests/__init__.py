@@ -9,6 +9,7 @@ from . import test_docs_tasks
 from . import test_drain
 from . import test_dashboard
 from . import test_fields
+from . import test_gates
 from . import test_gc
 from . import test_insertion
 from . import test_job
