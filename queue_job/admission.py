@@ -15,7 +15,7 @@ Guarantees, and what gives each:
    whatever state it is between (pending, enqueued, started).
 2. No place stays empty. A job that leaves its place is marked as new in the same
    transaction; the mark is removed by a judge whose snapshot shows the change, and only
-   if the row is still what he saw (`j.state = ...`, read again from the locked row).
+   if the row is still what he saw (`is_as_seen`, read from the locked row).
 3. No deadlock. Locks of keys are taken in the order of their numbers; rows are taken
    by SKIP LOCKED, so nobody waits for a user's transaction while he holds the lock of
    a key. What he leaves is new again when the user commits, or found by the sweep.
@@ -42,7 +42,9 @@ GATE_LOCK = 1904281960
 #: Marked jobs, or keys, of one call of `judge`.
 PAGE = 200
 #: Pages that one turn of the runner judges before it goes on with other things.
-PAGES_OF_A_TURN = 10
+PAGES_OF_A_TURN = 2
+#: Keys of one step of the sweep, which is a net and has time.
+SWEEP_PAGE = 50
 
 #: Of jobs that are `scheduled`: those that wait for a date, not at the gate.
 NOT_HELD = "(gate_state IS NULL OR gate_state = 'later')"
@@ -122,23 +124,21 @@ WITH keys AS MATERIALIZED (
             WHERE lines.strict OR s.gate_state IN ('new', 'waiting')
             ORDER BY {_ORDER} LIMIT lines.places) next
 ), seen AS MATERIALIZED (
-    SELECT id, channel, gate FROM chosen
-     UNION SELECT id, channel, gate FROM marked
-     UNION SELECT id, channel, gate FROM unclaimed
+    SELECT id, channel, gate, 'pending' AS state FROM chosen
+     UNION SELECT id, channel, gate, 'pending' FROM unclaimed
+     UNION SELECT id, channel, gate, state FROM marked
 ), touched AS MATERIALIZED (
     SELECT j.id,
+           (j.id, j.channel, j.gate, j.state)
+               IN (SELECT id, channel, gate, state FROM seen) AS is_as_seen,
            CASE WHEN j.state <> 'pending' THEN NULL
-                WHEN c.id IS NOT NULL AND (j.eta IS NULL OR j.eta <= {UTC_NOW})
-                THEN 'open'
-                WHEN j.eta > {UTC_NOW} AND (c.id IS NOT NULL OR j.gate_limit > 0)
-                THEN 'later'
+                WHEN j.id IN (SELECT id FROM chosen)
+                 AND (j.eta IS NULL OR j.eta <= {UTC_NOW}) THEN 'open'
+                WHEN j.eta > {UTC_NOW}
+                 AND (j.gate_limit > 0 OR j.id IN (SELECT id FROM chosen)) THEN 'later'
                 ELSE 'waiting' END AS verdict
-      FROM seen t
-      JOIN queue_job j ON j.id = t.id AND j.channel = t.channel AND j.gate = t.gate
-      LEFT JOIN chosen c ON c.id = j.id
-      LEFT JOIN marked m ON m.id = j.id
+      FROM queue_job j
      WHERE j.id = ANY(ARRAY(SELECT id FROM seen))
-       AND j.state = coalesce(m.state, 'pending')
        FOR NO KEY UPDATE OF j SKIP LOCKED
 )
 UPDATE queue_job j
@@ -147,7 +147,7 @@ UPDATE queue_job j
                         ELSE t.verdict <> 'open' END
   FROM touched t, {QUICK}
  WHERE j.id = ANY(ARRAY(SELECT id FROM touched)) AND j.id = t.id
-   AND j.gate_state IS DISTINCT FROM t.verdict
+   AND t.is_as_seen AND j.gate_state IS DISTINCT FROM t.verdict
 RETURNING j.id, j.gate_state"""
 
 # A page of the sweep: the keys with pending jobs, hopping from key to key.
@@ -162,7 +162,7 @@ WITH RECURSIVE keys AS (
     SELECT next.gate, next.channel
       FROM keys CROSS JOIN LATERAL ({_NEXT_KEY.format("keys.gate", "keys.channel")}) next
 )
-SELECT channel, gate FROM keys LIMIT {PAGE}"""
+SELECT channel, gate FROM keys LIMIT {SWEEP_PAGE}"""
 
 #: (channel, stored key)
 Key = tuple[str, str]
@@ -211,4 +211,4 @@ def sweep(cr, after: Key | None = None) -> tuple[list[int], Key | None]:
     if not keys:
         return [], None
     opened = [id_ for id_, state in judge(cr, keys) if state == "open"]
-    return opened, keys[-1] if len(keys) == PAGE else None
+    return opened, keys[-1] if len(keys) == SWEEP_PAGE else None

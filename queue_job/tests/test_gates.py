@@ -4,7 +4,7 @@
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from threading import Lock
+from threading import Event, Lock
 from unittest import mock
 
 from odoo.tests import TransactionCase
@@ -302,7 +302,7 @@ class TestGate(JobCase):
         found = set()
         with (
             mock.patch.object(admission, "NEXT_KEYS", rest),
-            mock.patch.object(admission, "PAGE", 2),
+            mock.patch.object(admission, "SWEEP_PAGE", 2),
         ):
             opened, after = admission.sweep(self.env.cr)
             found.update(opened)
@@ -371,7 +371,7 @@ class TestRaces(TransactionCase):
         """Run all jobs of the key; return their order, and how many ran at most."""
         self.insert(gate, limit, self.JOBS)
         admission.judge_marked(self.cursors[0])
-        order, running, most, lock = [], Counter(), [0], Lock()
+        order, running, most, lock, full = [], Counter(), [0], Lock(), Event()
         deadline = time.monotonic() + 60
 
         def work(cr):
@@ -384,7 +384,9 @@ class TestRaces(TransactionCase):
                     order.append(found[0])
                     running[found] += 1
                     most[0] = max(most[0], running.total())
-                time.sleep(0.002)  # the job
+                    if most[0] >= max(limit, 1):
+                        full.set()
+                full.wait(20)  # the first jobs last until all places are taken
                 with lock:
                     running[found] -= 1
                 cr.execute("UPDATE queue_job SET state = 'done' WHERE id = %s", found)

@@ -95,7 +95,9 @@ class TestChannel(JobCase):
         self.env.flush_all()
         parameters = {"channel": "root.sub", "period": 60, "limit": 100}
         self.env.cr.execute(RECENT_STARTS, parameters)
-        self.assertEqual([round(age) for (age,) in self.env.cr.fetchall()], [10] * 4)
+        ages = [age for (age,) in self.env.cr.fetchall()]
+        self.assertEqual(len(ages), 4)
+        self.assertTrue(all(10 <= age < 60 for age in ages), ages)
 
     def test_server_configuration_is_shown(self):
         sub = self.channel("sub")
