@@ -18,7 +18,7 @@ new           something has changed: the key is to be judged
 waiting       pending and held: others of its key are before it
 later         pending and held: its date has not come; then it is new again
 open          let through: an ordinary job, pending or in flight
-(empty)       not pending, and the key knows
+(empty)       not pending, and nothing is to be judged
 ============  ==============================================================
 
 "new" also stands on jobs that are not pending: one that has ended, or went back behind

@@ -91,6 +91,14 @@ class TestOptions(HelperCase):
         found = self.env["queue.job"].search([("gate", "=", "concurrency:a")])
         self.assertEqual(found.mapped("gate_limit"), [4, 4])
 
+    def test_in_a_trap_it_is_a_property_like_others(self):
+        with self.trap_jobs() as trap:
+            self.partner.with_delay(sequence_key="a").write({})
+            trap.assert_enqueued_job(
+                self.partner.write, args=({},), properties={"sequence_key": "a"}
+            )
+            trap.perform_enqueued_jobs()
+
     def test_drain_keeps_the_order_and_stops_behind_a_failure(self):
         ran = []
 
