@@ -20,12 +20,12 @@ Guarantees, and what gives each:
    by SKIP LOCKED, so nobody waits for a user's transaction while he holds the lock of
    a key. What he leaves is new again when the user commits, or found by the sweep.
 4. The cost is bounded. A key costs a few descents of two partial indexes, whatever
-   waits behind it; a call is about a page of keys and rows. `id = ANY(ARRAY(...))` keeps
-   the planner, which can't know how few rows there are, from reading the table.
+   waits behind it; a call is about a page of keys and rows. `id = ANY(ARRAY(...))`
+   keeps the planner, which can't know how few rows there are, from reading the table.
 
-In sequence, a job that was let through and is not claimed yet goes back when one that is
-before it in the order has come. Where jobs of one `concurrency_key` ask for different
-limits, that of the first in the line counts; so none is overtaken for ever.
+In sequence, a job that was let through and is not claimed yet goes back when one that
+is before it in the order has come. Where jobs of one `concurrency_key` ask for
+different limits, that of the first in the line counts; so none is overtaken for ever.
 """
 
 from __future__ import annotations
@@ -151,16 +151,16 @@ UPDATE queue_job j
 RETURNING j.id, j.gate_state"""
 
 # A page of the sweep: the keys with pending jobs, hopping from key to key.
-_NEXT_KEY = """
+_NEXT = """
     SELECT gate, channel FROM queue_job
      WHERE state = 'pending' AND gate IS NOT NULL AND (gate, channel) > ({}, {})
      ORDER BY gate, channel LIMIT 1"""
 NEXT_KEYS = f"""
 WITH RECURSIVE keys AS (
-    ({_NEXT_KEY.format("%(gate)s", "%(channel)s")})
+    ({_NEXT.format("%(gate)s", "%(channel)s")})
     UNION ALL
     SELECT next.gate, next.channel
-      FROM keys CROSS JOIN LATERAL ({_NEXT_KEY.format("keys.gate", "keys.channel")}) next
+      FROM keys CROSS JOIN LATERAL ({_NEXT.format("keys.gate", "keys.channel")}) next
 )
 SELECT channel, gate FROM keys LIMIT {SWEEP_PAGE}"""
 

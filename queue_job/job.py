@@ -32,8 +32,8 @@ from .claims import LIVENESS_LOCK
 from .exception import FailedJobError, NoSuchJobError, RetryableJobError
 from .fields import decode
 from .fields import rebind_to_cr as _rebind_to_cr
-from .identity import identity_exact, identity_exact_hasher  # noqa: F401 (public here)
 from .gates import Gate
+from .identity import identity_exact, identity_exact_hasher  # noqa: F401 (public here)
 from .job_dependencies import JobDependencies
 from .job_gate import JobGate
 from .job_results import JobResults

@@ -177,7 +177,7 @@ class Channel:
     # -- what may start ---------------------------------------------------------
 
     def is_blocked(self, now: float) -> bool:
-        """Tell whether a pause, a throttle, the rate or a failure lets nothing start."""
+        """Tell whether a pause, throttle, rate or failure lets nothing start here."""
         pause = max(self._slots.throttled_until, self._slots.starts.opens_at(self.rate))
         return pause > now or self.paused or bool(self.sequential and self._failed)
 

@@ -147,7 +147,9 @@ class QueueJobChannel(models.Model):
                 raise ValidationError(
                     self.env._("Capacity and throttle cannot be negative.")
                 )
-            if channel.rate_limit < 0 or (channel.rate_limit and channel.rate_period < 1):
+            if channel.rate_limit < 0 or (
+                channel.rate_limit and channel.rate_period < 1
+            ):
                 raise ValidationError(
                     self.env._(
                         "A rate needs a number of starts that is not negative, and a "

@@ -38,8 +38,8 @@ class QueueJob(models.Model):
     gate = fields.Char(
         string="Key",
         readonly=True,
-        help="Jobs of the same channel and key run one after the other, or only so many "
-        "at a time.",
+        help="Jobs of the same channel and key run one after the other, or only so "
+        "many at a time.",
     )
     gate_limit = fields.Integer(
         string="At a Time",
@@ -68,7 +68,9 @@ class QueueJob(models.Model):
         "(channel, priority, date_created, id)"
         f" WHERE state = 'pending' AND scheduled AND {NOT_HELD}"
     )
-    _due_idx = models.Index(f"(eta) WHERE state = 'pending' AND scheduled AND {NOT_HELD}")
+    _due_idx = models.Index(
+        f"(eta) WHERE state = 'pending' AND scheduled AND {NOT_HELD}"
+    )
     # What is held, by channel.
     _held_idx = models.Index(
         "(channel) WHERE state = 'pending' AND gate_state IN ('new', 'waiting')"

@@ -77,7 +77,9 @@ class TestOptions(HelperCase):
         second = self.partner.delayable(sequence_key="a").write({})
         chain(first, second).delay()
         record = second._generated_job.db_record()
-        self.assertEqual((record.state, record.gate_state), ("wait_dependencies", False))
+        self.assertEqual(
+            (record.state, record.gate_state), ("wait_dependencies", False)
+        )
         first._generated_job.db_record().button_done()
         self.env.invalidate_all()
         self.assertEqual((record.state, record.gate_state), ("pending", "new"))
@@ -140,7 +142,7 @@ class TestOptions(HelperCase):
 
 
 class TestGate(JobCase):
-    """What changes a job, in one transaction; the statements are those of the runner."""
+    """What changes a job, in one transaction, by the statements of the runner."""
 
     def held(self, gate=SEQUENCE, state="pending", **values):
         values = {"scheduled": state == "pending", **gate, **values}

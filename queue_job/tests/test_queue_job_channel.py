@@ -75,7 +75,7 @@ class TestChannel(JobCase):
         sub.write({"rate_limit": 0, "rate_period": 0})
 
     def test_recent_starts(self):
-        """What a new leader counts: done, running and unhappy attempts, here and below."""
+        """Done, running and unhappy attempts, here and below."""
         self.env.cr.execute("SELECT now() AT TIME ZONE 'UTC' - interval '10 seconds'")
         (recent,) = self.env.cr.fetchone()
         old = "2026-01-01 00:00:00"
@@ -88,7 +88,12 @@ class TestChannel(JobCase):
         self.job("done", **{**ran, "channel": "root.subway"}, date_done=recent)
         self.env["queue.job.attempt"].create(
             [
-                {"job_id": retried.id, "number": 1, "date_start": date, "outcome": "dead"}
+                {
+                    "job_id": retried.id,
+                    "number": 1,
+                    "date_start": date,
+                    "outcome": "dead",
+                }
                 for date in (recent, old)
             ]
         )

@@ -161,7 +161,9 @@ class Gates(RuleBasedStateMachine):
                 key = job["channel"], job["gate"]
                 admission.judge(cursor, [key], [job["id"]])
 
-    @precondition(lambda self: self.jobs())
+    @precondition(
+        lambda self: self.jobs("pending", "failed", "done", "wait_dependencies")
+    )
     @rule(
         data=st.data(),
         change=st.sampled_from(
@@ -180,17 +182,23 @@ class Gates(RuleBasedStateMachine):
     )
     def change(self, data, change):
         """By a user, or by SQL from outside."""
-        job = self.draw(data, "pending", "failed", "done", "wait_dependencies") if (
-            self.jobs("pending", "failed", "done", "wait_dependencies")
-        ) else None
-        if job:
-            self.ask(f"UPDATE queue_job SET {change} WHERE id = %s", (job["id"],))
+        job = self.draw(data, "pending", "failed", "done", "wait_dependencies")
+        self.ask(f"UPDATE queue_job SET {change} WHERE id = %s", (job["id"],))
+        if change.startswith("channel"):
+            self.sweep_if_marked(job)
 
     @precondition(lambda self: self.jobs("pending", "failed"))
     @rule(data=st.data())
     def delete(self, data):
         job = self.draw(data, "pending", "failed")
         self.ask("DELETE FROM queue_job WHERE id = %s", (job["id"],))
+        self.sweep_if_marked(job)
+
+    def sweep_if_marked(self, job):
+        """Its mark is gone before somebody has judged: that is for the sweep."""
+        if job["gate_state"] == "new":
+            with self.connection.cursor() as cursor:
+                admission.sweep(cursor)
 
     @rule()
     def all_dates_come(self):
@@ -269,5 +277,3 @@ def test_gates_as_the_model(database_name):
             suppress_health_check=list(HealthCheck),
         ),
     )
-
-
