@@ -1,7 +1,7 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Who passes the gate: the jobs of a key that may run now (for the rules see `gates`).
 
-`judge` decides about some keys by two statements sent as one, on a READ COMMITTED
+`judge` decides about some keys by statements sent as one, on a READ COMMITTED
 connection in autocommit mode, where they are one short transaction. Three call it: the
 runner in its turn, for the keys of jobs marked as new; a worker after a job with a key,
 so that a chain of short jobs waits for nobody; and the runner's sweep, a net.
@@ -18,7 +18,8 @@ Guarantees, and what gives each:
    if the row is still what he saw (`is_as_seen`, read from the locked row).
 3. No deadlock. Locks of keys are taken in the order of their numbers; rows are taken
    by SKIP LOCKED, so nobody waits for a user's transaction while he holds the lock of
-   a key. What he leaves is new again when the user commits, or found by the sweep.
+   a key. What he leaves is new again when the user commits, or found by the sweep. Who
+   waits for a lock for a second lets the marks stand for the next turn.
 4. The cost is bounded. A key costs a few descents of two partial indexes, whatever
    waits behind it; a call is about a page of keys and rows. `id = ANY(ARRAY(...))`
    keeps the planner, which can't know how few rows there are, from reading the table.
@@ -30,11 +31,16 @@ different limits, that of the first in the line counts; so none is overtaken for
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from typing import Any
 
+from psycopg2.errors import LockNotAvailable
+
 from .claims import QUICK, UTC_NOW
 from .gates import MOST
+
+_logger = logging.getLogger(__name__)
 
 #: Namespace of the advisory locks: (namespace, hash of channel and key).
 GATE_LOCK = 1904281960
@@ -46,8 +52,9 @@ PAGES_OF_A_TURN = 2
 #: Keys of one step of the sweep, which is a net and has time.
 SWEEP_PAGE = 50
 
-#: Of jobs that are `scheduled`: those that wait for a date, not at the gate.
-NOT_HELD = "(gate_state IS NULL OR gate_state = 'later')"
+#: Of jobs that are `scheduled`: those that wait for a date, not at the gate. One that
+#: was let through is among them if the clock was set back.
+NOT_HELD = "(gate_state IS NULL OR gate_state IN ('later', 'open'))"
 #: Jobs whose key is to be judged; the row of a job in flight is its worker's.
 MARKED = "gate_state = 'new' AND state NOT IN ('enqueued', 'started')"
 #: What takes a place besides jobs that are open; a failure stops a sequence.
@@ -62,6 +69,9 @@ READ_MARKS = f"""
 SELECT id, channel, gate FROM queue_job
  WHERE {MARKED} AND id > %(after)s
  ORDER BY id LIMIT {PAGE}"""
+
+# A judge takes milliseconds; who is frozen amidst must not stop the runner.
+PATIENCE = "SELECT set_config('lock_timeout', '1s', true)"
 
 LOCK_KEYS = f"""
 SELECT pg_advisory_xact_lock({GATE_LOCK}, number)
@@ -181,7 +191,11 @@ def judge(cr, keys: Iterable[Key], marked: Iterable[int] = ()) -> list[tuple]:
         "gates": list(gates),
         "marked": list(marked),
     }
-    cr.execute(f"{LOCK_KEYS}; {JUDGE}", parameters)  # pylint: disable=sql-injection
+    try:
+        cr.execute(f"{PATIENCE}; {LOCK_KEYS}; {JUDGE}", parameters)
+    except LockNotAvailable:
+        _logger.debug("another judge keeps %s locked; the marks stay", keys)
+        return []
     return cr.fetchall()
 
 

@@ -61,6 +61,9 @@ class QueueJob(models.Model):
         "records",
         "args",
         "kwargs",
+        "gate",
+        "gate_limit",
+        "gate_state",
     )
 
     uuid = fields.Char(string="UUID", readonly=True, required=True)

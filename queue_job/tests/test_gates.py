@@ -7,11 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Event, Lock
 from unittest import mock
 
+from odoo.exceptions import AccessError
 from odoo.tests import TransactionCase
+from odoo.tools import mute_logger
 
 from odoo.addons.queue_job import admission, foreground
 from odoo.addons.queue_job.delay import chain, delay_many
 from odoo.addons.queue_job.job import Job
+from odoo.addons.queue_job.jobrunner.queries import PROMOTE
 from odoo.addons.queue_job.jobs import DeferredType
 
 from .helper_case import HelperCase
@@ -291,6 +294,22 @@ class TestGate(JobCase):
         self.judge()
         self.assertEqual(self.states(first + second), [False, "open"])
 
+    def test_the_clock_was_set_back(self):
+        """The runner has put a job off that was let through: it comes again."""
+        job = self.held()
+        self.judge()
+        self.sql("scheduled = TRUE", job)
+        self.env.cr.execute(PROMOTE)
+        self.judge()
+        self.assertEqual(self.states(job), ["open"])
+        self.assertFalse(job.scheduled)
+
+    def test_nobody_forces_the_gate_by_rpc(self):
+        job = self.held().with_user(self.manager)
+        for values in ({"gate_state": "open"}, {"gate": False}, {"gate_limit": 9}):
+            with self.assertRaises(AccessError):
+                job.write(values)
+
     def test_the_sweep_finds_what_nobody_has_marked(self):
         held = self.held(gate_state="waiting")
         self.judge()
@@ -428,6 +447,17 @@ class TestRaces(TransactionCase):
             self.assertEqual(self.open_jobs(), [])
         admission.judge_marked(self.cursors[0])
         self.assertEqual(self.open_jobs(), ["test-gate-2"])
+
+    def test_nobody_waits_for_a_judge_who_is_frozen(self):
+        self.insert("sequence:race", 0, 2)
+        with self.registry.cursor() as judge:
+            keys = {"channels": ["root.test_gate"], "gates": ["sequence:race"]}
+            judge.execute(admission.LOCK_KEYS, keys)
+            with mute_logger("odoo.sql_db"):
+                admission.judge_marked(self.cursors[0])
+            self.assertEqual(self.open_jobs(), [])
+        admission.judge_marked(self.cursors[0])
+        self.assertEqual(self.open_jobs(), ["test-gate-1"])
 
     def open_jobs(self):
         self.cursors[1].execute(
