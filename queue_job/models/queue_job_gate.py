@@ -83,7 +83,7 @@ class QueueJob(models.Model):
     _gate_busy_idx = models.Index(f"(gate, channel) WHERE {BUSY}")
     _gate_marked_idx = models.Index(f"(id) WHERE {MARKED}")
 
-    def init(self):
+    def init(self):  # pylint: disable=missing-return
         """Create the triggers which hold jobs with a key."""
         super().init()
         with file_open("queue_job/sql/gates.sql") as script:
