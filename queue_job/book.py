@@ -9,7 +9,7 @@ a job runs.
 import os
 import socket
 
-from . import claims, dependencies, prepared, rows
+from . import admission, claims, dependencies, prepared, rows
 
 START = claims.START.format(columns=rows.packed_list("j."))
 
@@ -88,3 +88,14 @@ class Book:
     def release_children(self, job_ids: list[int]) -> None:
         """Let the children of jobs that are over run, where their parents allow it."""
         dependencies.release_children(self.cr, job_ids)
+
+    def admit_after(self, ended: list[dict]) -> None:
+        """Let through what waits for the place of these jobs, which have a key.
+
+        The lease goes on with the next job of the channel; for more than one, the
+        runner has to look for workers.
+        """
+        keys = [(row["channel"], row["gate"]) for row in ended]
+        changed = admission.judge(self.cr, keys, [row["id"] for row in ended])
+        if sum(state == "open" for _id, state in changed) > 1:
+            self.cr.execute(claims.RING)

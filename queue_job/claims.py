@@ -23,7 +23,7 @@ QUICK = "(SELECT set_config('synchronous_commit', 'off', true)) AS quick"
 #: The liveness locks: (this, id of the job's row) of a transaction, or (that, id of the
 #: lease) of the session in which a lease runs one job after the other.
 LIVENESS_LOCK = 1904281959
-LEASE_LOCK = 1904281960
+LEASE_LOCK = 1904281961
 
 # The locks of this database that show life; and whether one of them, `held`, shows that
 # of the started job in row `j`.
@@ -182,6 +182,9 @@ SELECT (SELECT kind FROM queue_job_signal s
  WHERE j.id = %(id)s AND j.claim_token = %(token)s AND j.state = 'started'
    FOR NO KEY UPDATE OF j
 """
+
+# Rings the doorbell of the runner.
+RING = "SELECT pg_notify('queue_job', 'jobs')"
 
 # What was said to a started job, if anything.
 READ_SIGNAL = """

@@ -37,6 +37,8 @@ DETAILS = (
     "worker_host",
     "worker_pid",
     "identity_key",
+    "gate",
+    "held_by",
     "graph_uuid",
     "timeout",
     "result",

@@ -79,6 +79,7 @@ class LeaseRun:
         self._cr = None
         self._todo: deque[tuple[int, int]] = deque()
         self._over: list[int] = []
+        self._left: list[dict] = []  # rows with a key whose attempt is over
         self._prepared = False
         self._began = time.monotonic()
         self._until = self._began + lease.seconds
@@ -202,12 +203,17 @@ class LeaseRun:
         if self._over:
             self.book.release_children(self._over)
             self._over.clear()
+        if self._left:
+            self.book.admit_after(self._left)
+            self._left.clear()
 
     # -- one job ---------------------------------------------------------------------
 
     def _run(self, values: dict) -> None:
         began = time.monotonic()
         state, function = self._run_started(values)
+        if values["gate"]:
+            self._left.append(values)
         self.outcomes.append(
             {
                 "id": values["id"],
@@ -310,6 +316,8 @@ class LeaseRun:
         if row is None:
             raise LeaseRefused("its claim was already used")
         values = dict(zip(rows.LOAD_COLUMNS, row, strict=True))
+        if values["gate"]:
+            self._left.append(values)
         hold_liveness(env.cr, values["id"])
         try:
             job = load_whole(env, values)

@@ -3,7 +3,8 @@
 
 The jobs go through the code of the workers, fenced and locked as there, so that a
 runner which is at work beside takes none of them twice. Channels and their capacity
-play no part: one job after the other.
+play no part: one job after the other. Jobs of a channel pass the gate of their key; who
+names a job has it run now, whatever its date and its key.
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ from contextlib import contextmanager
 
 from odoo import SUPERUSER_ID, api
 
+from . import admission
 from .claims import UTC_NOW
 from .controllers.main import RunJobController
+from .jobrunner.queries import AFFAIRS, PROMOTE
+from .transactions import autocommit
 
 #: What is said of a job that could not be taken.
 NOT_RUN = "not run"
@@ -34,7 +38,10 @@ UPDATE queue_job
 RETURNING uuid
 """
 TAKE_ONE = TAKE % {"condition": "uuid = %s"}
-TAKE_NEXT = TAKE % {"condition": f"channel = %s AND (eta IS NULL OR eta <= {UTC_NOW})"}
+TAKE_NEXT = TAKE % {
+    "condition": f"channel = %s AND (eta IS NULL OR eta <= {UTC_NOW})"
+    " AND (gate IS NULL OR gate_state = 'open')"
+}
 
 
 def run_jobs(
@@ -57,9 +64,7 @@ def run_jobs(
             yield uuid, run_job(registry, uuid, debug=debug) if taken else NOT_RUN
         return
     count = 0
-    while (limit is None or count < limit) and (
-        uuid := _take(registry, TAKE_NEXT, channel)
-    ):
+    while (limit is None or count < limit) and (uuid := _take_next(registry, channel)):
         count += 1
         yield uuid, run_job(registry, uuid, debug=debug)
 
@@ -76,6 +81,18 @@ def run_job(registry, uuid: str, *, debug: bool = False) -> str:
             if debug:
                 pdb.post_mortem(sys.exc_info()[2])
         return job.state
+
+
+def _take_next(registry, channel: str) -> str | None:
+    """Take the next job of a channel, after what has a key has passed the gate."""
+    with registry.cursor() as cr:
+        cr.execute(AFFAIRS)
+        _in_flux, seconds, keys_to_judge = cr.fetchone()
+        if keys_to_judge or (seconds is not None and seconds <= 0):
+            with autocommit(cr):
+                cr.execute(PROMOTE)
+                admission.judge_marked(cr)
+    return _take(registry, TAKE_NEXT, channel)
 
 
 def _take(registry, query: str, value: str) -> str | None:

@@ -21,11 +21,12 @@ when it is found in the way.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from psycopg2.errors import UniqueViolation
 
-from . import dependencies, fast_path, rows
+from . import dependencies, fast_path, gates, rows
 
 if TYPE_CHECKING:
     from .job import Job
@@ -88,6 +89,7 @@ def insert_many(env, jobs: Iterable[Job], *, dedupe: bool = False) -> dict[Job, 
     :return: {job: record of its twin} for the jobs with a key when nothing was created
     """
     batch = [_New(job, rows.new_row(job), rows.hook_values(job)) for job in jobs]
+    gates.hold((new.row for new in batch), datetime.now())
     keyed = [new for new in batch if new.row["identity_key"]]
     if keyed:
         twins = _insert_keyed(env, batch, keyed, dedupe)

@@ -32,8 +32,10 @@ from .claims import LIVENESS_LOCK
 from .exception import FailedJobError, NoSuchJobError, RetryableJobError
 from .fields import decode
 from .fields import rebind_to_cr as _rebind_to_cr
+from .gates import Gate
 from .identity import identity_exact, identity_exact_hasher  # noqa: F401 (public here)
 from .job_dependencies import JobDependencies
+from .job_gate import JobGate
 from .job_results import JobResults
 from .options import DEFAULT_MAX_RETRIES, DEFAULT_PRIORITY  # noqa: F401 (public here)
 from .retry import RETRY_INTERVAL, attempts_exhausted, retry_seconds  # noqa: F401
@@ -55,7 +57,7 @@ def _is_model_method(func) -> bool:
     )
 
 
-class Job(JobDependencies, JobResults):
+class Job(JobDependencies, JobGate, JobResults):
     """One delayed call.
 
     :param func: bound method of a recordset
@@ -84,6 +86,7 @@ class Job(JobDependencies, JobResults):
         notify=None,
         identity_scope=None,
         skip_if_missing=False,
+        **key_options,
     ):
         if not _is_model_method(func):
             raise TypeError("Job accepts only methods of Models")
@@ -106,6 +109,7 @@ class Job(JobDependencies, JobResults):
         self._channel = options.text("channel", channel)
         self._identity_key = options.identity_key(identity_key)
         self.identity_scope = options.identity_scope(identity_scope)
+        self._gate = Gate.of(**key_options)
         self._set_call_options(timeout, expires, notify, skip_if_missing)
 
         self.date_created = datetime.now()
@@ -134,6 +138,7 @@ class Job(JobDependencies, JobResults):
         self._payload: dict = {}
         self._stored: dict | None = None
         self._init_dependencies()
+        self._init_gate()
 
     def _set_call_options(self, timeout, expires, notify, skip_if_missing) -> None:
         config_timeout = getattr(self.job_config, "timeout", None)

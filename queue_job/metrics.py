@@ -53,12 +53,14 @@ SELECT channel, (SELECT count(*)
   FROM names WHERE channel IS NOT NULL
 """
 
-#: state -> its jobs by channel; "scheduled" are those that wait for their date.
+#: state -> its jobs by channel; "scheduled" are those that wait for their date, "held"
+#: those that wait for others of their key.
 CHANNEL_COUNTS = {
     state: BY_CHANNEL.format(condition=condition, cap=CAP)
     for state, condition in (
         (PENDING, queries.READY),
-        ("scheduled", "state = 'pending' AND scheduled"),
+        ("scheduled", queries.SCHEDULED),
+        ("held", queries.HELD),
         (FAILED, "state = 'failed'"),
     )
 }

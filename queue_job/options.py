@@ -18,6 +18,9 @@ expires         like `eta`: a job not begun by then is cancelled
 allow_nested    False: inside another job, run the method now, not as a job
 notify          tell the user at the end: True, "done" or "failed"
 skip_if_missing True: done at once if the records are deleted by then
+sequence_key    a text, or a function of the job: jobs of the same channel and key run
+                one after the other, in the order of the channel
+concurrency_key the same, but `concurrency_limit` of them run at a time (default 1)
 identity_scope  the key is held until the job has begun ("start") or ended ("done")
 ==============  ================================================================
 """
@@ -44,6 +47,9 @@ EXTRAS = (
     "notify",
     "identity_scope",
     "skip_if_missing",
+    "sequence_key",
+    "concurrency_key",
+    "concurrency_limit",
 )
 
 DEFAULT_PRIORITY = 10
@@ -176,13 +182,23 @@ def text(name: str, value) -> str | None:
 
 def identity_key(value):
     """Return a text or a function of the job, or None."""
-    if not value:
-        return None
+    return key("identity_key", value) if value else None
+
+
+def key(name: str, value):
+    """Return a text or a function of the job."""
     if isinstance(value, str) or callable(value):
         return value
-    return _refuse(
-        "identity_key", value, "a text, or a function such as identity_exact"
-    )
+    return _refuse(name, value, "a text, or a function such as identity_exact")
+
+
+def limit(value, most: int) -> int:
+    """Return how many jobs of a key run at a time, 1 by default."""
+    remedy = f"a whole number from 1 to {most}"
+    number = _integer("concurrency_limit", 1 if value is None else value, remedy)
+    if not 1 <= number <= most:
+        _refuse("concurrency_limit", value, remedy)
+    return number
 
 
 def identity_scope(value) -> str:

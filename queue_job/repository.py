@@ -23,7 +23,7 @@ from collections.abc import Iterable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from . import dependencies, fast_path, prepared, rows
+from . import dependencies, fast_path, gates, prepared, rows
 from .exception import JobFenced, NoSuchJobError
 from .insertion import add_edges, insert_many, orm_jobs
 from .rows import LOAD_COLUMNS, MUTABLE_COLUMNS, from_row
@@ -171,6 +171,8 @@ def _changes(job: Job, before: dict[str, Any], values: dict) -> dict[str, Any]:
     if "state" in changed:
         _check_transition(job, before["state"])
         changed.update(rows.consequences(before, job.state))
+        if job.gate:
+            changed.update(gates.consequences(job.state))
     return changed
 
 

@@ -40,6 +40,8 @@ CREATION_COLUMNS = (
     "timeout",
     "options",
     "identity_scope",
+    "gate",
+    "gate_limit",
 )
 #: Written whenever they have changed.
 MUTABLE_COLUMNS = (
@@ -67,7 +69,7 @@ MUTABLE_COLUMNS = (
     "dependencies",
 )
 #: Follow from the state: see `consequences`.
-STATE_COLUMNS = ("identity_slot", "lease_id")
+STATE_COLUMNS = ("identity_slot", "lease_id", "gate_state")
 CORE_COLUMNS = frozenset(
     (*CREATION_COLUMNS, *MUTABLE_COLUMNS, *STATE_COLUMNS, "id", "claim_token")
 )
@@ -87,6 +89,8 @@ LOAD_COLUMNS = (
     "timeout",
     "options",
     "identity_scope",
+    "gate",
+    "gate_limit",
     "claim_token",
     "lease_id",
     *MUTABLE_COLUMNS,
@@ -190,6 +194,7 @@ def from_row(job: Job, row: dict[str, Any]) -> None:
     job._description = row["name"]
     job._channel = row["channel"]
     job._identity_key = row["identity_key"]
+    job._gate_text, job._gate_limit = row["gate"], row["gate_limit"]
     job._eta = row["eta"]
     job._dependencies = row["dependencies"]
     job._payload = {name: row[name] for name in SERIALIZED_COLUMNS}
@@ -251,6 +256,8 @@ def new_row(job: Job) -> dict[str, Any]:
         timeout=job.timeout or None,
         options=json.dumps(job.options) if job.options else None,
         identity_scope="done" if job.identity_scope == "done" else None,
+        gate=job.gate,
+        gate_limit=job.gate_limit,
     )
     return row
 

@@ -8,7 +8,7 @@ each job that is found dead or overdue, one INFO line when claimed jobs are retu
 import logging
 import uuid
 
-from .. import dependencies
+from .. import admission, dependencies
 from ..retry import Cause, Retry, decide
 from . import queries
 from .channels import ChannelManager
@@ -56,6 +56,7 @@ class Caretaker:
         self._doubtful: dict[int, float] = {}
         self._idle_leases: dict[int, float] = {}
         self._sweep_after = 0
+        self._swept_key: admission.Key | None = None
 
     def look(self, now: float) -> tuple[float, bool]:
         """Look at everything in flight, and act.
@@ -78,6 +79,7 @@ class Caretaker:
         for row in findings.dead:
             self._rescue(row)
         self._sweep_releases()
+        freed |= self._sweep_keys()
         return self._next_look(rows), freed or bool(findings.dead)
 
     def _doubt(self, now) -> None:
@@ -113,6 +115,18 @@ class Caretaker:
                 self.database.db_name,
                 len(released),
             )
+
+    def _sweep_keys(self) -> bool:
+        """Let through what is held although there is a place in its key, a page."""
+        with self.database.conn.cursor() as cursor:
+            opened, self._swept_key = admission.sweep(cursor, self._swept_key)
+        if opened:
+            _logger.info(
+                "%s: %s jobs let through that were held by their key without a reason",
+                self.database.db_name,
+                len(opened),
+            )
+        return bool(opened)
 
     def _next_look(self, rows) -> float:
         wait = SECOND_LOOK if self._watch.suspicious else LOOK_INTERVAL

@@ -8,6 +8,7 @@ from typing import Any
 
 from . import channel_config
 from .channel_queue import ChannelJob, ChannelQueue
+from .rate import Rate
 from .slots import Slots
 
 #: What `free_slots` says where nothing limits the number of jobs.
@@ -51,6 +52,8 @@ class Channel:
         self.capacity = capacity
         self.throttle = throttle
         self.paused = paused
+        self.rate: Rate | None = None
+        self.rate_is_counted = False
         self._queue = ChannelQueue(sequential)
         self._waiting: set[ChannelJob] = set()  # here and below
         self._running: set[ChannelJob] = set()
@@ -71,7 +74,8 @@ class Channel:
     @property
     def is_limited(self) -> bool:
         """Whether a job of this channel may have to wait because of the channel."""
-        return bool(self.capacity or self.sequential or self.throttle or self.paused)
+        limits = (self.capacity, self.sequential, self.throttle, self.rate, self.paused)
+        return any(limits)
 
     @property
     def fullname(self) -> str:
@@ -105,7 +109,7 @@ class Channel:
     # -- settings ---------------------------------------------------------------
 
     def configure(self, config: dict[str, Any]) -> None:
-        """Take over capacity, sequential, throttle and paused; nothing else.
+        """Take over capacity, sequential, throttle, rate and paused; nothing else.
 
         Jobs that run go on running, also when they are now more than the capacity.
         """
@@ -114,8 +118,20 @@ class Channel:
         self.sequential = channel_config.as_boolean(config.get("sequential"))
         self.throttle = int(config.get("throttle") or 0)
         self.paused = channel_config.as_boolean(config.get("paused"))
+        self._set_rate(config.get("rate"))
         if not self.throttle:
             self._slots.throttled_until = 0
+
+    def _set_rate(self, rate: Rate | str | None) -> None:
+        rate = rate if isinstance(rate, Rate) else Rate.parse(rate)
+        if rate != self.rate:
+            # a longer window holds starts that nobody remembers
+            self.rate, self.rate_is_counted = rate, rate is None
+
+    def count_starts(self, db_name: str, times: list[float]) -> None:
+        """Take note of what has started here or below, by whomever."""
+        self._slots.starts.replace(times, db_name)
+        self.rate_is_counted = True
 
     def share(self, slots: Slots) -> None:
         """Count the running jobs in these slots from now on."""
@@ -167,9 +183,9 @@ class Channel:
     # -- what may start ---------------------------------------------------------
 
     def is_blocked(self, now: float) -> bool:
-        """Tell whether a pause, a throttle or a failure lets nothing start here."""
-        throttled = self._slots.throttled_until > now
-        return throttled or self.paused or bool(self.sequential and self._failed)
+        """Tell whether a pause, throttle, rate or failure lets nothing start here."""
+        pause = max(self._slots.throttled_until, self._slots.starts.opens_at(self.rate))
+        return pause > now or self.paused or bool(self.sequential and self._failed)
 
     def has_capacity(self) -> bool:
         """Tell whether there is room, and neither a pause nor a failure forbids it."""
@@ -199,11 +215,14 @@ class Channel:
             for channel in job.channel.path():
                 if channel.throttle:
                     channel._slots.throttled_until = now + channel.throttle
+                if channel.rate:
+                    channel._slots.starts.add(now, job.db_name)
             yield job
 
     def end_throttles(self, now: float) -> None:
         """Forget the pauses that are over, lest they ask to be woken for ever."""
         for channel in self.tree():
+            channel._slots.starts.forget(channel.rate, now)
             if channel._slots.throttled_until <= now:
                 channel._slots.throttled_until = 0
 
@@ -211,8 +230,9 @@ class Channel:
         """Return when a job of this subtree may start without anything happening."""
         if not self.has_capacity():
             return wakeup_time
-        if self._slots.throttled_until:
-            return earliest(wakeup_time, self._slots.throttled_until)
+        pause = max(self._slots.throttled_until, self._slots.starts.opens_at(self.rate))
+        if pause:
+            return earliest(wakeup_time, pause)
         wakeup_time = earliest(wakeup_time, self._queue.get_wakeup_time())
         for child in self.children.values():
             wakeup_time = child.get_wakeup_time(wakeup_time)
@@ -226,4 +246,5 @@ class Channel:
         if self.is_blocked(now) or not self._slots.admits(db_name, self.capacity):
             return 0
         free = self.capacity - self._slots.count if self.capacity else UNLIMITED
+        free = min(free, self._slots.starts.room(self.rate, now))
         return min(free, 1) if self.throttle else free

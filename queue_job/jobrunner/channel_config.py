@@ -11,7 +11,8 @@ separated by commas or line ends:
 * `name`: dotted path below root; the leading `root.` may be left out;
 * `capacity`: how many jobs may run at once, 1 when left out, 0 for no limit
   (`root:0` keeps the whole job runner from starting);
-* options: `sequential`, `throttle=<seconds between two starts>`, `paused`.
+* options: `sequential`, `throttle=<seconds between two starts>`,
+  `rate=<starts>/<seconds>` (at most so many starts in any such period), `paused`.
 
 The records are the rows of `queue.job.channel`; they rule the channels of which
 the text does not speak.
@@ -20,6 +21,8 @@ the text does not speak.
 from __future__ import annotations
 
 from typing import Any, NamedTuple, NoReturn
+
+from .rate import DEFAULT_PERIOD, Rate
 
 ROOT = "root"
 FALSE_TEXTS = frozenset({"", "0", "f", "false", "n", "no", "none", "off"})
@@ -33,6 +36,8 @@ class ChannelSettings(NamedTuple):
     sequential: bool = False
     throttle: int | None = 0
     paused: bool = False
+    rate_limit: int | None = 0
+    rate_period: int | None = DEFAULT_PERIOD
 
 
 def split_strip(text: str, separator: str, maxsplit: int = -1) -> list[str]:
@@ -106,6 +111,9 @@ def check_options(config: dict[str, Any]) -> None:
     throttle = config.get("throttle") or 0
     if not str(throttle).isdigit():
         raise ValueError(f"invalid throttle {throttle}")
+    rate = config.get("rate")
+    if not isinstance(rate, Rate):
+        Rate.parse(rate)
 
 
 def is_disabled(text: str) -> bool:

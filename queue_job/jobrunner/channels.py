@@ -6,7 +6,8 @@ have room, and then takes a slot in each of them. Among the jobs that may start,
 one of the smallest (priority, creation, id) is first, wherever in the tree it waits.
 
 A channel that is *paused* lets nothing start below it. A *throttled* channel starts
-a job at most every so many seconds. A *sequential* one has one slot, keeps the order
+a job at most every so many seconds; one with a *rate* starts so many in a period, at
+most. A *sequential* one has one slot, keeps the order
 of its jobs even when the first one has to wait for its eta, and stops behind a
 failed job of its own.
 
@@ -82,6 +83,7 @@ from .channel import Channel, earliest
 from .channel_config import ROOT, ChannelSettings, canonical_name, split_strip
 from .channel_queue import ChannelJob, ChannelQueue, JobSortingKey
 from .priority_queue import PriorityQueue
+from .rate import Rate
 from .slots import SharedSlots
 
 __all__ = [
@@ -190,6 +192,7 @@ class ChannelManager:
             "sequential": row.sequential,
             "throttle": max(row.throttle or 0, 0),
             "paused": row.paused,
+            "rate": Rate.of(row.rate_limit, row.rate_period),
         }
 
     # -- the tree ---------------------------------------------------------------
@@ -294,6 +297,19 @@ class ChannelManager:
                 job.channel.remove(job)
                 del self._jobs[job.db_name, job.uuid]
 
+    # -- rates ------------------------------------------------------------------
+
+    def uncounted_rates(self) -> list[Channel]:
+        """Return the channels with a rate whose past starts are not known yet."""
+        with self._lock:
+            tree = self._root_channel.tree()
+            return [each for each in tree if each.rate and not each.rate_is_counted]
+
+    def count_starts(self, channel: Channel, times: list[float]) -> None:
+        """Take note of what this database has started in a channel."""
+        with self._lock:
+            channel.count_starts(next(iter(self._databases), ""), times)
+
     # -- what may start ---------------------------------------------------------
 
     def get_jobs_to_run(self, now: float) -> list[ChannelJob]:
@@ -338,11 +354,11 @@ class ChannelManager:
     def is_exclusive(self, channel_name: str | None) -> bool:
         """Tell whether each job of a channel needs a lease of its own.
 
-        That is so if the channel or an ancestor is sequential or throttled.
+        That is so if the channel or an ancestor is sequential, throttled or has a rate.
         """
         with self._lock:
             path = self._locate(channel_name).path()
-            return any(channel.sequential or channel.throttle for channel in path)
+            return any(each.sequential or each.throttle or each.rate for each in path)
 
     def fellows(self, channel_name: str | None, others: Iterable[str]) -> list[str]:
         """Return those of other channels which are ruled by the same limits.

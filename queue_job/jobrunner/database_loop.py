@@ -36,6 +36,7 @@ from .database import Database, MasterElectionLost
 from .dispatcher import Answer
 from .kept_slots import KeptSlots
 from .lease_book import LeaseBook
+from .recent_starts import count_recent_starts
 from .statistics import ADD, FLUSH_INTERVAL, Statistics
 from .turn import Turn
 
@@ -264,10 +265,13 @@ class DatabaseLoop(threading.Thread):
                     bool(row["sequential"]),
                     row["throttle"] or 0,
                     bool(row["paused"]),
+                    row["rate_limit"],
+                    row["rate_period"],
                 )
                 for row in rows
             ]
         )
+        count_recent_starts(self.database, self.manager)
 
     # -- news ------------------------------------------------------------------------
 

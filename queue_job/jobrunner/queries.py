@@ -5,6 +5,7 @@ They run in autocommit mode. The claim and the return of jobs stand in
 :mod:`..claims`, because workers use them too.
 """
 
+from ..admission import MARKED, NOT_HELD
 from ..claims import HELD, QUICK, SHOWS_LIFE, UTC_NOW
 
 # Is the addon installed here?
@@ -22,6 +23,8 @@ IS_CURRENT = """
 SELECT bool_and(to_regclass(name) IS NOT NULL)
    AND EXISTS (SELECT 1 FROM pg_attribute WHERE attrelid = 'queue_job'::regclass
                   AND attname = 'claim_token' AND NOT attisdropped)
+   AND EXISTS (SELECT 1 FROM pg_trigger WHERE tgrelid = 'queue_job'::regclass
+                  AND tgname = 'queue_job_gate')
   FROM unnest(ARRAY['queue_job_dependency', 'queue_job_attempt', 'queue_job_signal',
                     'queue_job_runner', 'queue_job_statistic', 'queue_job_total'])
        AS name
@@ -54,7 +57,9 @@ SELECT EXISTS (SELECT 1 FROM ir_module_module
                 WHERE state IN ('to install', 'to upgrade', 'to remove'))
        AS modules_in_flux,
        (SELECT extract(epoch FROM min(eta) - {UTC_NOW})::float
-          FROM queue_job WHERE state = 'pending' AND scheduled) AS next_due
+          FROM queue_job WHERE state = 'pending' AND scheduled AND {NOT_HELD})
+       AS next_due,
+       EXISTS (SELECT 1 FROM queue_job WHERE {MARKED}) AS keys_to_judge
 """
 
 # The first candidates of each channel, through the index on (channel, priority,
@@ -97,7 +102,8 @@ SELECT waiting.*
               extract(epoch FROM eta - {UTC_NOW})::float AS wait_seconds,
               'pending' AS state
          FROM queue_job
-        WHERE state = 'pending' AND scheduled AND channel = names.channel
+        WHERE state = 'pending' AND scheduled AND {NOT_HELD}
+          AND channel = names.channel
         ORDER BY priority, date_created, id
         LIMIT 1) waiting
  UNION ALL
@@ -109,12 +115,15 @@ SELECT failed.*
         LIMIT 1) failed
 """
 
-# Jobs whose due date has come compete from now on by priority and age.
+# Jobs whose due date has come compete from now on by priority and age; those with a
+# key have to pass the gate.
 PROMOTE = f"""
-UPDATE queue_job SET scheduled = FALSE
+UPDATE queue_job
+   SET scheduled = gate_state IS NOT NULL,
+       gate_state = CASE WHEN gate_state IS NOT NULL THEN 'new' END
   FROM {QUICK}
  WHERE id IN (SELECT id FROM queue_job
-               WHERE state = 'pending' AND scheduled
+               WHERE state = 'pending' AND scheduled AND {NOT_HELD}
                  AND (eta <= {UTC_NOW} OR eta IS NULL)
                LIMIT 1000 FOR NO KEY UPDATE SKIP LOCKED)
 """
@@ -214,7 +223,7 @@ SELECT CASE WHEN a.state = 'active' AND NOT %(force)s
 
 # The live channel settings.
 CHANNELS = """
-SELECT complete_name, capacity, sequential, throttle, paused
+SELECT complete_name, capacity, sequential, throttle, paused, rate_limit, rate_period
   FROM queue_job_channel WHERE complete_name IS NOT NULL
 """
 

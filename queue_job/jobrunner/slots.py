@@ -27,6 +27,8 @@ from collections.abc import Callable
 from itertools import count
 from typing import NamedTuple
 
+from .rate import StartWindow
+
 GRACE_SECONDS = 1.0
 
 #: Slots held, and when one was taken last: the smallest is the hungriest.
@@ -34,12 +36,13 @@ Rank = tuple[int, int]
 
 
 class Slots:
-    """How many jobs of each database run in one channel."""
+    """How many jobs of each database run in one channel, and when they started."""
 
-    __slots__ = ("held", "throttled_until")
+    __slots__ = ("held", "starts", "throttled_until")
 
     def __init__(self) -> None:
         self.held: Counter[str] = Counter()
+        self.starts = StartWindow()
         self.throttled_until: float = 0
 
     @property

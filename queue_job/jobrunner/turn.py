@@ -9,7 +9,7 @@ memory from one turn to the next: the table is the queue.
 import time
 from collections.abc import Iterable
 
-from .. import claims
+from .. import admission, claims
 from . import queries
 from .channels import ChannelManager
 from .database import Database
@@ -48,7 +48,8 @@ class Turn:
                 return started
 
     def affairs(self) -> tuple[bool, float | None]:
-        """Let the jobs whose due date has come compete, and look around.
+        """Let the jobs whose due date has come compete, those with a key pass the gate,
+        and look around.
 
         :return: whether modules are being installed or updated, and the seconds until
             the next due date, None without one
@@ -56,10 +57,20 @@ class Turn:
         while True:
             row = self.database.rows(queries.AFFAIRS)[0]
             in_flux, seconds = row["modules_in_flux"], row["next_due"]
-            if in_flux or seconds is None or seconds > 0:
+            if in_flux:
                 return in_flux, seconds
-            if not self.database.execute(queries.PROMOTE):
-                return in_flux, 1.0  # somebody holds their rows
+            if seconds is not None and seconds <= 0:
+                if self.database.execute(queries.PROMOTE):
+                    continue
+                seconds = 1.0  # somebody holds their rows
+            if row["keys_to_judge"] and self._judge_keys():
+                seconds = 0.0
+            return in_flux, seconds
+
+    def _judge_keys(self) -> bool:
+        """Judge the keys in which something has changed; return if some are left."""
+        with self.database.conn.cursor() as cursor:
+            return admission.judge_marked(cursor)
 
     def _round(self):
         free = min(self.manager.free_slots(), CLAIM_LIMIT)

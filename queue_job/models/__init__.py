@@ -7,6 +7,7 @@ from . import queue_job_actions
 from . import queue_job_failure_notice
 from . import queue_job_failure_policy
 from . import queue_job
+from . import queue_job_gate
 from . import queue_job_graph
 from . import queue_job_attempt
 from . import queue_job_channel

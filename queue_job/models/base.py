@@ -49,6 +49,10 @@ class Base(models.AbstractModel):
         :param notify: tell the user at the end: True, "done" or "failed"
         :param identity_scope: hold the key until the "start" (default) or "done"
         :param skip_if_missing: True to be done at once if the records are deleted
+        :param sequence_key: text or function of the job: those of the same channel and
+            key run one after the other, in order
+        :param concurrency_key: text or function of the job: of those of the same
+            channel and key, only `concurrency_limit` (default 1) run at a time
         """
         return DelayableRecordset(
             self,

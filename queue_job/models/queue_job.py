@@ -66,6 +66,9 @@ class QueueJob(models.Model):
         "records",
         "args",
         "kwargs",
+        "gate",
+        "gate_limit",
+        "gate_state",
     )
 
     uuid = fields.Char(string="UUID", readonly=True, required=True)
@@ -139,16 +142,11 @@ class QueueJob(models.Model):
     )
 
     _uuid_uniq = models.UniqueIndex("(uuid)")
-    # The next jobs to run, in order; the second one where order counts more than eta.
+    # The next jobs to run, in order (for those that are held, see queue_job_gate).
     _ready_idx = models.Index(
         "(channel, priority, date_created, id)"
         " WHERE state = 'pending' AND scheduled IS NOT TRUE"
     )
-    _scheduled_idx = models.Index(
-        "(channel, priority, date_created, id) WHERE state = 'pending' AND scheduled"
-    )
-    # The next jobs to become due.
-    _due_idx = models.Index("(eta) WHERE state = 'pending' AND scheduled")
     # What runs, to recover it from the dead.
     _in_flight_idx = models.Index("(id) WHERE state IN ('enqueued', 'started')")
     # What waits for its parents, for the sweep that repairs missed releases.

@@ -59,6 +59,7 @@ class QueueJobActions(models.AbstractModel):
             max_retries=job.max_retries,
             description=job.description,
             channel=job.channel,
+            **job.key_options(),
         )
         return getattr(delayed, job.method_name)(*job.args, **job.kwargs)
 

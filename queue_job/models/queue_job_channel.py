@@ -8,6 +8,7 @@ string of the server (`ODOO_QUEUE_JOB_CHANNELS` and so on) wins where it speaks.
 - `capacity`: jobs at the same time; 0 means no limit of its own (root: one job).
 - `sequential`: strictly one after the other, failed or postponed ones block.
 - `throttle`: seconds between the starts of two jobs.
+- `rate_limit`: at most so many starts in any `rate_period` seconds.
 - `paused`: starts nothing, neither here nor below.
 """
 
@@ -17,6 +18,7 @@ from odoo.tools.misc import file_open
 
 from ..jobrunner.channel_config import canonical_name, split_strip
 from ..jobrunner.config import RunnerConfig
+from ..jobrunner.rate import DEFAULT_PERIOD
 from ..states import CANCELLED, FAILED, PENDING, WAIT_DEPENDENCIES
 
 ROOT = "root"
@@ -74,6 +76,14 @@ class QueueJobChannel(models.Model):
         string="Throttle (s)",
         help="Wait at least so many seconds between the starts of two jobs.",
     )
+    rate_limit = fields.Integer(
+        string="Starts per Period",
+        help="At most so many jobs of the channel and of those below it start in any "
+        "period of this length. 0 sets no limit.",
+    )
+    rate_period = fields.Integer(
+        string="Period (s)", default=DEFAULT_PERIOD, help="Length of the period."
+    )
     paused = fields.Boolean(
         help="Start no job of this channel or of those below. Running jobs go on.",
     )
@@ -81,7 +91,7 @@ class QueueJobChannel(models.Model):
         string="Server Configuration",
         compute="_compute_configured",
         help="What the configuration of this server says of the channel. It wins over "
-        "the capacity, the order and the throttle of the form.",
+        "the capacity, the order, the throttle and the rate of the form.",
     )
 
     _name_uniq = models.Constraint(
@@ -131,12 +141,24 @@ class QueueJobChannel(models.Model):
             if channel.name != ROOT and not channel.parent_id:
                 raise ValidationError(self.env._("Parent channel required."))
 
-    @api.constrains("capacity", "throttle", "sequential")
+    @api.constrains("capacity", "throttle", "sequential", "rate_limit", "rate_period")
     def _check_limits(self):
         for channel in self:
             if channel.capacity < 0 or channel.throttle < 0:
                 raise ValidationError(
                     self.env._("Capacity and throttle cannot be negative.")
+                )
+            if channel.rate_limit < 0 or (
+                channel.rate_limit and channel.rate_period < 1
+            ):
+                raise ValidationError(
+                    self.env._(
+                        "A rate needs a number of starts that is not negative, and a "
+                        "period of one second or more: %(starts)s starts in %(period)s "
+                        "seconds is none.",
+                        starts=channel.rate_limit,
+                        period=channel.rate_period,
+                    )
                 )
             if channel.sequential and channel.capacity != 1:
                 raise ValidationError(

@@ -9,6 +9,7 @@ from odoo import api, fields, models
 
 from ..jobrunner.channel_config import as_boolean, canonical_name, parse
 from ..jobrunner.config import ENV_PREFIX, SECTION, RunnerConfig, environment
+from ..jobrunner.rate import Rate
 
 ENV_CHANNELS = f"{ENV_PREFIX}CHANNELS"
 
@@ -55,6 +56,7 @@ def effective_settings(name, channel, configured):
             "capacity": entry["capacity"],
             "sequential": as_boolean(entry.get("sequential")),
             "throttle": int(entry.get("throttle") or 0),
+            "rate": Rate.parse(entry.get("rate")),
             "paused": paused or as_boolean(entry.get("paused")),
             "fixed": configuration_source(),
         }
@@ -63,6 +65,7 @@ def effective_settings(name, channel, configured):
         "capacity": capacity or (default_root_capacity() if name == "root" else 0),
         "sequential": bool(channel and channel.sequential),
         "throttle": channel.throttle if channel else 0,
+        "rate": channel and Rate.of(channel.rate_limit, channel.rate_period),
         "paused": paused,
         "fixed": "",
     }

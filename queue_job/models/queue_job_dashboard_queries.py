@@ -6,6 +6,7 @@ partial indexes and counted up to `CAP`; what is over comes from the statistics.
 count that reaches the cap is replaced by PostgreSQL's own estimate of the index.
 """
 
+from ..admission import NOT_HELD
 from ..claims import UTC_NOW
 from ..states import ENQUEUED, FAILED, PENDING, STARTED, WAIT_DEPENDENCIES
 
@@ -16,11 +17,14 @@ CAP = 10000
 MAX_HEADS = 500
 
 READY = "state = 'pending' AND scheduled IS NOT TRUE"
+SCHEDULED = f"state = 'pending' AND scheduled AND {NOT_HELD}"
+HELD = "state = 'pending' AND gate_state IN ('new', 'waiting')"
 
 #: state -> (condition which a partial index answers, name of this index)
 COUNTED = {
     WAIT_DEPENDENCIES: ("state = 'wait_dependencies'", "queue_job_waiting_idx"),
-    "scheduled": ("state = 'pending' AND scheduled", "queue_job_due_idx"),
+    "scheduled": (SCHEDULED, "queue_job_due_idx"),
+    "held": (HELD, "queue_job_held_idx"),
     PENDING: (READY, "queue_job_ready_idx"),
     ENQUEUED: ("state = 'enqueued'", "queue_job_in_flight_idx"),
     STARTED: ("state = 'started'", "queue_job_in_flight_idx"),

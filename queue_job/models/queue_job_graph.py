@@ -95,6 +95,7 @@ NODE_COLORS = {
 DEFAULT_NODE_COLORS = ("#D2E5FF", "#2B7CE9")
 
 
+# pylint: disable=consider-merging-classes-inherited
 class QueueJob(models.Model):
     _inherit = "queue.job"
 

@@ -12,6 +12,7 @@ from . import test_dashboard
 from . import test_failure_digest
 from . import test_failure_policy
 from . import test_fields
+from . import test_gates
 from . import test_gc
 from . import test_insertion
 from . import test_job

@@ -19,7 +19,9 @@ raises nothing, unless you ask for it with ``raise_failures=True``.
 
 Each attempt has its own cursor, so that jobs may commit and roll back: all of it stays
 in the test's transaction and disappears with it. Channels and their capacity play no
-part: one job runs after the other, in the order of priority, creation and id.
+part: one job runs after the other, in the order of priority, creation and id. A job
+with a `sequence_key` waits for those before it: behind one that has failed it stays
+``waiting``.
 """
 
 from __future__ import annotations
@@ -133,6 +135,15 @@ def _next_job(env, ignored: tuple, now: datetime) -> tuple[str, datetime] | None
             SELECT uuid, GREATEST(COALESCE(eta, %(now)s), %(now)s) AS moment
               FROM queue_job
              WHERE state = 'pending' AND NOT id = ANY(%(ignored)s)
+               AND NOT EXISTS (
+                   SELECT FROM queue_job other
+                    WHERE other.gate = queue_job.gate
+                      AND other.channel = queue_job.channel
+                      AND other.gate_limit = 0 AND other.id <> queue_job.id
+                      AND (other.state = 'failed' OR other.state = 'pending'
+                           AND (other.priority, other.date_created, other.id)
+                             < (queue_job.priority, queue_job.date_created,
+                                queue_job.id)))
              ORDER BY moment, priority, date_created, id
              LIMIT 1
             """,

@@ -65,6 +65,7 @@ class TestFigures(DashboardCase):
     def test_states(self):
         self.create_job()
         self.create_job(eta=self.now + timedelta(days=1))
+        self.create_job(gate="sequence:x", gate_state="waiting", scheduled=True)
         self.create_job("started", date_started=self.now)
         self.create_job("failed")
         self.create_job("done")
@@ -74,6 +75,7 @@ class TestFigures(DashboardCase):
             {
                 "wait_dependencies": 0,
                 "scheduled": 1,
+                "held": 1,
                 "pending": 1,
                 "enqueued": 0,
                 "started": 1,

@@ -9,6 +9,7 @@ import psycopg2
 from odoo.exceptions import UserError, ValidationError
 from odoo.tools import mute_logger
 
+from ..jobrunner.recent_starts import RECENT_STARTS
 from .job_case import JobCase
 
 
@@ -64,6 +65,44 @@ class TestChannel(JobCase):
         for values in ({"capacity": 2}, {"capacity": 0}, {"throttle": -1}):
             with self.assertRaises(ValidationError):
                 sub.write(values)
+
+    def test_rate(self):
+        sub = self.channel("sub", rate_limit=5)
+        self.assertEqual(sub.rate_period, 60)
+        for values in ({"rate_limit": -1}, {"rate_period": 0}):
+            with self.assertRaisesRegex(ValidationError, "one second or more"):
+                sub.write(values)
+        sub.write({"rate_limit": 0, "rate_period": 0})
+
+    def test_recent_starts(self):
+        """Done, running and unhappy attempts, here and below."""
+        self.env.cr.execute("SELECT now() AT TIME ZONE 'UTC' - interval '10 seconds'")
+        (recent,) = self.env.cr.fetchone()
+        old = "2026-01-01 00:00:00"
+        ran = {"channel": "root.sub", "date_started": recent}
+        self.job("done", **ran, date_done=recent)
+        self.job("started", **{**ran, "channel": "root.sub.deep"})
+        self.job("enqueued", channel="root.sub", date_enqueued=recent)
+        retried = self.job("pending", channel="root.sub")
+        self.job("started", **{**ran, "date_started": old})
+        self.job("done", **{**ran, "channel": "root.subway"}, date_done=recent)
+        self.env["queue.job.attempt"].create(
+            [
+                {
+                    "job_id": retried.id,
+                    "number": 1,
+                    "date_start": date,
+                    "outcome": "dead",
+                }
+                for date in (recent, old)
+            ]
+        )
+        self.env.flush_all()
+        parameters = {"channel": "root.sub", "period": 60, "limit": 100}
+        self.env.cr.execute(RECENT_STARTS, parameters)
+        ages = [age for (age,) in self.env.cr.fetchall()]
+        self.assertEqual(len(ages), 4)
+        self.assertTrue(all(10 <= age < 60 for age in ages), ages)
 
     def test_server_configuration_is_shown(self):
         sub = self.channel("sub")

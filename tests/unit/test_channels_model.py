@@ -5,8 +5,10 @@ The model knows no queues and no slots: it lists all jobs with their facts, and 
 by looking at the whole list which of them could start. After each step:
 
 * no channel runs more jobs than its capacity, over all databases that share it;
+* no more start in any period than the rate says, also when the rate has changed;
 * what starts is the first of those that may, by (priority, creation, id);
-* nothing that may start is left waiting, and no job is lost or started twice.
+* nothing that may start is left waiting, and no job is lost or started twice;
+* what only time keeps from starting is known to get_wakeup_time.
 """
 
 from dataclasses import dataclass
@@ -29,6 +31,8 @@ SETTINGS = st.fixed_dictionaries(
         "capacity": st.sampled_from((0, 1, 1, 2, 3)),
         "sequential": st.booleans(),
         "throttle": st.sampled_from((0, 0, 0, 2)),
+        "rate_limit": st.sampled_from((0, 0, 0, 1, 2, 3)),
+        "rate_period": st.sampled_from((3, 5)),
         "paused": st.sampled_from((False, False, False, True)),
     }
 )
@@ -72,6 +76,7 @@ class ChannelMachine(RuleBasedStateMachine):
         self.now = 100
         self.rules = {}
         self.throttled_until = dict.fromkeys(PATHS, 0)
+        self.starts = {path: [] for path in PATHS}
 
     # -- what happens --
 
@@ -90,6 +95,9 @@ class ChannelMachine(RuleBasedStateMachine):
         self.manager.apply_settings(
             ChannelSettings(name, **each) for name, each in self.rules.items()
         )
+        for channel in self.manager.uncounted_rates():  # as from the table
+            recent = self.recent_starts(channel.fullname)
+            self.manager.count_starts(channel, recent[-channel.rate.number :])
 
     @rule(
         path=st.sampled_from(PATHS),
@@ -141,6 +149,16 @@ class ChannelMachine(RuleBasedStateMachine):
             assert job is self.first_that_may_start()
             self.start(job)
         assert self.first_that_may_start() is None  # nobody starves
+        self.check_wakeup()
+
+    def check_wakeup(self):
+        """What only time keeps from starting is started in time."""
+        now = self.now
+        for self.now in range(now + 1, now + 6):
+            if self.first_that_may_start():
+                assert 0 < self.manager.get_wakeup_time() <= self.now
+                break
+        self.now = now
 
     def tell(self, job):
         self.manager.notify(
@@ -165,11 +183,18 @@ class ChannelMachine(RuleBasedStateMachine):
     def start(self, job):
         job.state = "started"
         for path in lineage(job.path):
+            self.starts[path].append(self.now)
             if self.rules[path]["throttle"]:
                 self.throttled_until[path] = self.now + self.rules[path]["throttle"]
 
+    def recent_starts(self, path):
+        period = self.rules[path]["rate_period"]
+        return [when for when in self.starts[path] if when > self.now - period]
+
     def is_open(self, path):
         row = self.rules[path]
+        if row["rate_limit"] and len(self.recent_starts(path)) >= row["rate_limit"]:
+            return False
         failed = any(job.path == path for job in self.in_state("failed"))
         return not (
             row["paused"]

@@ -102,6 +102,16 @@ describe("data", () => {
         ]);
     });
 
+    test("what is held by its key has a card where there is some", () => {
+        const held = {count: 7, estimated: false};
+        const card = stateCards({held}).find(({key}) => key === "held");
+        expect([card.count, card.label]).toEqual([7, "Held"]);
+        expect(card.domain).toEqual([
+            ["state", "=", "pending"],
+            ["gate_state", "in", ["new", "waiting"]],
+        ]);
+    });
+
     test("sums and shares", () => {
         expect(totals(figures().series)).toEqual({done: 11, failed: 2, retried: 0});
         expect(fullness({running: 3, capacity: 4})).toBe(75);

@@ -18,21 +18,31 @@ const READY = [
 const SCHEDULED = [
     ["state", "=", "pending"],
     ["scheduled", "=", true],
+    ["gate_state", "not in", ["new", "waiting"]],
+];
+const HELD = [
+    ["state", "=", "pending"],
+    ["gate_state", "in", ["new", "waiting"]],
 ];
 
 /** The counted states in the order of a job's life. */
 const CARDS = [
     {key: "wait_dependencies", state: "wait_dependencies"},
     {key: "scheduled", state: "pending", label: _t("Scheduled"), domain: SCHEDULED},
+    {key: "held", state: "pending", label: _t("Held"), domain: HELD, optional: true},
     {key: "pending", state: "pending", label: _t("Ready"), domain: READY},
     {key: "enqueued", state: "enqueued"},
     {key: "started", state: "started"},
     {key: "failed", state: "failed"},
 ];
 
-/** Return one card for each state: what it counts and which jobs it opens. */
+/**
+ * Return one card for each state: what it counts and which jobs it opens. Few databases
+ * have jobs with keys: what is held by them is shown only where there is some.
+ */
 export function stateCards(states) {
-    return CARDS.map(({key, state, label, domain}) => ({
+    const cards = CARDS.filter(({key, optional}) => !optional || states[key]?.count);
+    return cards.map(({key, state, label, domain}) => ({
         key,
         state,
         label: label || stateLabel(state),

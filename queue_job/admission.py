@@ -1,0 +1,228 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Who passes the gate: the jobs of a key that may run now (for the rules see `gates`).
+
+`judge` decides about some keys by statements sent as one, on a READ COMMITTED
+connection in autocommit mode, where they are one short transaction. Three call it: the
+runner in its turn, for the keys of jobs marked as new; a worker after a job with a key,
+so that a chain of short jobs waits for nobody; and the runner's sweep, a net.
+
+Guarantees, and what gives each:
+
+1. The limit holds, whoever judges at the same time. `LOCK_KEYS` takes an advisory lock
+   for each key. The snapshot of `JUDGE` is made after that, so it shows what the judge
+   before has let through: he gives his lock back after his commit. A job becomes
+   `open` nowhere else, and counts from then on until it has left its place, in
+   whatever state it is between (pending, enqueued, started).
+2. No place stays empty. A job that leaves its place is marked as new in the same
+   transaction; the mark is removed by a judge whose snapshot shows the change, and only
+   if the row is still what he saw (`is_as_seen`, read from the locked row).
+3. No deadlock. Locks of keys are taken in the order of their numbers; rows are taken
+   by SKIP LOCKED, so nobody waits for a user's transaction while he holds the lock of
+   a key. What he leaves is new again when the user commits, or found by the sweep. Who
+   waits for a lock for a second lets the marks stand for the next turn.
+4. The cost is bounded. A key costs a few descents of two partial indexes, whatever
+   waits behind it; a call is about a page of keys and rows. `id = ANY(ARRAY(...))`
+   keeps the planner, which can't know how few rows there are, from reading the table.
+
+In sequence, a job that was let through and is not claimed yet goes back when one that
+is before it in the order has come. Where jobs of one `concurrency_key` ask for
+different limits, that of the first in the line counts; so none is overtaken for ever.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from psycopg2.errors import LockNotAvailable
+
+from .claims import QUICK, UTC_NOW
+from .gates import MOST
+
+_logger = logging.getLogger(__name__)
+
+#: Namespace of the advisory locks: (namespace, hash of channel and key).
+GATE_LOCK = 1904281960
+
+#: Marked jobs, or keys, of one call of `judge`.
+PAGE = 200
+#: Pages that one turn of the runner judges before it goes on with other things.
+PAGES_OF_A_TURN = 2
+#: Keys of one step of the sweep, which is a net and has time.
+SWEEP_PAGE = 50
+
+#: Of jobs that are `scheduled`: those that wait for a date, not at the gate. One that
+#: was let through is among them if the clock was set back.
+NOT_HELD = "(gate_state IS NULL OR gate_state IN ('later', 'open'))"
+#: Jobs whose key is to be judged; the row of a job in flight is its worker's.
+MARKED = "gate_state = 'new' AND state NOT IN ('enqueued', 'started')"
+#: What takes a place besides jobs that are open; a failure stops a sequence.
+BUSY = (
+    "gate IS NOT NULL AND (state IN ('enqueued', 'started')"
+    " OR (state = 'failed' AND gate_limit = 0))"
+)
+
+_ORDER = "priority, date_created, id"
+
+READ_MARKS = f"""
+SELECT id, channel, gate FROM queue_job
+ WHERE {MARKED} AND id > %(after)s
+ ORDER BY id LIMIT {PAGE}"""
+
+# A judge takes milliseconds; who is frozen amidst must not stop the runner.
+PATIENCE = "SELECT set_config('lock_timeout', '1s', true)"
+
+LOCK_KEYS = f"""
+SELECT pg_advisory_xact_lock({GATE_LOCK}, number)
+  FROM (SELECT DISTINCT hashtext(channel || ' ' || gate) AS number
+          FROM unnest(%(channels)s::text[], %(gates)s::text[]) AS k (channel, gate)
+         ORDER BY number) AS keys"""
+
+JUDGE = f"""
+WITH keys AS MATERIALIZED (
+    SELECT DISTINCT channel, gate
+      FROM unnest(%(channels)s::text[], %(gates)s::text[]) AS k (channel, gate)
+), marked AS MATERIALIZED (
+    SELECT j.id, j.channel, j.gate, j.state
+      FROM queue_job j JOIN keys ON keys.channel = j.channel AND keys.gate = j.gate
+     WHERE j.id = ANY(%(marked)s)
+       AND j.gate_state = 'new' AND j.state NOT IN ('enqueued', 'started')
+), unclaimed AS MATERIALIZED (
+    SELECT o.id, keys.channel, keys.gate
+      FROM keys CROSS JOIN LATERAL (
+           SELECT id FROM queue_job
+            WHERE gate = keys.gate AND channel = keys.channel
+              AND state = 'pending' AND gate_state = 'open' AND gate_limit = 0
+              FOR NO KEY UPDATE SKIP LOCKED) o
+), lines AS MATERIALIZED (
+    SELECT keys.channel, keys.gate, head.gate_limit = 0 AS strict,
+           greatest(0, greatest(head.gate_limit, 1) - open.count - busy.count) AS places
+      FROM keys
+     CROSS JOIN LATERAL (
+           SELECT first.gate_limit
+             FROM unnest(ARRAY['new', 'waiting', 'later', 'open']) AS s (gate_state)
+            CROSS JOIN LATERAL (
+                  SELECT priority, date_created, id, gate_limit FROM queue_job
+                   WHERE gate = keys.gate AND channel = keys.channel
+                     AND state = 'pending' AND gate_state = s.gate_state
+                   ORDER BY {_ORDER} LIMIT 1) first
+            WHERE first.gate_limit = 0 OR s.gate_state IN ('new', 'waiting')
+            ORDER BY {_ORDER} LIMIT 1) head
+     CROSS JOIN LATERAL (
+           SELECT count(*) FROM (
+                  SELECT id FROM queue_job
+                   WHERE gate = keys.gate AND channel = keys.channel
+                     AND state = 'pending' AND gate_state = 'open' LIMIT {MOST}) o
+            WHERE NOT EXISTS (SELECT 1 FROM unclaimed u WHERE u.id = o.id)) open
+     CROSS JOIN LATERAL (
+           SELECT count(*) FROM (
+                  SELECT FROM queue_job
+                   WHERE gate = keys.gate AND channel = keys.channel AND {BUSY}
+                   LIMIT {MOST}) b) busy
+), chosen AS MATERIALIZED (
+    SELECT next.id, lines.channel, lines.gate
+      FROM lines CROSS JOIN LATERAL (
+           SELECT first.id
+             FROM unnest(ARRAY['new', 'waiting', 'later', 'open']) AS s (gate_state)
+            CROSS JOIN LATERAL (
+                  SELECT priority, date_created, id FROM queue_job
+                   WHERE gate = lines.gate AND channel = lines.channel
+                     AND state = 'pending' AND gate_state = s.gate_state
+                     AND (lines.strict OR eta IS NULL OR eta <= {UTC_NOW})
+                   ORDER BY {_ORDER} LIMIT lines.places) first
+            WHERE lines.strict OR s.gate_state IN ('new', 'waiting')
+            ORDER BY {_ORDER} LIMIT lines.places) next
+), seen AS MATERIALIZED (
+    SELECT id, channel, gate, 'pending' AS state FROM chosen
+     UNION SELECT id, channel, gate, 'pending' FROM unclaimed
+     UNION SELECT id, channel, gate, state FROM marked
+), touched AS MATERIALIZED (
+    SELECT j.id,
+           (j.id, j.channel, j.gate, j.state)
+               IN (SELECT id, channel, gate, state FROM seen) AS is_as_seen,
+           CASE WHEN j.state <> 'pending' THEN NULL
+                WHEN j.id IN (SELECT id FROM chosen)
+                 AND (j.eta IS NULL OR j.eta <= {UTC_NOW}) THEN 'open'
+                WHEN j.eta > {UTC_NOW}
+                 AND (j.gate_limit > 0 OR j.id IN (SELECT id FROM chosen)) THEN 'later'
+                ELSE 'waiting' END AS verdict
+      FROM queue_job j
+     WHERE j.id = ANY(ARRAY(SELECT id FROM seen))
+       FOR NO KEY UPDATE OF j SKIP LOCKED
+)
+UPDATE queue_job j
+   SET gate_state = t.verdict,
+       scheduled = CASE WHEN t.verdict IS NULL THEN j.scheduled
+                        ELSE t.verdict <> 'open' END
+  FROM touched t, {QUICK}
+ WHERE j.id = ANY(ARRAY(SELECT id FROM touched)) AND j.id = t.id
+   AND t.is_as_seen AND j.gate_state IS DISTINCT FROM t.verdict
+RETURNING j.id, j.gate_state"""
+
+# A page of the sweep: the keys with pending jobs, hopping from key to key.
+_NEXT = """
+    SELECT gate, channel FROM queue_job
+     WHERE state = 'pending' AND gate IS NOT NULL AND (gate, channel) > ({}, {})
+     ORDER BY gate, channel LIMIT 1"""
+NEXT_KEYS = f"""
+WITH RECURSIVE keys AS (
+    ({_NEXT.format("%(gate)s", "%(channel)s")})
+    UNION ALL
+    SELECT next.gate, next.channel
+      FROM keys CROSS JOIN LATERAL ({_NEXT.format("keys.gate", "keys.channel")}) next
+)
+SELECT channel, gate FROM keys LIMIT {SWEEP_PAGE}"""
+
+#: (channel, stored key)
+Key = tuple[str, str]
+
+
+def judge(cr, keys: Iterable[Key], marked: Iterable[int] = ()) -> list[tuple]:
+    """Let the jobs through that may run now; return (id, gate state) of what changed.
+
+    :param cr: cursor of a READ COMMITTED connection in autocommit mode
+    :param keys: the keys that are judged
+    :param marked: ids of jobs of these keys whose mark is removed
+    """
+    channels, gates = zip(*sorted(set(keys)), strict=True)
+    parameters: dict[str, Any] = {
+        "channels": list(channels),
+        "gates": list(gates),
+        "marked": list(marked),
+    }
+    try:
+        cr.execute(f"{PATIENCE}; {LOCK_KEYS}; {JUDGE}", parameters)
+    except LockNotAvailable:
+        _logger.debug("another judge keeps %s locked; the marks stay", keys)
+        return []
+    return cr.fetchall()
+
+
+def judge_marked(cr, pages: int = PAGES_OF_A_TURN) -> bool:
+    """Judge the keys of the jobs that are marked as new; return if some may be left."""
+    after = 0
+    for _page in range(pages):
+        cr.execute(READ_MARKS, {"after": after})
+        rows = cr.fetchall()
+        if rows:
+            judge(cr, [row[1:] for row in rows], [row[0] for row in rows])
+            after = rows[-1][0]
+        if len(rows) < PAGE:
+            return False
+    return True
+
+
+def sweep(cr, after: Key | None = None) -> tuple[list[int], Key | None]:
+    """Judge a page of the keys with pending jobs, whether they are marked or not.
+
+    :param after: key after which the page begins
+    :return: the ids let through, and where the next page begins: None for the start
+    """
+    channel, gate = after or ("", "")
+    cr.execute(NEXT_KEYS, {"channel": channel, "gate": gate})
+    keys = cr.fetchall()
+    if not keys:
+        return [], None
+    opened = [id_ for id_, state in judge(cr, keys) if state == "open"]
+    return opened, keys[-1] if len(keys) == SWEEP_PAGE else None

@@ -1,0 +1,128 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Keys of jobs: an order, or a limit, among the jobs of one key inside a channel.
+
+===================  ===========================================================
+sequence_key         the jobs of a key run one after the other, in the order of the
+                     channel (priority, creation, id). One that waits for its next
+                     attempt blocks those behind it, one that has failed blocks all
+concurrency_key      at most `concurrency_limit` jobs of a key run at a time
+===================  ===========================================================
+
+A key is kept in the column `gate`, with the kind before it. Before the gate a job is
+*held*: pending, but marked as `scheduled`, so that nothing that claims jobs sees it.
+
+============  ==============================================================
+`gate_state`  meaning
+============  ==============================================================
+new           something has changed: the key is to be judged
+waiting       pending and held: others of its key are before it
+later         pending and held: its date has not come; then it is new again
+open          let through: an ordinary job, pending or in flight
+(empty)       not pending, and nothing is to be judged
+============  ==============================================================
+
+"new" also stands on jobs that are not pending: one that has ended, or went back behind
+its parents, leaves its place to others. It is written in the transaction of the change
+itself, here or by the trigger of `sql/gates.sql`, so no crash can lose it.
+
+This module imports nothing of Odoo. Who passes the gate is decided in `admission`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from . import options
+from .states import IN_FLIGHT, PENDING
+
+SEQUENCE = "sequence"
+CONCURRENCY = "concurrency"
+
+NEW, WAITING, LATER, OPEN = STATES = ("new", "waiting", "later", "open")
+
+#: Jobs of one key that may run at a time, at most.
+MOST = 1000
+#: Characters of a key: it is part of an index.
+LONGEST_KEY = 250
+
+
+class Gate(NamedTuple):
+    """What the caller has asked for; the key may be a function of the job."""
+
+    kind: str
+    key: Any
+    limit: int  # 0: one after the other, in order
+
+    @classmethod
+    def of(
+        cls, sequence_key=None, concurrency_key=None, concurrency_limit=None
+    ) -> Gate | None:
+        """Return the gate which the options of a call name, None for none."""
+        if sequence_key and concurrency_key:
+            raise ValueError(
+                f"sequence_key={sequence_key!r} and concurrency_key={concurrency_key!r}"
+                " exclude each other: jobs in sequence run one at a time. Give one of"
+                " them."
+            )
+        if concurrency_limit is not None and not concurrency_key:
+            raise ValueError(
+                f"concurrency_limit={concurrency_limit!r} is the limit of a"
+                " concurrency_key: give that as well."
+            )
+        if sequence_key:
+            return cls(SEQUENCE, options.key("sequence_key", sequence_key), 0)
+        if concurrency_key:
+            key = options.key("concurrency_key", concurrency_key)
+            return cls(CONCURRENCY, key, options.limit(concurrency_limit, MOST))
+        return None
+
+    def text(self, job) -> str | None:
+        """Return what is stored; None when the function of the job gives no key."""
+        name = f"{self.kind}_key"
+        key = self.key(job) if callable(self.key) else self.key
+        key = options.text(name, key)
+        if key and len(key) > LONGEST_KEY:
+            raise ValueError(
+                f"Job option {name}={key!r} is not usable: give a text of"
+                f" {LONGEST_KEY} characters at most, say a hash of it."
+            )
+        return f"{self.kind}:{key}" if key else None
+
+
+def key_of(text: str | None, kind: str) -> str | None:
+    """Return the key in a stored text, if it is of this kind.
+
+    >>> key_of("sequence:order-42", SEQUENCE), key_of("sequence:x", CONCURRENCY)
+    ('order-42', None)
+    """
+    found, _colon, key = (text or "").partition(":")
+    return key if found == kind else None
+
+
+def hold(rows: Iterable[dict[str, Any]], now: datetime) -> None:
+    """Hold new jobs that have a key, and mark one job of each key as new.
+
+    One is enough to have the key judged, however many jobs come with it.
+    """
+    marked = set()
+    for row in rows:
+        if row["gate"] is None or row["state"] != PENDING:
+            continue
+        key = row["channel"], row["gate"]
+        row["scheduled"] = True
+        if row["gate_limit"] and row["eta"] and row["eta"] > now:
+            row["gate_state"] = LATER
+        elif key in marked:
+            row["gate_state"] = WAITING
+        else:
+            row["gate_state"] = NEW
+            marked.add(key)
+
+
+def consequences(state: str) -> dict[str, Any]:
+    """Return what follows for a job with a key when it comes into this state."""
+    if state in IN_FLIGHT:
+        return {}
+    return {"gate_state": NEW, **({"scheduled": True} if state == PENDING else {})}

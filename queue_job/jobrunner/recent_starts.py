@@ -1,0 +1,61 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""What has started of late in channels with a rate, as the table has it.
+
+A runner that begins to lead, or hears of a new rate, looks once; from then on it
+counts what it starts. So a failover does not let more start than the rate says.
+"""
+
+import time
+
+from ..claims import UTC_NOW
+
+# The ages in seconds of the last starts in a channel and below. Done jobs are read
+# through the index on (channel, date_done), channel by channel: a job that has started
+# within the period was not done before. Attempts that did not end well are in their own
+# table, what runs is in flight.
+RECENT_STARTS = f"""
+WITH RECURSIVE names AS (
+    (SELECT channel FROM queue_job WHERE date_done IS NOT NULL
+      ORDER BY channel LIMIT 1)
+    UNION ALL
+    SELECT (SELECT j.channel FROM queue_job j
+             WHERE j.date_done IS NOT NULL AND j.channel > names.channel
+             ORDER BY j.channel LIMIT 1)
+      FROM names WHERE names.channel IS NOT NULL
+), since AS (
+    SELECT {UTC_NOW} - %(period)s * interval '1 second' AS moment
+), starts AS (
+    SELECT done.channel, done.date_started AS moment
+      FROM since CROSS JOIN names CROSS JOIN LATERAL (
+           SELECT channel, date_started FROM queue_job
+            WHERE date_done IS NOT NULL AND channel = names.channel
+              AND date_done > since.moment) done
+    UNION ALL
+    SELECT channel, coalesce(date_started, date_enqueued)
+      FROM queue_job WHERE state IN ('enqueued', 'started')
+    UNION ALL
+    SELECT j.channel, attempt.date_start
+      FROM since JOIN queue_job_attempt attempt ON attempt.date_start > since.moment
+      JOIN queue_job j ON j.id = attempt.job_id
+)
+SELECT extract(epoch FROM {UTC_NOW} - starts.moment)::float AS age
+  FROM starts CROSS JOIN since
+ WHERE starts.moment > since.moment
+   AND starts_with(coalesce(channel, 'root') || '.', %(channel)s || '.')
+ ORDER BY age LIMIT %(limit)s
+"""
+
+
+def count_recent_starts(database, manager) -> None:
+    """Tell the channels with a new rate what has started in them."""
+    for channel in manager.uncounted_rates():
+        rows = database.rows(
+            RECENT_STARTS,
+            {
+                "channel": channel.fullname,
+                "period": channel.rate.period,
+                "limit": channel.rate.number,
+            },
+        )
+        now = time.time()
+        manager.count_starts(channel, [now - row["age"] for row in rows])

@@ -1,0 +1,133 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""So many starts in a period, and the window that counts them."""
+
+import doctest
+from types import SimpleNamespace
+
+import pytest
+
+from queue_job.jobrunner import rate as rate_module
+from queue_job.jobrunner.channel_config import validate
+from queue_job.jobrunner.channels import ChannelManager, ChannelSettings, SharedSlots
+from queue_job.jobrunner.rate import Rate, StartWindow
+from queue_job.jobrunner.recent_starts import count_recent_starts
+
+
+def manager(text, jobs=20, **options):
+    cm = ChannelManager(**options)
+    cm.simple_configure(text)
+    for number in range(1, jobs + 1):
+        name = options.get("db_name", "db")
+        cm.notify(name, "A", str(number), number, 0, 10, None, "pending")
+    return cm
+
+
+def start(cm, now):
+    """Start what may start; nothing runs for long."""
+    jobs = [job.uuid for job in cm.get_jobs_to_run(now)]
+    for uuid in jobs:
+        cm.remove_job(uuid)
+    return len(jobs)
+
+
+def test_so_many_in_any_period():
+    cm = manager("root:9,A:9:rate=3/10")
+    assert start(cm, 100) == 3
+    assert cm.get_wakeup_time() == 110
+    assert cm.free_slots("A", 109.9) == 0
+    assert start(cm, 109.9) == 0
+    assert cm.free_slots("A", 110) == 3
+    assert start(cm, 110) == 3
+
+
+def test_the_window_slides():
+    cm = manager("root:9,A:9:rate=2/10", jobs=1)
+    assert start(cm, 100) == 1
+    for number in range(30, 40):
+        cm.notify("db", "A", str(number), number, 0, 10, None, "pending")
+    assert start(cm, 106) == 1
+    assert (start(cm, 109), cm.get_wakeup_time()) == (0, 110)
+    assert (start(cm, 110), cm.get_wakeup_time()) == (1, 116)
+
+
+def test_of_the_channel_and_those_below():
+    cm = manager("root:9:rate=2/10")
+    cm.notify("db", "B", "b", 99, 0, 1, None, "pending")
+    assert start(cm, 100) == 2
+    assert cm.is_exclusive("A") and cm.is_exclusive(None)
+
+
+def test_a_rate_is_changed_while_it_works():
+    cm = manager("root:99")
+    rows = lambda number: [ChannelSettings("root.A", 0, rate_limit=number)]  # noqa: E731
+    cm.apply_settings(rows(2))
+    assert start(cm, 100) == 2
+    (channel,) = cm.uncounted_rates()
+    cm.count_starts(channel, [99.0, 100.0])
+    assert not cm.uncounted_rates()
+    cm.apply_settings(rows(2))
+    assert not cm.uncounted_rates()
+    cm.apply_settings(rows(5))
+    assert cm.uncounted_rates() == [channel]
+    assert start(cm, 101) == 3
+    cm.apply_settings(rows(0))
+    assert not cm.uncounted_rates()
+    assert start(cm, 102) == 15
+
+
+def test_a_new_leader_counts_what_has_started():
+    cm = manager("root:9,A:9:rate=3/60", db_name="db")
+    asked = []
+
+    def rows(query, parameters):
+        asked.append(parameters)
+        return [{"age": 10.0}, {"age": 20.0}]
+
+    count_recent_starts(SimpleNamespace(rows=rows), cm)
+    assert asked == [{"channel": "root.A", "period": 60, "limit": 3}]
+    assert cm.free_slots("A") == 1
+    count_recent_starts(SimpleNamespace(rows=rows), cm)
+    assert len(asked) == 1
+
+
+def test_databases_share_the_rate_of_the_configuration():
+    shared = SharedSlots(lambda: 100.0)
+    first, second = (
+        manager("root:9,A:9:rate=3/10", shared_slots=shared, db_name=name)
+        for name in ("x", "y")
+    )
+    assert (start(first, 100), start(second, 101)) == (3, 0)
+    first.count_starts(first.get_channel_by_name("A"), [100.0])
+    assert start(second, 102) == 2
+
+
+def test_starts_of_one_database_are_replaced():
+    window = StartWindow()
+    window.add(5, "a")
+    window.add(6, "b")
+    window.replace([4, 3], "a")
+    assert window.opens_at(Rate(3, 10)) == 13
+    window.forget(Rate(3, 10), 14)
+    assert window.room(Rate(3, 10), 14) == 2
+
+
+@pytest.mark.parametrize("rate", ["0/60", "5/0", "-1/60", "x", "5/", "1/2/3", "5/1.5"])
+def test_mistakes_name_entry_and_remedy(rate):
+    with pytest.raises(ValueError, match=f"a:4:rate={rate}: invalid rate .*100/60"):
+        validate(f"a:4:rate={rate}")
+
+
+def test_without_a_value():
+    with pytest.raises(ValueError, match="invalid rate"):
+        validate("a:4:rate")
+
+
+def test_rows_that_nobody_checked():
+    assert Rate.of(None, None) is None
+    assert Rate.of(-3, 10) is None
+    assert Rate.of(3, 0) == (3, 60)
+    assert Rate.of(3, -5) == (3, 1)
+
+
+def test_doctests():
+    assert doctest.testmod(rate_module).failed == 0
