@@ -9,7 +9,7 @@ a job runs.
 import os
 import socket
 
-from . import claims, dependencies, prepared, rows
+from . import claims, dependencies, events, prepared, rows
 
 START = claims.START.format(columns=rows.select_list("j."))
 START_NEXT = claims.START_NEXT.format(columns=rows.select_list("j."))
@@ -80,4 +80,7 @@ class Book:
 
     def release_children(self, job_ids: list[int]) -> None:
         """Let the children of jobs that are over run, where their parents allow it."""
-        dependencies.release_children(self.cr, job_ids)
+        rows_written = dependencies.released_rows(self.cr, job_ids)
+        doomed = [id_ for id_, state, _result in rows_written if state == "cancelled"]
+        if doomed:
+            events.tell_ids(self.cr, events.CANCELLED, doomed, self.cr.dbname)

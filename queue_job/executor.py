@@ -34,7 +34,7 @@ from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
 from odoo import SUPERUSER_ID, api, http
 
-from . import claims, in_progress, prepared, rows
+from . import claims, events, in_progress, prepared, rows
 from .book import Book
 from .job import Job
 from .jobrunner.lease import BURY, Lease, LeaseRefused
@@ -277,6 +277,7 @@ class LeaseRun:
         record = env["queue.job"].browse(values["id"])
         record.invalidate_recordset()
         record._message_post_on_failure()
+        events.tell_ids_after_commit(env.cr, events.FAILED, [values["id"]])
         env.cr.commit()
         self._over.append(values["id"])
 

@@ -12,7 +12,7 @@ import socket
 
 import psycopg2
 
-from . import claims, outcome
+from . import claims, events, outcome
 from .announce import announce_end
 from .retry import Cancel, Cause, Fail, Retry, decide
 from .transactions import hold_liveness
@@ -159,6 +159,8 @@ def bury(job, cause: Cause) -> None:
     """
     said = signal_of(job.env.cr, job)
     job.retry += 1
+    if cause is Cause.DEAD:
+        events.tell_now(events.DEAD, job)
     decision = decide(
         cause,
         job.retry,

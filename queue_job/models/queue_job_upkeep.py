@@ -11,6 +11,7 @@ import logging
 
 from odoo.tools import config
 
+from .. import events
 from ..claims import LIVENESS_LOCK, UTC_NOW
 from ..states import FAILED
 
@@ -154,6 +155,7 @@ UNSTICK = """
     FROM (
         SELECT id AS stuck_id,
                attempt,
+               state = 'started' AS died,
                state = 'started' AND max_retries > 0
                    AND attempt >= max_retries AS spent
         FROM queue_job
@@ -163,7 +165,7 @@ UNSTICK = """
         WHERE id = ANY(%(ids)s)
     ) AS stuck
     WHERE id = stuck_id
-    RETURNING id, state
+    RETURNING id, state, died
 """
 
 
@@ -197,10 +199,18 @@ def requeue_stuck(jobs, enqueued_delta: int, started_delta: int) -> None:
         return
     reason = jobs.env._("Nobody was running the job any more.")
     cr.execute(UNSTICK, {"ids": ids, "reason": reason})
-    failed = jobs.browse([job_id for job_id, state in cr.fetchall() if state == FAILED])
-    jobs.browse(ids).invalidate_recordset(flush=False)
+    written = cr.fetchall()
+    failed = jobs.browse([job_id for job_id, state, _died in written if state == FAILED])
+    died = [job_id for job_id, _state, died in written if died]
+    stuck = jobs.browse(ids)
+    stuck.invalidate_recordset(flush=False)
     failed._message_post_on_failure()
-    _logger.info("Stuck jobs: %s, of which failed: %s", ids, failed.ids)
+    for job in stuck:
+        _logger.info("job %s was stuck, it is %s", job.uuid, job.state)
+    retried = [job_id for job_id in died if job_id not in failed.ids]
+    events.tell_ids_after_commit(cr, events.DEAD, died)
+    events.tell_ids_after_commit(cr, events.RETRIED, retried)
+    events.tell_ids_after_commit(cr, events.FAILED, failed.ids)
 
 
 def stuck_minutes(delta: int) -> float | None:
