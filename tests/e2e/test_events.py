@@ -81,7 +81,7 @@ def test_each_change_is_told(server, database, events):
 def test_a_death_is_told_by_the_runner(server, database, events):
     server.expect_log("re-queued dead job", "the connection of lease")
     uuid = server.client().delay("record_run", "slow", 2)
-    database.wait_state(uuid, "started")
+    events.wait(uuid, "enqueued", "started")
     server.kill_pid(database.wait("SELECT worker_pid FROM queue_job WHERE id > 0"))
     names = ("enqueued", "started", "dead", "retried", "started", "done")
     told = events.wait(uuid, *names)
