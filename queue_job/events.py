@@ -30,6 +30,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 _logger = logging.getLogger(__name__)
 
@@ -110,26 +111,28 @@ def tell(event: JobEvent) -> None:
 # -- what the rooms of the job call ---------------------------------------------------
 
 
-def tell_now(name: str, job) -> None:
+def tell_now(name: str, job: Any) -> None:
     """Tell an event of a job."""
     if name in _listeners:
         tell(_event_of(name, job))
 
 
-def tell_after_commit(name: str, jobs: Iterable) -> None:
+def tell_after_commit(name: str, jobs: Iterable[Any]) -> None:
     """Tell an event of jobs when their transaction is committed."""
     if name in _listeners:
         for job in jobs:
             _at_commit(job.env.cr, [_event_of(name, job)])
 
 
-def tell_ids_after_commit(cr, name: str, ids: Iterable[int]) -> None:
+def tell_ids_after_commit(cr: Any, name: str, ids: Iterable[int]) -> None:
     """Tell an event of rows when the transaction of Odoo's cursor is committed."""
     if name in _listeners:
         _at_commit(cr, _events_of_rows(cr, name, ids, cr.dbname))
 
 
-def tell_ids(cr, name: str, ids: Iterable[int], database: str, message="") -> None:
+def tell_ids(
+    cr: Any, name: str, ids: Iterable[int], database: str, message: str = ""
+) -> None:
     """Tell an event of rows whose change is committed already.
 
     :param message: in place of the one in the row
@@ -139,12 +142,12 @@ def tell_ids(cr, name: str, ids: Iterable[int], database: str, message="") -> No
             tell(event)
 
 
-def _at_commit(cr, events: list[JobEvent]) -> None:
+def _at_commit(cr: Any, events: list[JobEvent]) -> None:
     for event in events:
         cr.postcommit.add(lambda event=event: tell(event))
 
 
-def _event_of(name: str, job) -> JobEvent:
+def _event_of(name: str, job: Any) -> JobEvent:
     return JobEvent(
         name,
         job.env.cr.dbname,
@@ -156,7 +159,9 @@ def _event_of(name: str, job) -> JobEvent:
     )
 
 
-def _events_of_rows(cr, name, ids, database, message="") -> list[JobEvent]:
+def _events_of_rows(
+    cr: Any, name: str, ids: Iterable[int], database: str, message: str = ""
+) -> list[JobEvent]:
     cr.execute(READ_JOBS, [list(ids)])
     return [
         JobEvent(

@@ -10,7 +10,9 @@ Without it, or without the library `opentelemetry-api`, there are none.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 from .states import CANCELLED, DONE, FAILED, STARTED
 
@@ -44,13 +46,13 @@ def carried() -> dict[str, str]:
     return carrier
 
 
-def attempt(job) -> AbstractContextManager:
+def attempt(job: Any) -> AbstractContextManager[None]:
     """Return the context manager around one attempt of a job."""
     tracer = _tracer()
     return _span(tracer, job) if tracer else nullcontext()
 
 
-def _tracer():
+def _tracer() -> Any:
     """Return what makes spans, None while nobody has set up an SDK."""
     provider = trace.get_tracer_provider() if trace else None
     if provider is None or isinstance(provider, trace.ProxyTracerProvider):
@@ -59,7 +61,7 @@ def _tracer():
 
 
 @contextmanager
-def _span(tracer, job):
+def _span(tracer: Any, job: Any) -> Iterator[None]:
     parent, links = None, []
     if PARENT in job.options:
         parent = _propagator.extract(job.options)

@@ -149,11 +149,6 @@ class RunnerConfig:
             channels=_channels(channels) if channels else self.channels,
         )
 
-    @property
-    def is_enabled(self) -> bool:
-        """Whether jobs may run at all: the capacity of root is not 0."""
-        return not (self.channels and channel_config.is_disabled(self.channels))
-
 
 def _lookup(
     setting: Setting, environ: Mapping[str, str], section: Mapping[str, str]

@@ -12,7 +12,7 @@ A job is written by `Job.store()`, claimed and settled by the runner and the wor
   backlog costs the runner nothing.
 
 The dependencies between jobs, and what a change of state means for them, are in
-`queue_job_graph`; the statements of the upkeep are in `queue_job_upkeep`.
+`queue_job_graph`; the upkeep is in `queue_job_retention` and `queue_job_upkeep`.
 """
 
 import logging
@@ -27,7 +27,8 @@ from ..exception import JobError, RetryableJobError
 from ..fields import JobSerialized
 from ..job import Job
 from ..states import CANCELLED, DONE, FAILED, FINAL, PENDING, STARTED, STATES, WAITING
-from .queue_job_upkeep import old_job_ids, requeue_stuck
+from .queue_job_retention import old_job_ids
+from .queue_job_upkeep import requeue_stuck
 
 _logger = logging.getLogger(__name__)
 

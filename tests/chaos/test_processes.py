@@ -5,8 +5,6 @@ import time
 
 import pytest
 
-SECOND_SERVER_SECONDS = 5.0
-
 
 def test_worker_killed_every_second(arena):
     server = arena.server()
