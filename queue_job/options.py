@@ -102,9 +102,7 @@ def _eta_from_countdown(countdown: Any, eta: Any) -> timedelta:
     return timedelta(seconds=_number("countdown", countdown, "30 for half a minute"))
 
 
-def call_arguments(
-    args: Any, kwargs: Any
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def call_arguments(args: Any, kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Return the arguments of the call as a tuple and a dict."""
     args = tuple(args) if isinstance(args, list) else args or ()
     kwargs = kwargs or {}

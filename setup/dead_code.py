@@ -89,11 +89,11 @@ def _texts() -> Iterator[str]:
 
 def _strings(tree: ast.AST) -> Iterator[str]:
     """All texts but the docstrings."""
-    alone = {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Expr)}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if id(node) not in alone:
-                yield node.value
+    nodes = list(ast.walk(tree))
+    alone = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    for node in nodes:
+        if isinstance(node, ast.Constant) and id(node) not in alone:
+            yield str(node.value)
 
 
 def _words(text: str) -> set[str]:

@@ -96,7 +96,8 @@ _LIMITS = f"""
     )"""
 
 OLD_JOBS = f"""
-    WITH RECURSIVE {_LIMITS}, {",".join(_CHANNELS_WITH.format(**kind) for kind in _KINDS)}
+    WITH RECURSIVE {_LIMITS},
+         {",".join(_CHANNELS_WITH.format(**kind) for kind in _KINDS)}
     SELECT id
       FROM ({" UNION ALL ".join(_OLDEST_OF.format(**kind) for kind in _KINDS)}) AS old
      GROUP BY id, date_done, date_created

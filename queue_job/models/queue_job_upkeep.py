@@ -86,7 +86,9 @@ def requeue_stuck(jobs, enqueued_delta: int, started_delta: int) -> None:
     reason = jobs.env._("Nobody was running the job any more.")
     cr.execute(UNSTICK, {"ids": ids, "reason": reason})
     written = cr.fetchall()
-    failed = jobs.browse([job_id for job_id, state, _died in written if state == FAILED])
+    failed = jobs.browse(
+        [job_id for job_id, state, _died in written if state == FAILED]
+    )
     died = [job_id for job_id, _state, died in written if died]
     stuck = jobs.browse(ids)
     stuck.invalidate_recordset(flush=False)

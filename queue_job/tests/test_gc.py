@@ -83,7 +83,9 @@ class TestOldJobs(JobCase):
         )
         while self.jobs._gc_old_jobs(limit=1)[0]:
             pass
-        self.assertEqual([bool(j.exists()) for j in jobs], [False, True, True, *2 * [False]])
+        self.assertEqual(
+            [bool(j.exists()) for j in jobs], [False, True, True, *2 * [False]]
+        )
 
     def test_the_oldest_of_all_channels_go_first(self):
         ages = {"root.a": 40, "root.b": 50, "root.c": 32, False: 45}

@@ -46,7 +46,7 @@ GIVEN = ("Task", "Font awesome icon e.g. fa-tasks")
 
 def foreign_words():
     section = (DOCS / "glossary.md").read_text().split("## Words of others")[1]
-    return [word for word in re.findall(r"^\| ([^|]+) \| ", section, re.M)][1:]
+    return re.findall(r"^\| ([^|]+) \| ", section, re.M)[1:]
 
 
 def prose():
