@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import requests
 
 from setup import cache, debian
 from setup.postgres import free_port
@@ -104,7 +105,9 @@ def prometheus(log_directory) -> Iterator[Callable[[Mapping[str, str]], str]]:
                 "web.listen-address": address,
             }
             start([f"--{name}={value}" for name, value in options.items()], address)
-            return f"http://{address}"
+            url = f"http://{address}"
+            wait_for(lambda: requests.get(f"{url}/-/ready", timeout=5).ok, "ready")
+            return url
 
         yield make
 

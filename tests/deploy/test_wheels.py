@@ -10,6 +10,7 @@ import pytest
 from setup import cache, contacts, database, demo, wheels
 from setup.odoo_server import OdooServer
 from setup.postgres import free_port
+from tests.harness.waiting import wait_for
 
 WHERE = """
 import odoo.addons.queue_job
@@ -85,3 +86,30 @@ def test_the_demo_import(stack, python, log_directory):
         ) as server:
             outcome = demo.import_contacts(server, "sample.csv", contacts.sample())
         assert outcome.as_expected(sample=True), outcome
+        assert_runner(stack, python, name, log_directory)
+
+
+def assert_runner(stack, python, name, directory):
+    """The runner as a process of its own, by the name of its module."""
+    command = [python, "-m", "odoo.addons.queue_job.jobrunner"]
+    with (directory / "runner.log").open("wb") as log:
+        runner = subprocess.Popen(
+            [*map(str, command), "-c", str(directory / "odoo.conf")],
+            cwd="/",
+            env={
+                **subprocess.os.environ,
+                "PYTHONPATH": str(stack.source.python_path()),
+                "ODOO_QUEUE_JOB_CHANNELS": "root:2",
+            },
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        query = "SELECT pid FROM queue_job_runner WHERE leader"
+        wait_for(
+            lambda: database.execute(query, database=name) == [(runner.pid,)],
+            "the runner leads",
+        )
+    finally:
+        runner.terminate()
+        assert runner.wait(10) == 0
