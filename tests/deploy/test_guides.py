@@ -89,7 +89,8 @@ def command_lines():
 def jobs(database):
     """A failed job, one that waits, an old one that is done."""
     database.rows(
-        "INSERT INTO queue_job_channel (name, complete_name, parent_id, removal_interval)"
+        "INSERT INTO queue_job_channel"
+        "       (name, complete_name, parent_id, removal_interval)"
         " SELECT 'shop', 'root.shop', id, 30 FROM queue_job_channel"
         "  WHERE complete_name = 'root'"
     )
@@ -99,16 +100,17 @@ def jobs(database):
             "INSERT INTO queue_job (uuid, name, state, channel, priority, retry,"
             " max_retries, date_created, date_done, user_id, model_name, method_name,"
             " records, args, kwargs) VALUES (%s, 'a job', %s, 'root.shop', 10, 0, 5,"
-            f" now() AT TIME ZONE 'UTC' - interval '1 hour', {ended}, 1, 'res.partner',"
-            " 'exists', to_jsonb(%s::text), to_jsonb('[]'::text), to_jsonb('{}'::text))",
+            f" now() AT TIME ZONE 'UTC' - interval '1 hour', {ended}, 1,"
+            " 'res.partner', 'exists', to_jsonb(%s::text), to_jsonb('[]'::text),"
+            " to_jsonb('{}'::text))",
             *(f"the-{state}", state),
-            '{"_type": "odoo_recordset", "model": "res.partner", "ids": [1], "uid": 1,'
-            ' "su": true, "context": {}}',
+            '{"_type": "odoo_recordset", "model": "res.partner", "ids": [1],'
+            ' "uid": 1, "su": true, "context": {}}',
         )
     return database
 
 
-#: command -> exit code, where it is not 0: nothing matches it, or it has found something.
+#: command -> exit codes: 4 where nothing matches, 1 where something was found.
 EXIT_CODES = {"doctor": (0, 1), "requeue": (4,), "cancel": (4,), "purge": (0, 4)}
 
 

@@ -40,8 +40,24 @@ def test_links_lead_somewhere(page):
         assert not anchor or anchor in anchors(target), f"{path}#{anchor}"
 
 
+#: Pages whose blocks are drawings.
+PICTURES = ("architecture.md", "state_machine.md")
+
 #: Labels which are not ours to choose: of a field of the community, of Odoo's mixin.
 GIVEN = ("Task", "Font awesome icon e.g. fa-tasks")
+
+
+def test_each_guide_says_when_it_was_tried():
+    text = (DOCS / "tried.md").read_text()
+    guides = [
+        page
+        for page in DOCS.rglob("*.md")
+        if "\n```" in page.read_text() and page.name not in ("tried.md", *PICTURES)
+    ]
+    assert len(guides) > 10
+    named = {(DOCS / path).resolve() for path, _anchor in LINK.findall(text)}
+    tasks = DOCS / "tasks"
+    assert [page for page in guides if page not in named and page.parent != tasks] == []
 
 
 def foreign_words():
