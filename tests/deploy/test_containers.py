@@ -7,7 +7,6 @@ arguments and environment, and must answer their probes and run jobs.
 
 import os
 import subprocess
-from contextlib import contextmanager
 
 import pytest
 import yaml
@@ -15,6 +14,8 @@ import yaml
 from setup import cache
 from setup.postgres import free_port
 from tests.harness.waiting import wait_for
+
+from .processes import running
 
 GUIDE = cache.REPOSITORY / "docs" / "deployment"
 TOKEN = "the-token-of-the-test"
@@ -37,9 +38,8 @@ def variables(container):
     return {v["name"]: v.get("value", TOKEN) for v in container["env"]}
 
 
-@contextmanager
 def odoo(stack, directory, database, arguments, environment, port):
-    """Odoo as in the image: its entry point adds the address of the database."""
+    """Run Odoo as in the image, whose entry point adds the address of the database."""
     assert arguments[0] == "odoo"
     given = [a for a in arguments[1:] if not a.startswith(("--database", "--init"))]
     assert len(arguments) - len(given) in (2, 3)
@@ -52,18 +52,8 @@ def odoo(stack, directory, database, arguments, environment, port):
     ]
     inherited = {k: v for k, v in os.environ.items() if "ODOO" not in k}
     source = {"PYTHONPATH": str(stack.source.python_path()), "ODOO_RC": "/dev/null"}
-    with (directory / "odoo.log").open("wb") as log:
-        process = subprocess.Popen(
-            [str(part) for part in command],
-            env={**inherited, **source, **environment},
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.wait(30)
+    everything = {**inherited, **source, **environment}
+    return running(command, directory / "odoo.log", env=everything)
 
 
 def probe(command, environment, port):

@@ -5,13 +5,14 @@ import os
 import re
 import shlex
 import subprocess
-from contextlib import contextmanager
 
 import pytest
 
 from setup import cache
 from setup.postgres import free_port
 from tests.harness.waiting import wait_for
+
+from .processes import running
 
 DOCS = cache.REPOSITORY / "docs"
 TOKEN = "the-token-of-the-test"
@@ -34,23 +35,12 @@ def paths(stack):
     return [addons, f"--data-dir={cache.BUILD / 'data'}"]
 
 
-@contextmanager
-def running(command, log, **options):
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, **options)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
 def test_a_developer_s_machine(stack, database, log_directory):
     line = block("deployment.md", "ODOO_QUEUE_JOB_CHANNELS").strip()
     setting, odoo, *arguments = shlex.split(line)
     assert odoo == "odoo"
     command = [
-        *map(str, (stack.python, stack.source.launcher(), *arguments, *paths(stack))),
+        *(stack.python, stack.source.launcher(), *arguments, *paths(stack)),
         *("-d", database.name, f"--http-port={free_port()}", "--max-cron-threads=0"),
     ]
     log = log_directory / "odoo.log"
