@@ -105,7 +105,7 @@ EXIT_CODES = {"doctor": (0, 1), "requeue": (4,), "cancel": (4,), "purge": (0, 4)
 
 
 def test_the_command_line(stack, jobs):
-    """Each line as it stands; the server's options come first."""
+    """Each line as it stands; the addons path comes before the command."""
     outputs = {}
     for line in command_lines():
         program, name, *arguments = shlex.split(line)
@@ -114,9 +114,10 @@ def test_the_command_line(stack, jobs):
         rest = [{"DB": jobs.name, "UUID": "the-pending"}.get(a, a) for a in rest]
         if command == "run" and "UUID" not in line:
             jobs.rows("UPDATE queue_job SET state = 'pending' WHERE state = 'failed'")
-        odoo = [stack.python, stack.source.launcher(), *paths(stack)]
+        addons, data = paths(stack)
+        odoo = (stack.python, stack.source.launcher(), addons, name, command)
         result = subprocess.run(
-            [*map(str, odoo), name, command, *rest],
+            [*map(str, odoo), *rest, data],
             env=environment(stack),
             capture_output=True,
             text=True,
