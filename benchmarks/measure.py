@@ -8,7 +8,6 @@ benchmark's own statements carry the comment `/* bench */` and are not counted.
 import select
 import time
 from dataclasses import dataclass, fields
-from itertools import pairwise
 
 from .cluster import Cluster
 from .processes import cpu_seconds
@@ -80,7 +79,6 @@ class Meter:
         self.database = server.databases[0]
         self.spent = Reading()
         self.seconds = 0.0
-        self._own_commits = 0
 
     def __enter__(self):
         if self.commits:
@@ -164,10 +162,6 @@ def percentile(values: list[float], share: float) -> float:
 
 def median(values: list[float]) -> float:
     return percentile(values, 0.5)
-
-
-def gaps(moments: list[float]) -> list[float]:
-    return [after - before for before, after in pairwise(sorted(moments))]
 
 
 def idle_cpu_percent(server: Server, seconds: float) -> float:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 #: Seconds: the delay after the first attempt, and the longest one.
 FIRST_DELAY = 10
@@ -77,7 +78,7 @@ def asked_delay(
     return min(round(seconds), LONGEST_ASKED)
 
 
-def _seconds(asked, now: Callable[[], datetime]) -> float | None:
+def _seconds(asked: Any, now: Callable[[], datetime]) -> float | None:
     if asked is None:
         return None
     with suppress(TypeError, ValueError):
@@ -95,7 +96,7 @@ def _utc_now() -> datetime:
     return datetime.now(timezone.utc)
 
 
-def delay_after(exc: BaseException, attempt: int, pattern) -> int | None:
+def delay_after(exc: BaseException, attempt: int, pattern: Any) -> int | None:
     """Return the delay of the next attempt, None where the retry pattern says it."""
     asked = asked_delay(exc)
     if asked is not None:

@@ -9,7 +9,7 @@ a job runs.
 import os
 import socket
 
-from . import admission, claims, dependencies, prepared, rows
+from . import admission, claims, dependencies, events, prepared, rows
 
 START = claims.START.format(columns=rows.packed_list("j."))
 
@@ -87,7 +87,10 @@ class Book:
 
     def release_children(self, job_ids: list[int]) -> None:
         """Let the children of jobs that are over run, where their parents allow it."""
-        dependencies.release_children(self.cr, job_ids)
+        rows_written = dependencies.released_rows(self.cr, job_ids)
+        doomed = [id_ for id_, state, _result in rows_written if state == "cancelled"]
+        if doomed:
+            events.tell_ids(self.cr, events.CANCELLED, doomed, self.cr.dbname)
 
     def admit_after(self, ended: list[dict]) -> None:
         """Let through what waits for the place of these jobs, which have a key.

@@ -229,6 +229,18 @@ def change(env, options: Namespace, console: Console) -> int:
     return OK
 
 
+def prune(env, options: Namespace, console: Console) -> int:
+    """Delete the jobs which their channels keep no longer, batch by batch."""
+    deleted, more = 0, True
+    while more:
+        count, more = env["queue.job"]._gc_old_jobs(CHUNK)
+        _commit(env)
+        deleted += count
+    console.say(f"prune: {deleted} job(s)")
+    console.data({"jobs": deleted})
+    return OK
+
+
 def pause_or_resume(env, options: Namespace, console: Console) -> int:
     """Pause channels, or resume them."""
     names = options.channels or ["root"]
@@ -291,6 +303,7 @@ COMMANDS = {
     "doctor": doctor,
     "pause": pause_or_resume,
     "resume": pause_or_resume,
+    "prune": prune,
     "run": run,
     **dict.fromkeys(METHODS, change),
 }

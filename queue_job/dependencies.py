@@ -29,6 +29,7 @@ all the parents that are done each time.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from .claims import UTC_NOW
 from .states import DONE, FAILED, FINAL
@@ -145,7 +146,7 @@ def is_satisfied(condition: str, parent_state: str) -> bool:
 
 
 def released_rows(
-    cr,
+    cr: Any,
     parent_ids: Iterable[int],
     *,
     parent_cancelled: str = RESULT_PARENT_CANCELLED,
@@ -157,7 +158,7 @@ def released_rows(
     children are looked at in turn.
     """
     texts = {"parent_cancelled": parent_cancelled, "not_failed": not_failed}
-    changed: list[tuple] = []
+    changed: list[tuple[int, str, str | None]] = []
     parents = list(parent_ids)
     while parents:
         cr.execute(RELEASE_CHILDREN, {"parents": parents, **texts})
@@ -167,13 +168,13 @@ def released_rows(
     return changed
 
 
-def release_children(cr, parent_ids: Iterable[int]) -> list[int]:
+def release_children(cr: Any, parent_ids: Iterable[int]) -> list[int]:
     """Release what the ended parents leave free; return the ids now pending."""
     return _pending(released_rows(cr, parent_ids))
 
 
 def repair_releases(
-    cr, after: int = 0, limit: int | None = None
+    cr: Any, after: int = 0, limit: int | None = None
 ) -> tuple[list[int], int]:
     """Release the waiting jobs whose parents allow it, a page of them.
 
@@ -192,5 +193,5 @@ def repair_releases(
     return released, page[-1] if limit and len(page) == limit else 0
 
 
-def _pending(rows: list[tuple]) -> list[int]:
+def _pending(rows: list[tuple[int, str, str | None]]) -> list[int]:
     return [id_ for id_, state, _result in rows if state == "pending"]

@@ -36,7 +36,7 @@ from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
 from odoo import SUPERUSER_ID, api, http
 
-from . import claims, in_progress, prepared, rows
+from . import events, in_progress, prepared, rows
 from .book import Book
 from .job import Job
 from .jobrunner.lease import BURY, Lease, LeaseRefused
@@ -300,6 +300,7 @@ class LeaseRun:
                 record._message_post_on_failure()
         except Exception:  # else it would be found dead, and not load again
             _logger.exception("the failure of job %s was not told", values["uuid"])
+        events.tell_ids_after_commit(env.cr, events.FAILED, [values["id"]])
         env.cr.commit()
         self._over.append(values["id"])
 

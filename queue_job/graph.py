@@ -26,8 +26,8 @@ class Graph:
 
     __slots__ = ("_graph",)
 
-    def __init__(self, graph: dict[Any, set] | None = None) -> None:
-        self._graph: dict[Any, set] = {} if graph is None else graph
+    def __init__(self, graph: dict[Any, set[Any]] | None = None) -> None:
+        self._graph: dict[Any, set[Any]] = {} if graph is None else graph
         for child in [c for children in self._graph.values() for c in children]:
             self.add_vertex(child)
 
@@ -40,11 +40,11 @@ class Graph:
         self.add_vertex(child)
         self._graph.setdefault(parent, set()).add(child)
 
-    def vertices(self) -> set:
+    def vertices(self) -> set[Any]:
         """Return all vertices."""
         return set(self._graph)
 
-    def edges(self) -> list[tuple]:
+    def edges(self) -> list[tuple[Any, Any]]:
         """Return all edges as pairs (parent, child)."""
         return [
             (parent, child)
@@ -52,12 +52,12 @@ class Graph:
             for child in children
         ]
 
-    def root_vertices(self) -> set:
+    def root_vertices(self) -> set[Any]:
         """Return the vertices which have no parent."""
         children = set().union(*self._graph.values()) if self._graph else set()
         return set(self._graph) - children
 
-    def paths(self, vertex: Hashable) -> Iterator[list]:
+    def paths(self, vertex: Hashable) -> Iterator[list[Any]]:
         """Yield each longest path, without a cycle, which starts at `vertex`."""
         # Each entry of the stack is a path still to be made longer. No recursion:
         # a chain of thousands of vertices is a normal graph.
@@ -71,7 +71,7 @@ class Graph:
                 yield path
             stack.extend([*path, child] for child in reversed(following))
 
-    def topological_sort(self) -> Iterator:
+    def topological_sort(self) -> Iterator[Any]:
         """Yield each vertex after all of its parents.
 
         The vertices of a cycle, and those behind it, are never yielded.

@@ -5,7 +5,7 @@
 the ids of the records and the arguments. To add to it, start from the hash object:
 
     def identity_per_day(job_):
-        hasher = identity_exact_hasher(job_)
+        hasher = identity_exact_hasher(job_: Any)
         hasher.update(str(fields.Date.today()).encode())
         return hasher.hexdigest()
 """
@@ -13,9 +13,10 @@ the ids of the records and the arguments. To add to it, start from the hash obje
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 
-def identity_exact_hasher(job_) -> hashlib._Hash:
+def identity_exact_hasher(job_: Any) -> hashlib._Hash:
     """Return a SHA-1 object fed with the whole call: more can be added to it."""
     hasher = hashlib.sha1(usedforsecurity=False)
     hasher.update(job_.model_name.encode())
@@ -26,6 +27,6 @@ def identity_exact_hasher(job_) -> hashlib._Hash:
     return hasher
 
 
-def identity_exact(job_) -> str:
+def identity_exact(job_: Any) -> str:
     """Return a key which is equal for calls equal in records, method and arguments."""
     return identity_exact_hasher(job_).hexdigest()

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from psycopg2.errors import UniqueViolation
 
-from . import dependencies, fast_path, gates, rows
+from . import dependencies, events, fast_path, gates, rows
 
 if TYPE_CHECKING:
     from .job import Job
@@ -98,6 +98,7 @@ def insert_many(env, jobs: Iterable[Job], *, dedupe: bool = False) -> dict[Job, 
     else:
         _insert(env, batch)
     add_edges(env, [new.job for new in batch])
+    events.tell_after_commit(events.ENQUEUED, [new.job for new in batch])
     return {}
 
 

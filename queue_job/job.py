@@ -27,7 +27,7 @@ from random import randint
 
 from odoo import models
 
-from . import options, repository
+from . import options, repository, tracing
 from .claims import LIVENESS_LOCK
 from .exception import FailedJobError, NoSuchJobError, RetryableJobError
 from .fields import decode
@@ -150,6 +150,7 @@ class Job(JobDependencies, JobGate, JobResults):
             self.options["notify"] = options.notify(notify)
         if skip_if_missing:
             self.options["skip_if_missing"] = True
+        self.options.update(tracing.carried())
 
     def _check_on_fail_method(self) -> None:
         name = self.job_config.on_fail_method_name

@@ -17,7 +17,7 @@ from .health import DANGER, is_alive
 from .jobrunner.statistics import BOUNDS
 from .models import queue_job_dashboard_queries as queries
 from .models.queue_job_channel_load import configured_channels, effective_settings
-from .models.queue_job_upkeep import NO_JIT
+from .models.queue_job_retention import NO_JIT
 from .states import FAILED, PENDING
 
 try:

@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, NoReturn
 
 PROPERTIES = (
     "priority",
@@ -57,6 +57,9 @@ DEFAULT_MAX_RETRIES = 5
 PRIORITY_NAMES = {"high": 1, "default": 10, "low": 100}
 IDENTITY_SCOPES = ("start", "done")
 NOTIFY_CHOICES = (True, False, "done", "failed")
+
+#: When something may happen: naive and in UTC, or a text that the ORM will read.
+Moment = datetime | str | None
 
 #: The largest value of a PostgreSQL integer.
 _INT_MAX = 2**31 - 1
@@ -96,7 +99,7 @@ def job_arguments(
     return arguments
 
 
-def _eta_from_countdown(countdown, eta) -> timedelta:
+def _eta_from_countdown(countdown: Any, eta: Any) -> timedelta:
     if eta:
         raise ValueError(
             f"countdown={countdown!r} and eta={eta!r} are two ways to say when the job "
@@ -105,7 +108,7 @@ def _eta_from_countdown(countdown, eta) -> timedelta:
     return timedelta(seconds=_number("countdown", countdown, "30 for half a minute"))
 
 
-def call_arguments(args, kwargs) -> tuple[tuple, dict]:
+def call_arguments(args: Any, kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Return the arguments of the call as a tuple and a dict."""
     args = tuple(args) if isinstance(args, list) else args or ()
     kwargs = kwargs or {}
@@ -119,7 +122,7 @@ def call_arguments(args, kwargs) -> tuple[tuple, dict]:
 # -- values: each function returns what is stored, or says what to give instead --
 
 
-def priority(value) -> int:
+def priority(value: Any) -> int:
     """Return the number of a priority."""
     if value is None:
         return DEFAULT_PRIORITY
@@ -130,7 +133,7 @@ def priority(value) -> int:
     )
 
 
-def max_retries(value) -> int:
+def max_retries(value: Any) -> int:
     """Return the number of attempts allowed, 0 for no limit."""
     if value is None:
         return DEFAULT_MAX_RETRIES
@@ -140,7 +143,7 @@ def max_retries(value) -> int:
     return number
 
 
-def eta(value, now: Callable[[], datetime]) -> datetime | str | None:
+def eta(value: Any, now: Callable[[], datetime]) -> Moment:
     """Return the moment before which the job must not begin, naive and in UTC."""
     if not value:
         return None
@@ -151,11 +154,12 @@ def eta(value, now: Callable[[], datetime]) -> datetime | str | None:
     if isinstance(value, datetime) and value.tzinfo:
         return value.astimezone(timezone.utc).replace(tzinfo=None)
     if isinstance(value, str) or hasattr(value, "isoformat"):
-        return value
+        moment: Moment = value
+        return moment
     return _refuse("eta", value, "a datetime in UTC, a timedelta, or seconds from now")
 
 
-def expires(value, now: Callable[[], datetime]) -> str | None:
+def expires(value: Any, now: Callable[[], datetime]) -> str | None:
     """Return the moment after which the job must not begin any more, as text."""
     moment = eta(value, now)
     if moment is None or isinstance(moment, str):
@@ -163,7 +167,7 @@ def expires(value, now: Callable[[], datetime]) -> str | None:
     return moment.isoformat(sep=" ", timespec="seconds")
 
 
-def timeout(value) -> int:
+def timeout(value: Any) -> int:
     """Return the time limit in whole seconds, 0 for none."""
     if not value:
         return 0
@@ -173,14 +177,14 @@ def timeout(value) -> int:
     return max(int(number), 1)
 
 
-def text(name: str, value) -> str | None:
+def text(name: str, value: Any) -> str | None:
     """Return a text, or None when it is empty."""
     if not value:
         return None
     return value if isinstance(value, str) else _refuse(name, value, "a text")
 
 
-def identity_key(value):
+def identity_key(value: Any) -> Any:
     """Return a text or a function of the job, or None."""
     return key("identity_key", value) if value else None
 
@@ -201,35 +205,37 @@ def limit(value, most: int) -> int:
     return number
 
 
-def identity_scope(value) -> str:
+def identity_scope(value: Any) -> str:
     """Return until when the identity key is held."""
-    return _choice("identity_scope", value or "start", IDENTITY_SCOPES)
+    scope: str = _choice("identity_scope", value or "start", IDENTITY_SCOPES)
+    return scope
 
 
-def notify(value) -> bool | str:
+def notify(value: Any) -> bool | str:
     """Return when the user is told about the end of the job."""
-    return _choice("notify", value or False, NOTIFY_CHOICES)
+    choice: bool | str = _choice("notify", value or False, NOTIFY_CHOICES)
+    return choice
 
 
-def _choice(name: str, value, choices: tuple):
+def _choice(name: str, value: Any, choices: tuple[Any, ...]) -> Any:
     if value in choices:
         return value
     return _refuse(name, value, " or ".join(map(repr, choices)))
 
 
-def _integer(name: str, value, remedy: str) -> int:
+def _integer(name: str, value: Any, remedy: str) -> int:
     number = _number(name, value, remedy)
     if number != int(number) or abs(number) > _INT_MAX:
         _refuse(name, value, remedy)
     return int(number)
 
 
-def _number(name: str, value, remedy: str) -> float:
+def _number(name: str, value: Any, remedy: str) -> float:
     try:
         return value if isinstance(value, int) else float(value)
     except (TypeError, ValueError):
         return _refuse(name, value, remedy)
 
 
-def _refuse(name: str, value, remedy: str):
+def _refuse(name: str, value: Any, remedy: str) -> NoReturn:
     raise ValueError(f"Job option {name}={value!r} is not usable: give {remedy}.")

@@ -9,6 +9,7 @@ error is passed as text, so that nothing of the database driver is needed here.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from . import retry
 from .exception import JobCancelled, JobTimeout, RetryableJobError
@@ -71,7 +72,7 @@ def exception_name(exc: BaseException) -> str:
     return name if module == "builtins" else f"{module}.{name}"
 
 
-def exception_message(exc: BaseException):
+def exception_message(exc: BaseException) -> Any:
     """Return the first argument of the exception as it is, or its text."""
     return exc.args[0] if exc.args else str(exc)
 
@@ -108,7 +109,7 @@ def from_decision(decision: retry.Decision, traceback_text: str = "") -> Outcome
     return Failed(decision.exc_name, decision.exc_message, traceback_text)
 
 
-def _message(cause: Cause, exc: BaseException):
+def _message(cause: Cause, exc: BaseException) -> Any:
     if cause is Cause.EXCEPTION:
         return exception_message(exc)
     return str(exc)

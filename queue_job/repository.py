@@ -23,11 +23,21 @@ from collections.abc import Iterable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from . import dependencies, fast_path, gates, prepared, rows
+from . import dependencies, events, fast_path, gates, prepared, rows
 from .exception import JobFenced, NoSuchJobError
 from .insertion import add_edges, insert_many, orm_jobs
 from .rows import LOAD_COLUMNS, MUTABLE_COLUMNS, from_row
-from .states import FAILED, check, is_legal
+from .states import (
+    CANCELLED,
+    DONE,
+    FAILED,
+    FINAL,
+    PENDING,
+    STARTED,
+    WAIT_DEPENDENCIES,
+    check,
+    is_legal,
+)
 
 if TYPE_CHECKING:
     from .job import Job
@@ -43,6 +53,11 @@ __all__ = [
 ]
 
 _logger = logging.getLogger(__name__)
+
+#: state -> the event of its becoming that
+_EVENTS = {DONE: events.DONE, FAILED: events.FAILED, CANCELLED: events.CANCELLED}
+#: state -> the event of its leaving that, to wait again
+_EVENTS_BACK = {STARTED: events.RETRIED, **dict.fromkeys(FINAL, events.ENQUEUED)}
 
 _LOAD = rows.select_list()
 LOAD_BY_UUIDS = f"SELECT {_LOAD} FROM queue_job WHERE uuid = ANY(%s)"
@@ -134,6 +149,8 @@ def store(job: Job) -> None:
     extra = rows.hook_values(job)
     if changed or extra:
         _update(job, before["state"], changed, extra)
+        if "state" in changed:
+            _tell_of_change(job, before["state"])
     job._stored = values
     add_edges(job.env, [job])
 
@@ -196,6 +213,15 @@ def _update(job: Job, old_state: str, changed: dict, extra: dict) -> None:
         _assert_claimed(job)
     values = rows.orm_values(job, changed)
     orm_jobs(env).browse(job.id).write({**values, **extra})
+
+
+def _tell_of_change(job: Job, old: str) -> None:
+    """Tell the listeners of an event, if the change is one."""
+    name = _EVENTS.get(job.state)
+    if job.state in (PENDING, WAIT_DEPENDENCIES) and old in _EVENTS_BACK:
+        name = _EVENTS_BACK[old]
+    if name:
+        events.tell_after_commit(name, [job])
 
 
 def _update_by_sql(job: Job, old_state: str, changed: dict) -> None:
@@ -296,6 +322,7 @@ def _written(env):
     if fast_path.allows(env, "write"):
         yield written
         env["queue.job"].browse(id_ for id_, *_ in written).invalidate_recordset()
+        _tell_of_cancelled(env, written)
         return
     with env.cr.savepoint(flush=False) as savepoint:
         yield written
@@ -306,6 +333,13 @@ def _written(env):
         if state == "cancelled":
             values.update(result=result, date_cancelled=env.cr.now())
         jobs.browse(id_).write(values)
+    jobs.flush_model()
+    _tell_of_cancelled(env, written)
+
+
+def _tell_of_cancelled(env, written: list[tuple]) -> None:
+    ids = [id_ for id_, state, _result in written if state == CANCELLED]
+    events.tell_ids_after_commit(env.cr, events.CANCELLED, ids)
 
 
 # -- locks ----------------------------------------------------------------------------

@@ -72,13 +72,16 @@ class Cancel:
     message: str
 
 
+#: A delay, or the two bounds of a random one.
+Seconds = int | tuple[int, int] | list[int]
+
 Decision = Retry | Fail | Cancel
 
 
 def retry_seconds(
-    pattern: Mapping[int, int | tuple | list] | None,
+    pattern: Mapping[int, Seconds] | None,
     attempt: int,
-    seconds: int | tuple | list | None = None,
+    seconds: Seconds | None = None,
     *,
     randint: Callable[[int, int], int] = random.randint,
 ) -> int:
@@ -105,7 +108,7 @@ def retry_seconds(
 
 def attempts_exhausted(attempt: int, max_retries: int | None) -> bool:
     """Whether attempt number `attempt` (from 1) was the last one allowed."""
-    return bool(max_retries) and attempt >= max_retries
+    return attempt >= max_retries if max_retries else False
 
 
 def decide(

@@ -126,7 +126,7 @@ def select_list(prefix: str = "") -> str:
     )
 
 
-_DATES = tuple(name for name in LOAD_COLUMNS if name.startswith("date_") or name == "eta")
+_DATES = tuple(name for name in LOAD_COLUMNS if name.startswith(("date_", "eta")))
 _PACKED_COLUMNS = tuple(name for name in LOAD_COLUMNS if name not in _DATES)
 
 

@@ -12,7 +12,7 @@ import socket
 
 import psycopg2
 
-from . import claims, outcome, repository
+from . import claims, events, outcome, repository
 from .announce import announce_end
 from .exception import JobFenced
 from .retry import Cancel, Cause, Fail, Retry, decide
@@ -174,6 +174,8 @@ def bury(job, cause: Cause) -> None:
     """
     said = signal_of(job.env.cr, job)
     job.retry += 1
+    if cause is Cause.DEAD:
+        events.tell_now(events.DEAD, job)
     decision = decide(
         cause,
         job.retry,

@@ -97,6 +97,8 @@ class Templates:
         """A database with Odoo's modules that ours depend on."""
         release = (self.source.package / "release.py").read_bytes()
         name = f"{PREFIX}_base_{_digest(release, repr(BASE_MODULES).encode())}"
+        if exists(name):  # whole, for it got its name last: no need to wait for others
+            return name
         with cache.locked("templates"):
             if not exists(name):
                 self._build(name, "template0", BASE_MODULES, ATTACHMENTS_IN_DATABASE)
@@ -106,6 +108,8 @@ class Templates:
         """A database with our addons installed as they are now."""
         base = self.base()
         name = f"{PREFIX}_app_{_digest(base.encode(), *_sources())}"
+        if exists(name):
+            return name
         with cache.locked("templates"):
             if not exists(name):
                 self._build(name, base, our_modules(), NO_JOBS)

@@ -170,7 +170,9 @@ def _alone() -> Iterator[None]:
 
 def _demonstrate(server: OdooServer, options: Options) -> int:
     text = options.csv.read_text() if options.csv else contacts.sample()
-    outcome = _import(server, options.csv.name if options.csv else "sample.csv", text)
+    outcome = import_contacts(
+        server, options.csv.name if options.csv else "sample.csv", text
+    )
     _summarise(outcome)
     expected = outcome.as_expected(sample=options.csv is None)
     if not expected:
@@ -180,7 +182,8 @@ def _demonstrate(server: OdooServer, options: Options) -> int:
     return 0 if expected else 1
 
 
-def _import(server: OdooServer, name: str, text: str) -> Outcome:
+def import_contacts(server: OdooServer, name: str, text: str) -> Outcome:
+    """Import a CSV file as a user does, and wait until all its jobs have ended."""
     started = time.monotonic()
     rows = len(text.strip().splitlines()) - 1
     client = Client(server.url, server.database, LOGIN, PASSWORD)

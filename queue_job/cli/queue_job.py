@@ -58,6 +58,7 @@ class QueueJob(Command):
         for name, text in (("pause", "start no more jobs"), ("resume", "start again")):
             channel = self._add(name, f"{text} in channels and below them")
             channel.add_argument("channels", nargs="*", default=["root"])
+        self._add("prune", "delete ended jobs that their channels keep no longer")
         self._add_run()
         self._add("doctor", "say what keeps jobs from running, and what helps")
 

@@ -20,7 +20,7 @@ from werkzeug.exceptions import Forbidden
 from odoo import SUPERUSER_ID, http
 from odoo.tools import config
 
-from .. import executor, reporting, settle, transactions
+from .. import events, executor, reporting, settle, tracing, transactions
 from ..announce import announce_end
 from ..backoff import delay_after, is_one_of
 from ..exception import JobFenced
@@ -106,6 +106,7 @@ class RunJobController(SampleJobs, http.Controller):
         """Perform the job; its work and ``done`` are one commit."""
         if env.cr is not job.env.cr:
             raise RuntimeError(f"Job {job.uuid} was loaded with another cursor")
+        events.tell_now(events.STARTED, job)
         protected = job.job_config.forbid_commit
         guard = (
             _prevent_commit(env.cr)
@@ -144,6 +145,11 @@ class RunJobController(SampleJobs, http.Controller):
 
         :raise Exception: what the job raised, where it failed
         """
+        with tracing.attempt(job):
+            cls._perform_and_settle(env, job)
+
+    @classmethod
+    def _perform_and_settle(cls, env, job):
         try:
             cls._try_perform_job(env, job)
         except JobFenced as error:

@@ -8,7 +8,7 @@ each job that is found dead or overdue, one INFO line when claimed jobs are retu
 import logging
 import uuid
 
-from .. import admission, dependencies
+from .. import admission, dependencies, events
 from ..retry import Cause, Retry, decide
 from . import queries
 from .channels import ChannelManager
@@ -231,6 +231,7 @@ class Caretaker:
 
     def _retry(self, row) -> bool:
         worker = f"{row['worker_host'] or '?'}:{row['worker_pid'] or '?'}"
+        message = f"The worker {worker} died while it ran the job"
         number = self.database.value(
             queries.RETRY_DEAD,
             {
@@ -239,7 +240,7 @@ class Caretaker:
                 "date_started": row["date_started"],
                 "host": row["worker_host"],
                 "pid": row["worker_pid"],
-                "message": f"The worker {worker} died while it ran the job",
+                "message": message,
             },
         )
         if number is not None:
@@ -250,6 +251,11 @@ class Caretaker:
                 number,
                 worker,
             )
+            with self.database.conn.cursor() as cursor:
+                for name in (events.DEAD, events.RETRIED):
+                    events.tell_ids(
+                        cursor, name, [row["id"]], self.database.db_name, message
+                    )
         return number is not None
 
     def _bury(self, row, cause) -> bool:

@@ -3,9 +3,9 @@
 
 A lease is one HTTP request that holds one slot of a channel and its ancestors. It names
 a job that the runner has claimed; the worker runs it and, unless the lease is
-``exclusive``, goes on with the next jobs until ``seconds`` are over: those of the channel
-and of its fellows, the channels which are ruled by the same limits, so that the slot
-could have been theirs as well.
+``exclusive``, goes on with the next jobs until ``seconds`` are over: those of the
+channel and of its fellows, the channels which are ruled by the same limits, so that the
+slot could have been theirs as well.
 
 Only the runner of the same database may grant one: the body is signed with a key
 derived from the database's own secret, and carries the moment of its issue. A

@@ -18,6 +18,11 @@ lease's connection breaks and every two seconds, and hands the rows to a
 """
 
 from dataclasses import dataclass, field
+from typing import Any
+
+#: A row of ``queries.LOOK``, and what it is recognised by at the next look.
+Row = dict[str, Any]
+Key = tuple[int, int, str]
 
 #: Seconds between two looks before a job is declared dead.
 SECOND_LOOK = 1.0
@@ -33,19 +38,19 @@ PATIENCE = 1.0
 class Findings:
     """What a look has found; lists of rows of ``queries.LOOK``."""
 
-    dead: list[dict] = field(default_factory=list)
-    orphans: list[dict] = field(default_factory=list)
-    foreign: list[dict] = field(default_factory=list)
-    overdue: list[dict] = field(default_factory=list)
-    to_end: list[dict] = field(default_factory=list)
+    dead: list[Row] = field(default_factory=list)
+    orphans: list[Row] = field(default_factory=list)
+    foreign: list[Row] = field(default_factory=list)
+    overdue: list[Row] = field(default_factory=list)
+    to_end: list[Row] = field(default_factory=list)
 
 
 class Watch:
     """Remembers what was suspicious at the last look."""
 
-    def __init__(self):
-        self._suspects: dict[tuple, float] = {}
-        self._told: dict[tuple, float] = {}
+    def __init__(self) -> None:
+        self._suspects: dict[Key, float] = {}
+        self._told: dict[Key, float] = {}
 
     @property
     def suspicious(self) -> bool:
@@ -54,7 +59,7 @@ class Watch:
 
     def examine(
         self,
-        rows: list[dict],
+        rows: list[Row],
         now: float,
         own_leases: set[int],
         broken_leases: set[int],
@@ -67,8 +72,8 @@ class Watch:
         :param broken_leases: ids of leases whose connection broke since the last look
         """
         findings = Findings()
-        suspects: dict[tuple, float] = {}
-        told: dict[tuple, float] = {}
+        suspects: dict[Key, float] = {}
+        told: dict[Key, float] = {}
         for row in rows:
             key = (row["id"], row["claim_token"], row["state"])
             if row["state"] == "enqueued":
@@ -92,11 +97,18 @@ class Watch:
         self._told = told
         return findings
 
-    def _again(self, key, now) -> bool:
+    def _again(self, key: Key, now: float) -> bool:
         first = self._suspects.get(key)
         return first is not None and now - first >= SECOND_LOOK * 0.95
 
-    def _examine_running(self, row, key, now, told, findings) -> None:
+    def _examine_running(
+        self,
+        row: Row,
+        key: Key,
+        now: float,
+        told: dict[Key, float],
+        findings: Findings,
+    ) -> None:
         findings.foreign.append(row)
         overdue = row["timeout"] and row["running_seconds"] >= row["timeout"]
         if overdue and not row["signal"]:
@@ -107,7 +119,7 @@ class Watch:
             findings.to_end.append(row)
 
 
-def next_deadline(rows: list[dict]) -> float | None:
+def next_deadline(rows: list[Row]) -> float | None:
     """Seconds until the first running job has used up its time, None without one."""
     left = [
         row["timeout"] - row["running_seconds"]

@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from typing import Any
 
 #: Upper bounds, in seconds, of the classes of run and wait times; the last has none.
 BOUNDS = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 600.0)
@@ -113,10 +114,10 @@ class Sums:
 class Statistics:
     """The sums of one database which are not written yet."""
 
-    def __init__(self):
-        self._sums: dict[tuple, Sums] = defaultdict(Sums)
+    def __init__(self) -> None:
+        self._sums: dict[tuple[Any, ...], Sums] = defaultdict(Sums)
 
-    def add(self, outcomes: list[dict], now: datetime | None = None) -> None:
+    def add(self, outcomes: list[dict[str, Any]], now: datetime | None = None) -> None:
         """Add the outcomes of a lease's report."""
         now = now or datetime.now(timezone.utc)
         minute = now.replace(second=0, microsecond=0, tzinfo=None)
@@ -124,7 +125,7 @@ class Statistics:
             key = (minute, entry["function"] or "?", entry["channel"] or "root")
             self._sums[key].add(entry["state"], entry["seconds"], entry["wait"])
 
-    def take(self) -> list[dict]:
+    def take(self) -> list[dict[str, Any]]:
         """Return the parameters of ``ADD`` for each row, and begin anew."""
         sums, self._sums = self._sums, defaultdict(Sums)
         return [

@@ -12,7 +12,7 @@ A job is written by `Job.store()`, claimed and settled by the runner and the wor
   backlog costs the runner nothing.
 
 The dependencies between jobs, and what a change of state means for them, are in
-`queue_job_graph`; the statements of the upkeep are in `queue_job_upkeep`.
+`queue_job_graph`; the upkeep is in `queue_job_retention` and `queue_job_upkeep`.
 """
 
 import logging
@@ -29,7 +29,8 @@ from ..job import Job
 from ..rows import ENGINE_COLUMNS
 from ..states import CANCELLED, DONE, FAILED, FINAL, PENDING, STARTED, STATES, WAITING
 from .queue_job_failure_notice import MANAGER_GROUP
-from .queue_job_upkeep import old_job_ids, requeue_stuck
+from .queue_job_retention import old_job_ids
+from .queue_job_upkeep import requeue_stuck
 
 _logger = logging.getLogger(__name__)
 

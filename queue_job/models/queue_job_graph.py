@@ -11,6 +11,8 @@ of jobs as for one whose code does not exist any more. What follows from it:
 - requeued: waits again where a parent has to run first.
 """
 
+import logging
+
 from markupsafe import escape
 
 from odoo import api, fields, models
@@ -18,10 +20,12 @@ from odoo import api, fields, models
 # a server-wide module is loaded before its dependencies: name the class itself
 from odoo.addons.base_sparse_field.models.fields import Serialized
 
-from .. import dependencies, fast_path, rows
+from .. import dependencies, events, fast_path, rows
 from ..job import Job
 from ..states import CANCELLED, DONE, PENDING, WAIT_DEPENDENCIES
 from .base import Base
+
+_logger = logging.getLogger(__name__)
 
 # What can never run once these jobs are cancelled.
 DEPENDENTS_TO_CANCEL = """
@@ -252,6 +256,7 @@ class QueueJob(models.Model):
         )
         self._write_store_hooks()
         self._release_children()
+        self._tell_of_change(events.DONE)
 
     def _set_to_pending(self, values):
         jobs = self | self.browse(self._graph_query(CANCELLED_WITH_THEM))
@@ -271,6 +276,7 @@ class QueueJob(models.Model):
             part.write({**values, "state": state})
         jobs._take_identity_slots()
         jobs._write_store_hooks()
+        jobs._tell_of_change(events.ENQUEUED)
 
     def _set_to_cancelled(self, values):
         dependents = self.browse(self._graph_query(DEPENDENTS_TO_CANCEL))
@@ -285,6 +291,15 @@ class QueueJob(models.Model):
         dependents.write({**values, "result": reason})
         (self | dependents)._write_store_hooks()
         (self | dependents)._release_children()
+        (self | dependents)._tell_of_change(events.CANCELLED)
+
+    def _tell_of_change(self, event):
+        """Log what a user did to each job, and tell who listens to events."""
+        change = "requeued" if event == events.ENQUEUED else event
+        for uuid in self.mapped("uuid"):
+            _logger.info("job %s: %s by user %s", uuid, change, self.env.uid)
+        self.env["queue.job"].flush_model()
+        events.tell_ids_after_commit(self.env.cr, event, self.ids)
 
     def _graph_query(self, query):
         """Return the ids which `query` finds for the ids of the jobs."""

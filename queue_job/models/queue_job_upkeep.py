@@ -1,5 +1,5 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""The upkeep: which jobs are too old, and which are stuck.
+"""The upkeep: which jobs are stuck.
 
 Stuck jobs are the runner's business, which recovers them within seconds. The
 scheduled action "Jobs Garbage Collector" is a second net for installations where the
@@ -9,109 +9,12 @@ started job whose database session still holds its advisory lock.
 
 import logging
 
+from .. import events
 from ..claims import HELD, SHOWS_LIFE, UTC_NOW
 from ..jobrunner.config import job_time_limit
 from ..states import FAILED
 
 _logger = logging.getLogger(__name__)
-
-# Each channel keeps its ended jobs for a time of its own; those of a channel that
-# does not exist (any more) follow the root channel. The states do not matter for done
-# and cancelled jobs, their dates do. Failed jobs have no date of their end: the start
-# of the last attempt stands for it.
-#
-# The table may hold millions of jobs that are kept. So no condition compares a date
-# with something that is not known before: the recursion hops from channel to channel
-# through the index, and each channel is read from its oldest job on, through the
-# partial indexes on (channel, date_done, date_created) and (channel, date_cancelled).
-_CHANNELS_WITH = """
-    {name} AS (
-        (SELECT channel FROM queue_job WHERE {condition} ORDER BY channel LIMIT 1)
-        UNION ALL
-        SELECT (SELECT job.channel FROM queue_job job
-                 WHERE {condition} AND job.channel > {name}.channel
-                 ORDER BY job.channel LIMIT 1)
-          FROM {name} WHERE {name}.channel IS NOT NULL
-    )"""
-
-_OLDEST_OF = """
-    SELECT old.*
-      FROM {name}
-     CROSS JOIN root
-      LEFT JOIN keep ON keep.complete_name = {name}.channel
-     CROSS JOIN LATERAL (
-           SELECT id, date_done, date_created
-             FROM queue_job
-            WHERE {condition} AND channel = {name}.channel AND {age} <= {before}
-              AND {before} IS NOT NULL
-            ORDER BY {order}
-            LIMIT %(limit)s) AS old
-    UNION ALL (
-    SELECT id, date_done, date_created
-      FROM queue_job
-     WHERE {condition} AND channel IS NULL AND {age} <= (SELECT {root_before} FROM root)
-     ORDER BY {order}
-     LIMIT %(limit)s)"""
-
-_FAILED_BEFORE = (
-    "CASE WHEN keep.complete_name IS NULL THEN root.failed ELSE keep.failed END"
-)
-
-_KINDS = (
-    {
-        "name": "done",
-        "condition": "date_done IS NOT NULL",
-        "age": "date_done",
-        "order": "date_done, date_created",
-        "before": "COALESCE(keep.ended, root.ended)",
-        "root_before": "root.ended",
-    },
-    {
-        "name": "cancelled",
-        "condition": "date_cancelled IS NOT NULL",
-        "age": "date_cancelled",
-        "order": "date_cancelled",
-        "before": "COALESCE(keep.ended, root.ended)",
-        "root_before": "root.ended",
-    },
-    {
-        "name": "failed",
-        "condition": "state = 'failed'",
-        "age": "COALESCE(date_started, date_created)",
-        "order": "id",
-        "before": _FAILED_BEFORE,
-        "root_before": "root.failed",
-    },
-)
-
-OLD_JOBS = f"""
-    WITH RECURSIVE keep AS (
-        SELECT complete_name,
-               {UTC_NOW} - removal_interval * interval '1 day' AS ended,
-               {UTC_NOW} - NULLIF(failed_removal_interval, 0) * interval '1 day'
-                   AS failed
-        FROM queue_job_channel
-    ), root AS (
-        SELECT COALESCE(
-                   (SELECT ended FROM keep WHERE complete_name = 'root'),
-                   {UTC_NOW} - %(default_days)s * interval '1 day') AS ended,
-               (SELECT failed FROM keep WHERE complete_name = 'root') AS failed
-    ), {",".join(_CHANNELS_WITH.format(**kind) for kind in _KINDS)}
-    SELECT id
-      FROM ({" UNION ALL ".join(_OLDEST_OF.format(**kind) for kind in _KINDS)}) AS old
-     GROUP BY id, date_done, date_created
-     ORDER BY date_done, date_created, id
-     LIMIT %(limit)s
-"""
-
-# The planner takes the statement for a hundred times as costly as it is, and would
-# have it compiled: three seconds for what runs in a tenth of one.
-NO_JIT = "SET LOCAL jit = off"
-
-# Those that nobody holds: a job that is being requeued is not deleted.
-LOCK_OLD_JOBS = """
-    SELECT id FROM queue_job WHERE id = ANY(%(ids)s) FOR UPDATE SKIP LOCKED
-"""
 
 # A limit of NULL minutes makes its condition NULL: no job is stuck.
 STUCK_JOBS = f"""
@@ -144,6 +47,7 @@ UNSTICK = """
     FROM (
         SELECT id AS stuck_id,
                attempt,
+               state = 'started' AS died,
                state = 'started' AND max_retries > 0
                    AND attempt >= max_retries AS spent
         FROM queue_job
@@ -153,24 +57,8 @@ UNSTICK = """
         WHERE id = ANY(%(ids)s)
     ) AS stuck
     WHERE id = stuck_id
-    RETURNING id, state
+    RETURNING id, state, died
 """
-
-
-def old_job_ids(jobs, limit: int) -> tuple[list[int], bool]:
-    """Lock the oldest jobs which their channel keeps no longer.
-
-    :return: their ids, and whether there are more
-    """
-    cr = jobs.env.cr
-    jobs.flush_model()
-    jobs.env["queue.job.channel"].flush_model()
-    cr.execute(NO_JIT)
-    cr.execute(OLD_JOBS, {"default_days": jobs._removal_interval, "limit": limit + 1})
-    ids = [job_id for (job_id,) in cr.fetchall()]
-    cr.execute(LOCK_OLD_JOBS, {"ids": ids[:limit]})
-    free = [job_id for (job_id,) in cr.fetchall()]
-    return free, bool(free) and len(ids) > limit
 
 
 def requeue_stuck(jobs, enqueued_delta: int, started_delta: int) -> None:
@@ -187,10 +75,20 @@ def requeue_stuck(jobs, enqueued_delta: int, started_delta: int) -> None:
         return
     reason = jobs.env._("Nobody was running the job any more.")
     cr.execute(UNSTICK, {"ids": ids, "reason": reason})
-    failed = jobs.browse([job_id for job_id, state in cr.fetchall() if state == FAILED])
-    jobs.browse(ids).invalidate_recordset(flush=False)
+    written = cr.fetchall()
+    failed = jobs.browse(
+        [job_id for job_id, state, _died in written if state == FAILED]
+    )
+    died = [job_id for job_id, _state, died in written if died]
+    stuck = jobs.browse(ids)
+    stuck.invalidate_recordset(flush=False)
     failed._message_post_on_failure()
-    _logger.info("Stuck jobs: %s, of which failed: %s", ids, failed.ids)
+    for job in stuck:
+        _logger.info("job %s was stuck, it is %s", job.uuid, job.state)
+    retried = [job_id for job_id in died if job_id not in failed.ids]
+    events.tell_ids_after_commit(cr, events.DEAD, died)
+    events.tell_ids_after_commit(cr, events.RETRIED, retried)
+    events.tell_ids_after_commit(cr, events.FAILED, failed.ids)
 
 
 def stuck_minutes(delta: int) -> float | None:

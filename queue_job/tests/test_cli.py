@@ -3,6 +3,7 @@
 
 import io
 import json
+from datetime import datetime
 from unittest import mock
 
 from odoo.addons.queue_job import console, foreground
@@ -122,6 +123,17 @@ class TestChanges(CliCase):
         self.assertEqual(self.command("purge --older 1 -y")[0], 0)
         self.assertFalse(old.exists())
         self.assertTrue(open_job.exists())
+
+    def test_prune_deletes_what_the_channels_keep_no_longer(self):
+        self.patch(console, "CHUNK", 2)
+        old = self.jobs.union(
+            *(self.job("done", date_done="2020-01-01 00:00:00") for _ in range(5))
+        )
+        failed = self.job("failed", date_started="2020-01-01 00:00:00")
+        recent = self.job("done", date_done=datetime.now())
+        self.assertEqual(self.command("prune"), (0, "prune: 5 job(s)\n"))
+        self.assertEqual((old | failed | recent).exists(), failed | recent)
+        self.assertEqual(json.loads(self.command("prune --json")[1]), {"jobs": 0})
 
     def test_all_jobs_are_never_meant(self):
         self.job("failed")

@@ -7,7 +7,8 @@ from unittest.mock import patch
 from odoo.tools import config
 
 from ..claims import LIVENESS_LOCK
-from ..models.queue_job_upkeep import OLD_JOBS, stuck_minutes
+from ..models.queue_job_retention import OLD_JOBS, _look
+from ..models.queue_job_upkeep import stuck_minutes
 from .job_case import JobCase
 
 
@@ -62,6 +63,29 @@ class TestOldJobs(JobCase):
             self.job("done", date_done=ago(days=31))
         self.assertEqual(self.jobs._gc_old_jobs(limit=2), (2, True))
         self.assertEqual(self.jobs._gc_old_jobs(limit=2), (1, False))
+
+    def test_one_look_is_enough_for_many_batches(self):
+        for _ in range(5):
+            self.job("done", date_done=ago(days=31))
+        retention = "odoo.addons.queue_job.models.queue_job_retention"
+        with patch(f"{retention}._look", side_effect=_look) as look:
+            counts = [self.jobs._gc_old_jobs(limit=2) for _ in range(3)]
+        self.assertEqual(counts, [(2, True), (2, True), (1, False)])
+        self.assertEqual(look.call_count, 2)
+
+    def test_what_was_found_is_judged_again(self):
+        jobs = [self.job("done", date_done=ago(days=31)) for _ in range(5)]
+        self.assertEqual(self.jobs._gc_old_jobs(limit=1), (1, True))
+        jobs[1].requeue()
+        jobs[2].write({"channel": "root.long"})
+        self.root.create(
+            {"name": "long", "parent_id": self.root.id, "removal_interval": 60}
+        )
+        while self.jobs._gc_old_jobs(limit=1)[0]:
+            pass
+        self.assertEqual(
+            [bool(j.exists()) for j in jobs], [False, True, True, *2 * [False]]
+        )
 
     def test_the_oldest_of_all_channels_go_first(self):
         ages = {"root.a": 40, "root.b": 50, "root.c": 32, False: 45}

@@ -1,6 +1,8 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Who holds a slot: open leases, broken ones, leases of others."""
 
+from unittest.mock import patch
+
 from odoo.tests import BaseCase
 
 from odoo.addons.queue_job.jobrunner import queries

@@ -35,7 +35,6 @@ class TestContactImport(models.Model):
     )
     row_count = fields.Integer(readonly=True)
     created_count = fields.Integer(readonly=True)
-    partner_ids = fields.One2many("res.partner", "test_import_id", readonly=True)
 
     @api.model
     def start(self, name, text, chunk_size=100):

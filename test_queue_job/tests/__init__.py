@@ -8,4 +8,5 @@ from . import test_queue_job_records
 from . import test_related_action
 from . import test_run_job_controller
 from . import test_sample_jobs
+from . import test_tracing
 from . import test_trap_jobs

@@ -6,6 +6,6 @@ The configuration files are those of the guide, with other addresses.
 
 from tests.harness.fixtures import *
 
-from .proxies import haproxy, nginx
+from .proxies import haproxy, nginx, prometheus
 
-__all__ = ["haproxy", "nginx"]
+__all__ = ["haproxy", "nginx", "prometheus"]

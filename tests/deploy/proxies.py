@@ -1,9 +1,10 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""nginx and HAProxy, of Debian's packages, with the configuration of the guide."""
+"""nginx, HAProxy and Prometheus, of Debian's packages, configured as in the guides."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -12,12 +13,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import requests
 
 from setup import cache, debian
+from setup.postgres import free_port
 from tests.harness.waiting import wait_for
 
 GUIDE = cache.REPOSITORY / "docs" / "deployment"
-PACKAGES = {"nginx": "nginx-light", "haproxy": "haproxy"}
+OPERATIONS = cache.REPOSITORY / "docs" / "operations"
+PACKAGES = {
+    "nginx": "nginx-light",
+    "haproxy": "haproxy",
+    "prometheus": "prometheus",
+    "promtool": "prometheus",
+}
 BINARIES = f"{os.environ['PATH']}{os.pathsep}/usr/sbin"
 
 NGINX = """
@@ -72,6 +81,43 @@ def haproxy(log_directory) -> Iterator[Callable[[Mapping[str, str]], None]]:
             start(["-db", "-f", config], places["bind :80\n"])
 
         yield make
+
+
+@pytest.fixture
+def prometheus(log_directory) -> Iterator[Callable[[Mapping[str, str]], str]]:
+    """Starts Prometheus with the configuration in ``operations/README.md``; its URL."""
+    with _starter("prometheus", log_directory) as start:
+
+        def make(places: Mapping[str, str]) -> str:
+            guide = (OPERATIONS / "README.md").read_text()
+            text = re.search(r"```yaml\n(rule_files:.*?)```", guide, re.DOTALL)[1]
+            for old, new in places.items():
+                assert old in text, f"the guide does not say {old}"
+                text = text.replace(old, new)
+            config = log_directory / "prometheus.yml"
+            config.write_text(f"global: {{scrape_interval: 1s}}\n{text}")
+            shutil.copy(OPERATIONS / "alerts.yml", log_directory)
+            promtool("check", "config", config)
+            address = f"127.0.0.1:{free_port()}"
+            options = {
+                "config.file": config,
+                "storage.tsdb.path": log_directory / "prometheus",
+                "web.listen-address": address,
+            }
+            start([f"--{name}={value}" for name, value in options.items()], address)
+            url = f"http://{address}"
+            wait_for(lambda: requests.get(f"{url}/-/ready", timeout=5).ok, "ready")
+            return url
+
+        yield make
+
+
+def promtool(*arguments) -> str:
+    """Run promtool, which must be content; what it says."""
+    command = [_binary("promtool"), *map(str, arguments)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
 
 
 @contextmanager

@@ -1,5 +1,5 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""The wheels install beside Odoo, and Odoo finds the addons in them."""
+"""The wheels install beside Odoo, Odoo finds the addons in them, and the demo runs."""
 
 import subprocess
 import sysconfig
@@ -7,14 +7,14 @@ import venv
 
 import pytest
 
-from setup import cache, database, wheels
+from setup import cache, contacts, database, demo, wheels
+from setup.odoo_server import OdooServer
 from setup.postgres import free_port
+from tests.harness.waiting import wait_for
 
-ENQUEUE = """
-partner = env["res.partner"].create({"name": "Wheel"})
-partner.with_delay().write({"name": "Turned"})
-env.cr.commit()
-print("jobs:", env["queue.job"].search_count([]))
+WHERE = """
+import odoo.addons.queue_job
+print("loaded from", odoo.addons.queue_job.__file__)
 """
 
 
@@ -66,11 +66,50 @@ def own_addons(stack):
     return ",".join(path for path in paths if path != str(cache.REPOSITORY))
 
 
-def test_install_and_enqueue(stack, python):
+def test_the_demo_import(stack, python, log_directory):
+    """The import of `make run`, by what the wheels have installed."""
     with database.temporary(stack.templates.base(), "queue_job_wheels") as name:
-        install = ("-i", "queue_job_cron", "--stop-after-init", "--http-interface=::1")
+        modules = "queue_job_cron,test_queue_job"
+        install = ("-i", modules, "--stop-after-init", "--http-interface=::1")
         result = odoo(stack, python, name, *install)
         assert result.returncode == 0, result.stderr[-2000:]
         assert "Modules loaded" in result.stderr
-        shell = odoo(stack, python, name, "shell", "--no-http", script=ENQUEUE)
-        assert "jobs: 1" in shell.stdout, shell.stderr[-2000:]
+        shell = odoo(stack, python, name, "shell", "--no-http", script=WHERE)
+        assert f"loaded from {python.parents[1]}" in shell.stdout, shell.stderr[-2000:]
+        # the tests' addon has installed jobs which look like those of a dead worker
+        database.execute("DELETE FROM queue_job", database=name)
+        with OdooServer(
+            *(stack.source, python, log_directory, name),
+            workers=4,
+            channels="root:3",
+            options={"addons_path": own_addons(stack)},
+        ) as server:
+            outcome = demo.import_contacts(server, "sample.csv", contacts.sample())
+        assert outcome.as_expected(sample=True), outcome
+        assert_runner(stack, python, name, log_directory)
+
+
+def assert_runner(stack, python, name, directory):
+    """The runner as a process of its own, by the name of its module."""
+    command = [python, "-m", "odoo.addons.queue_job.jobrunner"]
+    with (directory / "runner.log").open("wb") as log:
+        runner = subprocess.Popen(
+            [*map(str, command), "-c", str(directory / "odoo.conf")],
+            cwd="/",
+            env={
+                **subprocess.os.environ,
+                "PYTHONPATH": str(stack.source.python_path()),
+                "ODOO_QUEUE_JOB_CHANNELS": "root:2",
+            },
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        query = "SELECT pid FROM queue_job_runner WHERE leader"
+        wait_for(
+            lambda: database.execute(query, database=name) == [(runner.pid,)],
+            "the runner leads",
+        )
+    finally:
+        runner.terminate()
+        assert runner.wait(10) == 0

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from queue_job.states import EDGES
 
@@ -22,6 +23,8 @@ PURE = [
     "backoff",
     "retry",
     "outcome",
+    "events",
+    "tracing",
     "identity",
     "dependencies",
     "gates",
@@ -65,6 +68,13 @@ def imported(path):
 @pytest.mark.parametrize("module", PURE)
 def test_a_pure_module_imports_nothing_of_odoo(module):
     assert "odoo" not in set(imported(ADDON / f"{module}.py"))
+
+
+def test_the_types_of_pure_modules_are_checked():
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+    hooks = {hook["id"]: hook for repo in config["repos"] for hook in repo["hooks"]}
+    files = re.compile(hooks["mypy"]["files"])
+    assert [m for m in PURE if not files.search(f"queue_job/{m}.py")] == []
 
 
 def test_only_one_file_patches_the_server():

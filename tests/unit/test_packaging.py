@@ -1,0 +1,53 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Each addon is a package that others can install, and looks like one."""
+
+import ast
+import re
+import struct
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ADDONS = sorted(path.parent for path in ROOT.glob("*/__manifest__.py"))
+PUBLISHED = {"queue_job", "queue_job_cron"}
+
+
+def manifest(addon):
+    return ast.literal_eval((addon / "__manifest__.py").read_text())
+
+
+def test_these_are_all():
+    assert {addon.name for addon in ADDONS} == PUBLISHED | {"test_queue_job"}
+
+
+@pytest.mark.parametrize("addon", ADDONS, ids=lambda addon: addon.name)
+def test_an_addon_is_a_package(addon):
+    about = manifest(addon)
+    assert re.fullmatch(r"19\.0\.\d+\.\d+\.\d+", about["version"])
+    assert about["license"] == "LGPL-3"
+    assert 'build-backend = "whool.buildapi"' in (addon / "pyproject.toml").read_text()
+    assert (addon / "README.rst").is_file()
+
+
+@pytest.mark.parametrize("addon", ADDONS, ids=lambda addon: addon.name)
+def test_an_icon(addon):
+    head = (addon / "static/description/icon.png").read_bytes()[:24]
+    assert head.startswith(b"\x89PNG\r\n")
+    width, height = struct.unpack(">II", head[16:])
+    assert width == height >= 100
+
+
+@pytest.mark.parametrize("addon", ADDONS, ids=lambda addon: addon.name)
+def test_it_depends_on_odoo_and_on_each_other_only(addon):
+    ours = {path.name for path in ADDONS}
+    others = set(manifest(addon)["depends"]) - ours
+    assert others <= {"base", "base_setup", "base_sparse_field", "mail", "web"}
+    lines = (ROOT / "oca_dependencies.txt").read_text().splitlines()
+    assert [line for line in lines if line and not line.startswith("#")] == []
+
+
+def test_the_metapackage_names_what_is_published():
+    text = (ROOT / "setup/_metapackage/pyproject.toml").read_text()
+    named = re.findall(r'"odoo-addon-(\w+)==19\.0\.\*"', text)
+    assert set(named) == PUBLISHED
