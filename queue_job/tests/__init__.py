@@ -15,6 +15,7 @@ from . import test_job
 from . import test_js
 from . import test_metrics
 from . import test_migrations
+from . import test_news
 from . import test_patterns
 from . import test_progress
 from . import test_public_names
