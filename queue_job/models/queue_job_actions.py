@@ -19,6 +19,9 @@ from ..states import PENDING, STARTED, WAIT_DEPENDENCIES
 BACKGROUND_FROM = 500
 CHUNK = 500
 
+#: Seconds after which the user is offered to leave it to the background.
+PATIENCE = 10
+
 #: The job which makes the change overtakes those that it changes.
 URGENT = 0
 
@@ -127,7 +130,9 @@ class QueueJobActions(models.AbstractModel):
         )
         job = job._change_ranges(change, domain, ranges, len(ids))
         return job.wait_action(
-            cancellable=True, message=self.env._("%s jobs are being changed.", len(ids))
+            cancellable=True,
+            message=self.env._("%s jobs are being changed.", len(ids)),
+            timeout=PATIENCE,
         )
 
     def _change_ranges(self, change, domain, ranges, count):

@@ -48,6 +48,8 @@ export const jobNewsService = {
             if (listeners.size) {
                 browser.clearTimeout(timer);
                 watch();
+            } else {
+                bus.deleteChannel(NEWS_CHANNEL);
             }
         }
         function end() {
