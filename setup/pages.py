@@ -55,7 +55,7 @@ class Browser:
             ]
         )
         page = context.new_page()
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(180_000)  # the first page waits for its assets
         return page
 
 

@@ -262,5 +262,7 @@ def main(command: str) -> None:
                 studio = Studio(browser, client, name)
                 with step("Preparing the demo"):
                     furnish(studio)
+                    for dark in (False, True):  # the first page waits for its assets
+                        studio.open("/odoo/job-queue", dark=dark).context.close()
                 for picture in names:
                     PICTURE_OF[picture](studio)

@@ -19,6 +19,7 @@ from . import test_news
 from . import test_patterns
 from . import test_progress
 from . import test_public_names
+from . import test_query_plans
 from . import test_queue_job_channel
 from . import test_queue_job_function
 from . import test_queue_job_model

@@ -112,3 +112,15 @@ def test_all_jobs_of_a_filter_are_requeued(server, browser):
     assert db.value(STATES, "pending") == 1200
     change = "SELECT state FROM queue_job WHERE method_name = '_change_ranges'"
     assert db.column(change) == ["done"]
+
+
+def test_without_a_runner_the_banner_says_how_to_start_one(browser, make_server):
+    """The server was started without the option which everybody forgets once."""
+    server = make_server(load="base,web")
+    server.expect_log("selfie_segmentation")
+    page = browser.page(server.client())
+    for path in (JOBS, "/odoo/job-queue"):
+        page.goto(server.url + path)
+        banner = page.wait_for_selector(".o_job_health [data-code=not_server_wide]")
+        assert "--load=base,web,queue_job" in banner.inner_text()
+    page.context.close()
