@@ -33,7 +33,7 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
-WIDE = {"width": 1280, "height": 800}
+WIDE = {"width": 1280, "height": 900}
 
 
 class Browser:
@@ -45,18 +45,24 @@ class Browser:
     def page(self, client: Client, *, size=WIDE, dark: bool = False, **options: Any):
         """A page with the session of ``client``."""
         context = self._program.new_context(viewport=size, locale="en-US", **options)
-        cookies = {"session_id": client.session.cookies["session_id"]}
-        if dark:
-            cookies["color_scheme"] = "dark"
-        context.add_cookies(
-            [
-                {"name": name, "value": value, "url": client.url}
-                for name, value in cookies.items()
-            ]
-        )
+        session = client.session.cookies["session_id"]
+        cookie = {"name": "session_id", "value": session, "url": client.url}
+        context.add_cookies([cookie])
         page = context.new_page()
         page.set_default_timeout(180_000)  # the first page waits for its assets
+        if dark:
+            self._darken(page, client.url)
         return page
+
+    @staticmethod
+    def _darken(page, url):
+        """Odoo Community has a dark style sheet, and no switch for it."""
+
+        def answer(route):
+            dark = f"{url}/web/assets/any/web.assets_web_dark.min.css"
+            route.fulfill(response=page.request.get(dark, timeout=180_000))
+
+        page.route("**/web.assets_web.min.css", answer)
 
 
 @contextmanager

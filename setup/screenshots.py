@@ -35,11 +35,12 @@ INSERT INTO queue_job_statistic
         run_max, wait_seconds, wait_max, run_histogram, wait_histogram)
 SELECT date_trunc('minute', now() AT TIME ZONE 'UTC') - i * interval '1 minute',
        '<test.contact.import>._import_rows', 'root', n, n / 25, n / 15, 0,
-       n * 0.18, 0.9, n * (0.4 + mod(i, 7)), 2.0 + mod(i, 9),
+       n * 0.18, 0.9, n * wait, wait * 3,
        ARRAY[0, 0, n / 4, n - n / 4, 0, 0, 0, 0, 0, 0],
        ARRAY[0, 0, 0, n, 0, 0, 0, 0, 0, 0]
   FROM generate_series(1, 58) AS i,
-       LATERAL (SELECT (30 + 22 * sin(i / 6.0) + mod(i * 7, 13))::int AS n) AS counts
+       LATERAL (SELECT 20 + i / 3 + (hashint4(i) & 15) AS n,
+                       0.2 + (hashint4(i + 99) & 15) / 8.0 AS wait) AS counts
 """
 
 
@@ -111,13 +112,12 @@ def furnish(studio: Studio) -> None:
         ],
     )
     database.execute(HISTORY, database=studio.database)
+    delay = [PROBE, "delay_many", WAITING_JOBS, "record_run", ["archive"]]
+    client.call(*delay, {"channel": "root.archive", "description": "Archive"})
     studio.import_contacts(demo.CHUNK_SIZE)
     studio.wait(SETTLED)
-    delay = [PROBE, "delay_many"]
-    client.call(*delay, 3, "write_and_fail", ["shop"], {"description": "Fetch orders"})
-    client.call(
-        *delay, WAITING_JOBS, "record_run", ["x"], {"channel": "root.archive"}
-    )
+    delay = [PROBE, "delay_many", 3, "write_and_fail", ["shop"]]
+    client.call(*delay, {"description": "Fetch the orders of the shop"})
     client.session.get(
         f"{client.url}/queue_job/create_test_job",
         params={"size": 24, "failure_rate": 0.15, "description": "Close the month"},
@@ -125,7 +125,7 @@ def furnish(studio: Studio) -> None:
     )
 
 
-def keep_busy(studio: Studio) -> None:
+def start_long_jobs(studio: Studio) -> None:
     """Let jobs run for as long as pictures are taken of them."""
     for description, channel, seconds in (
         ("Compute the stock valuation", "root", 45),
@@ -133,18 +133,18 @@ def keep_busy(studio: Studio) -> None:
     ):
         options = {"description": description, "channel": channel}
         studio.client.call(PROBE, "delay", "record_run", ["busy", seconds], options)
-    studio.import_contacts(10)
 
 
 # -- the pictures ----------------------------------------------------------------------
 
 
 def dashboard(studio: Studio, name: str = "dashboard", **options: Any) -> None:
-    keep_busy(studio)
+    start_long_jobs(studio)
+    studio.import_contacts(20)
     page = studio.open("/odoo/job-queue", **options)
     page.wait_for_selector(".o_job_chart canvas")
     page.wait_for_selector("button:has-text('Compute the stock valuation')")
-    studio.take(page, name, full_page=options.get("size") == SMALL)
+    studio.take(page, name)
 
 
 def dashboard_dark(studio: Studio) -> None:
@@ -156,6 +156,7 @@ def dashboard_small(studio: Studio) -> None:
 
 
 def jobs(studio: Studio, name: str = "jobs", **options: Any) -> None:
+    start_long_jobs(studio)
     page = studio.open("/odoo/action-queue_job.action_queue_job", **options)
     page.wait_for_selector(".o_data_row, .o_kanban_record")
     studio.take(page, name)
@@ -166,7 +167,7 @@ def jobs_small(studio: Studio) -> None:
 
 
 def failed_job(studio: Studio, name: str = "failed-job", **options: Any) -> None:
-    page = _open_job(studio, studio.job(name="Fetch orders"), **options)
+    page = _open_job(studio, studio.job(name="Fetch the orders of the shop"), **options)
     page.wait_for_selector(".o_job_traceback")
     studio.take(page, name)
 
@@ -228,11 +229,11 @@ def waiting(studio: Studio) -> None:
 PICTURE_OF: dict[str, Callable[[Studio], None]] = {
     function.__name__: function
     for function in (
+        jobs,
+        jobs_small,
         dashboard,
         dashboard_dark,
         dashboard_small,
-        jobs,
-        jobs_small,
         failed_job,
         failed_job_dark,
         failed_job_small,
