@@ -3,7 +3,8 @@
 
 A real server with the database of the demo: the import of the contacts runs, some jobs
 take their time, some have failed, thousands wait in a paused channel. Each function
-below leaves one picture. ``ONLY="dashboard graph"`` makes some of them.
+below leaves one picture. ``ONLY="dashboard graph"`` makes some of them. Those in the dark
+and on a small screen are for looking at, in ``build/pictures``.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from .console import SetupError, say, step
 from .stack import open_stack
 
 PICTURES = cache.REPOSITORY / "docs" / "pictures"
+CHECKS = cache.BUILD / "pictures"  # the same in the dark and on a small screen
 MAX_BYTES = 150_000
 SMALL = {"width": 400, "height": 800}
 PROBE = "test.queue.job.probe"
@@ -63,7 +65,8 @@ class Studio:
         """Leave a picture and close the page."""
         page.evaluate("document.fonts.ready")
         page.wait_for_function("!document.querySelector('.o_loading_indicator')")
-        path = PICTURES / f"{name}.png"
+        directory = CHECKS if name.endswith(("-dark", "-small")) else PICTURES
+        path = directory / f"{name}.png"
         page.screenshot(path=path, animations="disabled", caret="hide", **options)
         page.context.close()
         size = path.stat().st_size
@@ -166,6 +169,13 @@ def jobs_small(studio: Studio) -> None:
     jobs(studio, "jobs-small", size=SMALL)
 
 
+def _open_job(studio: Studio, job_id: int, **options: Any):
+    path = f"/odoo/action-queue_job.action_queue_job/{job_id}"
+    page = studio.open(path, **options)
+    page.wait_for_selector(".o_job_story")
+    return page
+
+
 def failed_job(studio: Studio, name: str = "failed-job", **options: Any) -> None:
     page = _open_job(studio, studio.job(name="Fetch the orders of the shop"), **options)
     page.wait_for_selector(".o_job_traceback")
@@ -254,6 +264,7 @@ def main(command: str) -> None:
     directory = cache.BUILD / "screenshots"
     shutil.rmtree(directory, ignore_errors=True)
     PICTURES.mkdir(exist_ok=True)
+    CHECKS.mkdir(parents=True, exist_ok=True)
     with open_stack() as stack, pages.open_browser() as browser:
         template = stack.templates.app()
         with database.temporary(template, "queue_job_pictures") as name:
