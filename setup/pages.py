@@ -42,7 +42,7 @@ class Browser:
     def __init__(self, program):
         self._program = program
 
-    def page(self, client: Client, *, size=WIDE, dark: bool = False, **options: Any):
+    def page(self, client: Client, *, size=WIDE, **options: Any):
         """A page with the session of ``client``."""
         context = self._program.new_context(viewport=size, locale="en-US", **options)
         session = client.session.cookies["session_id"]
@@ -50,19 +50,7 @@ class Browser:
         context.add_cookies([cookie])
         page = context.new_page()
         page.set_default_timeout(180_000)  # the first page waits for its assets
-        if dark:
-            self._darken(page, client.url)
         return page
-
-    @staticmethod
-    def _darken(page, url):
-        """Odoo Community has a dark style sheet, and no switch for it."""
-
-        def answer(route):
-            dark = f"{url}/web/assets/any/web.assets_web_dark.min.css"
-            route.fulfill(response=page.request.get(dark, timeout=180_000))
-
-        page.route("**/web.assets_web.min.css", answer)
 
 
 @contextmanager

@@ -3,8 +3,8 @@
 
 A real server with the database of the demo: the import of the contacts runs, some jobs
 take their time, some have failed, thousands wait in a paused channel. Each function
-below leaves one picture. ``ONLY="dashboard graph"`` makes some of them. Those in the dark
-and on a small screen are for looking at, in ``build/pictures``.
+below leaves one picture. ``ONLY="dashboard graph"`` makes some of them. Those on a small
+screen are for looking at, in ``build/pictures``.
 """
 
 from __future__ import annotations
@@ -21,14 +21,20 @@ from .console import SetupError, say, step
 from .stack import open_stack
 
 PICTURES = cache.REPOSITORY / "docs" / "pictures"
-CHECKS = cache.BUILD / "pictures"  # the same in the dark and on a small screen
+CHECKS = cache.BUILD / "pictures"  # the same on a small screen
 MAX_BYTES = 150_000
 SMALL = {"width": 400, "height": 800}
+TALL = {"width": 1280, "height": 1200}
+BAD_ROWS = "rows 1502 to 1601"
 PROBE = "test.queue.job.probe"
 WAITING_JOBS = 6000
 SETTLED = """
 SELECT count(*) > 0 AND bool_and(state IN ('done', 'failed', 'cancelled'))
   FROM queue_job WHERE model_name = 'test.contact.import'
+"""
+LARGEST_GRAPH = """
+SELECT min(id) FROM queue_job WHERE method_name = '_test_job' AND graph_uuid IS NOT NULL
+ GROUP BY graph_uuid ORDER BY count(*) DESC LIMIT 1
 """
 # An hour of past, so that the charts have something to show.
 HISTORY = """
@@ -65,7 +71,7 @@ class Studio:
         """Leave a picture and close the page."""
         page.evaluate("document.fonts.ready")
         page.wait_for_function("!document.querySelector('.o_loading_indicator')")
-        directory = CHECKS if name.endswith(("-dark", "-small")) else PICTURES
+        directory = CHECKS if name.endswith("-small") else PICTURES
         path = directory / f"{name}.png"
         page.screenshot(path=path, animations="disabled", caret="hide", **options)
         page.context.close()
@@ -117,15 +123,15 @@ def furnish(studio: Studio) -> None:
     database.execute(HISTORY, database=studio.database)
     delay = [PROBE, "delay_many", WAITING_JOBS, "record_run", ["archive"]]
     client.call(*delay, {"channel": "root.archive", "description": "Archive"})
-    studio.import_contacts(demo.CHUNK_SIZE)
-    studio.wait(SETTLED)
-    delay = [PROBE, "delay_many", 3, "write_and_fail", ["shop"]]
-    client.call(*delay, {"description": "Fetch the orders of the shop"})
     client.session.get(
         f"{client.url}/queue_job/create_test_job",
         params={"size": 24, "failure_rate": 0.15, "description": "Close the month"},
         timeout=60,
     )
+    studio.import_contacts(demo.CHUNK_SIZE)
+    studio.wait(SETTLED)
+    delay = [PROBE, "delay_many", 3, "write_and_fail", ["shop"]]
+    client.call(*delay, {"description": "Fetch the orders of the shop"})
 
 
 def start_long_jobs(studio: Studio) -> None:
@@ -134,7 +140,11 @@ def start_long_jobs(studio: Studio) -> None:
         ("Compute the stock valuation", "root", 45),
         ("Send 400 invoices", "root.mail", 30),
     ):
-        options = {"description": description, "channel": channel}
+        options = {
+            "description": description,
+            "channel": channel,
+            "identity_key": description,
+        }
         studio.client.call(PROBE, "delay", "record_run", ["busy", seconds], options)
 
 
@@ -150,10 +160,6 @@ def dashboard(studio: Studio, name: str = "dashboard", **options: Any) -> None:
     studio.take(page, name)
 
 
-def dashboard_dark(studio: Studio) -> None:
-    dashboard(studio, "dashboard-dark", dark=True)
-
-
 def dashboard_small(studio: Studio) -> None:
     dashboard(studio, "dashboard-small", size=SMALL)
 
@@ -162,7 +168,8 @@ def jobs(studio: Studio, name: str = "jobs", **options: Any) -> None:
     start_long_jobs(studio)
     page = studio.open("/odoo/action-queue_job.action_queue_job", **options)
     page.wait_for_selector(".o_data_row, .o_kanban_record")
-    studio.take(page, name)
+    size = options.get("size", pages.WIDE)
+    studio.take(page, name, clip={"x": 0, "y": 0, "width": size["width"], "height": 720})
 
 
 def jobs_small(studio: Studio) -> None:
@@ -177,13 +184,10 @@ def _open_job(studio: Studio, job_id: int, **options: Any):
 
 
 def failed_job(studio: Studio, name: str = "failed-job", **options: Any) -> None:
-    page = _open_job(studio, studio.job(name="Fetch the orders of the shop"), **options)
+    options = {"size": TALL, **options}
+    page = _open_job(studio, studio.job(name=f"contacts.csv: {BAD_ROWS}"), **options)
     page.wait_for_selector(".o_job_traceback")
     studio.take(page, name)
-
-
-def failed_job_dark(studio: Studio) -> None:
-    failed_job(studio, "failed-job-dark", dark=True)
 
 
 def failed_job_small(studio: Studio) -> None:
@@ -191,16 +195,12 @@ def failed_job_small(studio: Studio) -> None:
 
 
 def graph(studio: Studio, name: str = "graph", **options: Any) -> None:
-    job = studio.job(method_name="_test_job")
+    ((job,),) = database.execute(LARGEST_GRAPH, database=studio.database)
     page = _open_job(studio, job, **options)
     page.click("a[name=dependencies]")
     page.wait_for_selector(".o_job_graph_node")
     page.locator(".o_job_graph_node").first.scroll_into_view_if_needed()
     studio.take(page, name)
-
-
-def graph_dark(studio: Studio) -> None:
-    graph(studio, "graph-dark", dark=True)
 
 
 def channels(studio: Studio, name: str = "channels", **options: Any) -> None:
@@ -242,13 +242,10 @@ PICTURE_OF: dict[str, Callable[[Studio], None]] = {
         jobs,
         jobs_small,
         dashboard,
-        dashboard_dark,
         dashboard_small,
         failed_job,
-        failed_job_dark,
         failed_job_small,
         graph,
-        graph_dark,
         channels,
         health,
         waiting,
@@ -274,7 +271,6 @@ def main(command: str) -> None:
                 studio = Studio(browser, client, name)
                 with step("Preparing the demo"):
                     furnish(studio)
-                    for dark in (False, True):  # the first page waits for its assets
-                        studio.open("/odoo/job-queue", dark=dark).context.close()
+                    studio.open("/odoo/job-queue").context.close()  # builds the assets
                 for picture in names:
                     PICTURE_OF[picture](studio)
