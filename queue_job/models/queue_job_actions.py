@@ -3,16 +3,17 @@
 
 Changes of many jobs go over the whole selection, or over all jobs of a domain. From
 `BACKGROUND_FROM` of them on, a job makes the change, in parts, while the user watches
-its progress. Where no job would run, all are changed at once: then nobody waits for
-the locks of one big transaction.
+its progress. Where no job would run the request itself goes through the parts.
 """
 
 from odoo import api, models
 from odoo.exceptions import UserError
+from odoo.tools import config
 
 from .. import iteration
 from ..health import DANGER
 from ..job import Job
+from ..reporting import current_run
 from ..states import PENDING, STARTED, WAIT_DEPENDENCIES
 
 #: From so many jobs on, a change is made by a job, in parts of so many.
@@ -98,10 +99,12 @@ class QueueJobActions(models.AbstractModel):
         if change not in CHANGES:
             raise UserError(self.env._("This is no change of jobs: %s", change))
         self.check_access("write")
-        if len(self) < BACKGROUND_FROM or not self._queue_runs():
+        if len(self) < BACKGROUND_FROM:
             getattr(self, change)()
             return self._changed(len(self))
         domain = list(domain or [("id", "in", self.ids)])
+        if not self._queue_runs():
+            return self._change_ranges(change, domain, self._ranges(), len(self))
         if change == "button_cancelled":  # they may hold the slot which this needs
             self.search([*domain, ("state", "=", STARTED)]).button_cancelled()
         return self._change_in_background(change, domain)
@@ -120,25 +123,28 @@ class QueueJobActions(models.AbstractModel):
 
     def _change_in_background(self, change, domain):
         """Enqueue the job which makes the change, and return the wait for it."""
-        ids = sorted(self.ids)
-        starts = ids[::CHUNK]
-        ranges = list(zip(starts, [*starts[1:], ids[-1] + 1], strict=True))
         job = self.browse().with_delay(
             priority=URGENT,
             max_retries=0,  # of conflicts with who changes the same jobs
-            description=self.env._("Change of %s jobs", len(ids)),
+            description=self.env._("Change of %s jobs", len(self)),
         )
-        job = job._change_ranges(change, domain, ranges, len(ids))
+        job = job._change_ranges(change, domain, self._ranges(), len(self))
         return job.wait_action(
             cancellable=True,
-            message=self.env._("%s jobs are being changed.", len(ids)),
+            message=self.env._("%s jobs are being changed.", len(self)),
             timeout=PATIENCE,
         )
+
+    def _ranges(self):
+        """Return [(first id, id after the last), ...] of parts of these jobs."""
+        ids = sorted(self.ids)
+        starts = ids[::CHUNK]
+        return list(zip(starts, [*starts[1:], ids[-1] + 1], strict=True))
 
     def _change_ranges(self, change, domain, ranges, count):
         """Change the jobs of a domain, range of ids by range, each committed by itself.
 
-        :param ranges: [(first id, id after the last), ...]
+        :param ranges: as `_ranges` returns them
         :param count: of the jobs in all of them
         """
         parts = iteration.job_until_timeout(
@@ -152,6 +158,8 @@ class QueueJobActions(models.AbstractModel):
         for first, end in parts:
             part = [*domain, ("id", ">=", first), ("id", "<", end)]
             self.search(part)._change_unlocked(change)
+            if not config["test_enable"] and current_run(self.env) is None:
+                self.env.cr.commit()  # pylint: disable=invalid-commit
         return self._changed(count)
 
     def _change_unlocked(self, change):
