@@ -3,8 +3,8 @@
 
 A real server with the database of the demo: the import of the contacts runs, some jobs
 take their time, some have failed, thousands wait in a paused channel. Each function
-below leaves one picture. ``ONLY="dashboard graph"`` makes some of them. Those on a small
-screen are for looking at, in ``build/pictures``.
+below leaves one picture. ``ONLY="dashboard graph"`` makes some of them. Those on a
+small screen are for looking at, in ``build/pictures``.
 """
 
 from __future__ import annotations
@@ -174,7 +174,9 @@ def jobs(studio: Studio, name: str = "jobs", **options: Any) -> None:
     page = studio.open("/odoo/action-queue_job.action_queue_job", **options)
     page.wait_for_selector(".o_data_row, .o_kanban_record")
     size = options.get("size", pages.WIDE)
-    studio.take(page, name, clip={"x": 0, "y": 0, "width": size["width"], "height": 720})
+    studio.take(
+        page, name, clip={"x": 0, "y": 0, "width": size["width"], "height": 720}
+    )
 
 
 def jobs_small(studio: Studio) -> None:

@@ -15,7 +15,9 @@ ALIVE = "odoo.__WOWL_DEBUG__.root.env.services['queue_job.news'].isAlive"
 BY_BUS_SECONDS = 15
 JOBS = "/odoo/action-queue_job.action_queue_job"
 RUNNING = "[data-channel=root] .o_job_running:has-text('{} /')"
-STATES = "SELECT count(*) FROM queue_job WHERE state = %s AND method_name = 'record_run'"
+STATES = (
+    "SELECT count(*) FROM queue_job WHERE state = %s AND method_name = 'record_run'"
+)
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +69,7 @@ def test_it_rests_while_nobody_sees_it(server, dashboard):
     dashboard.wait_for_timeout(7000)
     assert not [url for url in dashboard.calls if "queue.job.dashboard" in url]
     dashboard.evaluate(
-        "delete document.hidden;"
-        "document.dispatchEvent(new Event('visibilitychange'))"
+        "delete document.hidden;document.dispatchEvent(new Event('visibilitychange'))"
     )
     wait_for(
         lambda: dashboard.wait_for_timeout(50) or dashboard.calls,
