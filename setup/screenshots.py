@@ -204,10 +204,10 @@ def failed_job_small(studio: Studio) -> None:
 
 def graph(studio: Studio, name: str = "graph", **options: Any) -> None:
     ((job,),) = database.execute(LARGEST_GRAPH, database=studio.database)
-    page = _open_job(studio, job, **options)
+    page = _open_job(studio, job, **{"size": TALL, **options})
     page.click("a[name=dependencies]")
     page.wait_for_selector(".o_job_graph_node")
-    page.locator(".o_job_graph_node").first.scroll_into_view_if_needed()
+    page.locator(".o_notebook").evaluate("element => element.scrollIntoView()")
     studio.take(page, name)
 
 
