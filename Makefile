@@ -4,7 +4,7 @@ PYTHON ?= python3
 SETUP = PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m setup
 
 .DEFAULT_GOAL := help
-.PHONY: help prepare run shell test lint format bench chaos deploy-test docs pot wheels clean
+.PHONY: help prepare run shell test lint format bench chaos deploy-test docs pot screenshots wheels clean
 
 help: ## show this help
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 23
@@ -41,6 +41,9 @@ docs: ## write what is generated: configuration, requirements, READMEs of the ad
 
 pot: ## export the texts to translate, and bring the translations in line
 	@$(SETUP) pot
+
+screenshots: ## take the pictures of docs/pictures (ONLY="dashboard graph" for some)
+	@ONLY='$(ONLY)' $(SETUP) screenshots
 
 wheels: ## build each addon as a wheel into build/wheels
 	@$(SETUP) wheels

@@ -56,12 +56,17 @@ class Checkpoint:
     """The position of a loop, kept in the job's own transaction.
 
     A key of None keeps nothing.
+
+    :param seconds: between two commits
     """
 
-    def __init__(self, env, run: Run, key: str | None) -> None:
+    def __init__(
+        self, env, run: Run, key: str | None, seconds: float = COMMIT_SECONDS
+    ) -> None:
         self.cr = env.cr
         self.job_id = run.job.id
         self.key = key
+        self.seconds = seconds
         self._last = time.monotonic()
 
     def read(self) -> int:  # pylint: disable=method-required-super
@@ -80,7 +85,7 @@ class Checkpoint:
 
     def commit_now_and_then(self, position: int) -> None:
         """Keep the work, unless this was done a moment ago."""
-        if self.key and time.monotonic() - self._last >= COMMIT_SECONDS:
+        if self.key and time.monotonic() - self._last >= self.seconds:
             self.commit(position)
 
     def forget(self) -> None:
@@ -124,8 +129,12 @@ def job_until_timeout(
     savepoint: bool = True,
     requeue: bool = True,
     resume_key: str = "until_timeout",
+    commit_seconds: float = COMMIT_SECONDS,
 ) -> Iterator[Any]:
-    """Yield items as long as there is time; see `Base.job_until_timeout`."""
+    """Yield items as long as there is time; see `Base.job_until_timeout`.
+
+    :param commit_seconds: between two commits; 0 commits after each item
+    """
     run = current_run(env)
     if run is None:
         yield from _plain(env, iterable, savepoint=savepoint)
@@ -139,7 +148,7 @@ def job_until_timeout(
         env,
         iterable,
         run,
-        Checkpoint(env, run, resume_key),
+        Checkpoint(env, run, resume_key, commit_seconds),
         _Reporter(run, iterable, message, 1),
         savepoint=savepoint,
         interrupted=interrupted,

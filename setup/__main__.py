@@ -20,6 +20,7 @@ COMMANDS = {
     "deploy-test": "setup.tools",
     "docs": "setup.docs",
     "pot": "setup.translations",
+    "screenshots": "setup.screenshots",
     "wheels": "setup.wheels",
     "clean": "setup.tools",
 }

@@ -42,4 +42,4 @@ class Client:
         if "error" in content:
             data = content["error"].get("data", content["error"])
             raise SetupError(f"{path}: {data['message']}")
-        return content["result"]
+        return content.get("result")  # none is sent for None

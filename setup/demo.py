@@ -108,6 +108,7 @@ def main(command: str) -> int:
             shutil.rmtree(directory, ignore_errors=True)
             with stack.server(name, directory, **_server_options(options)) as server:
                 say(f"Odoo serves {server.url} (log: {server.log})")
+                say(f"  the dashboard, while it moves: {server.url}/odoo/job-queue")
                 return _demonstrate(server, options)
 
 
@@ -244,9 +245,9 @@ def _summarise(outcome: Outcome) -> None:
 
 def _serve(server: OdooServer) -> None:
     say("")
-    say(f"  {server.url}/odoo/action-queue_job.action_queue_job")
+    say(f"  {server.url}/odoo/job-queue")
     say(f"  user {LOGIN}, password {PASSWORD}, database {server.database}")
-    say("  menu Job Queue: the jobs, their states, the failed one with its traceback")
+    say("  menu Job Queue: the dashboard; the jobs, the failed one with its traceback")
     say("  make shell: a Python shell on this database")
     say("  Ctrl-C ends the server")
     try:

@@ -82,6 +82,13 @@ def _connection_info_for(db_name: str) -> dict:
     return {**KEEPALIVE, **info}
 
 
+def connect(db_name: str):
+    """An autocommit connection that notices a silent network."""
+    conn = psycopg2.connect(**_connection_info_for(db_name))
+    conn.autocommit = True
+    return conn
+
+
 class Database:
     """A database as the runner sees it.
 
@@ -97,7 +104,7 @@ class Database:
         self.db_name = db_name
         self.leader_conn = None
         self._waiting: tuple | None = None  # (connection, since) of a statement
-        self.conn = self._connect()
+        self.conn = connect(db_name)
         try:
             self.has_queue_job = self._has_queue_job()
             self.is_current = self.has_queue_job and self.value(queries.IS_CURRENT)
@@ -107,11 +114,6 @@ class Database:
         except BaseException:
             self.close()
             raise
-
-    def _connect(self):
-        conn = psycopg2.connect(**_connection_info_for(self.db_name))
-        conn.autocommit = True
-        return conn
 
     def close(self) -> None:
         """End both sessions; the leader lock goes with its own."""
@@ -188,7 +190,7 @@ class Database:
 
         :raise psycopg2.Error: no further session is to be had
         """
-        with closing(self._connect()) as conn, conn.cursor() as cursor:
+        with closing(connect(self.db_name)) as conn, conn.cursor() as cursor:
             cursor.execute(queries.PING, {"payload": payload})
 
     def notifications(self) -> set[str]:

@@ -36,6 +36,7 @@ from .database import Database, MasterElectionLost
 from .dispatcher import Answer
 from .kept_slots import KeptSlots
 from .lease_book import LeaseBook
+from .news import WATCH, News
 from .recent_starts import count_recent_starts
 from .statistics import ADD, FLUSH_INTERVAL, Statistics
 from .turn import Turn
@@ -149,7 +150,7 @@ class DatabaseLoop(threading.Thread):
 
         :return: seconds until the next try
         """
-        with closing(Database(self.db_name)) as database:
+        with closing(Database(self.db_name)) as database, News(database) as self._news:
             if not database.is_current:
                 self._check_installation(database)
                 return INSTALL_INTERVAL
@@ -281,8 +282,11 @@ class DatabaseLoop(threading.Thread):
             self._pong()
         if "channels" in payloads:
             self._read_settings()
-        if any(not payload.startswith("ping") for payload in payloads):
+        if WATCH in payloads:
+            self._news.watched(time.monotonic())
+        if any(not payload.startswith(("ping", WATCH)) for payload in payloads):
             self._rung = True
+            self._news.changed()
         while True:
             try:
                 answer = self._answers.get_nowait()
@@ -321,6 +325,7 @@ class DatabaseLoop(threading.Thread):
         if not self.leases.close(answer):
             return
         self._rung = True
+        self._news.changed()
         if answer.report is not None:
             self._unreachable_since = None
             self.statistics.add(answer.outcomes)
@@ -374,6 +379,7 @@ class DatabaseLoop(threading.Thread):
             self._next_look = now + wait
             self._kept.give_back()  # what still runs is counted again by now
             self._rung |= freed
+        self._news.send(now)
 
     def _write_statistics(self):
         for sums in self.statistics.take():
@@ -420,6 +426,7 @@ class DatabaseLoop(threading.Thread):
         self.leases.longest = self.runner.worker_limit.lease_seconds(longest)
         self._due_at = None if seconds is None else now + min(seconds, 3600.0)
         for claim in self._turn.take():
+            self._news.changed()
             if claim["timeout"]:
                 soon = time.monotonic() + claim["timeout"] + 0.1
                 self._next_look = min(self._next_look, soon)
@@ -443,7 +450,8 @@ class DatabaseLoop(threading.Thread):
             self._next_heartbeat,
             self._next_flush,
         ]
-        times += [when for when in (self._due_at, self._room_at) if when]
+        sometimes = self._due_at, self._room_at, self._news.due(now)
+        times += [when for when in sometimes if when]
         if self._ping_sent is not None:
             times.append(self._ping_sent + PING_PATIENCE)
         if self._rung and now < self._not_before:

@@ -3,6 +3,7 @@
 from . import base
 from . import base_patterns
 from . import ir_model_fields
+from . import ir_websocket
 from . import queue_job_actions
 from . import queue_job_failure_notice
 from . import queue_job_failure_policy

@@ -1,26 +1,33 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """What users do with jobs from the web client, besides the buttons of the model.
 
-Changes of many jobs go over the whole selection, or over all jobs of a domain. More
-than `BACKGROUND_FROM` of them are changed by jobs, as long as a runner is there to run
-these; otherwise all are changed at once, which takes longer but always works.
+Changes of many jobs go over the whole selection, or over all jobs of a domain. From
+`BACKGROUND_FROM` of them on, a job makes the change, in parts, while the user watches
+its progress. Where no job would run the request itself goes through the parts.
 """
 
 from odoo import api, models
 from odoo.exceptions import AccessError, UserError
+from odoo.tools import config
 
-from ..delay import group
-from ..health import is_alive
+from .. import iteration
+from ..health import DANGER
 from ..job import Job
-from ..states import PENDING, WAIT_DEPENDENCIES
-from . import queue_job_dashboard_queries as queries
+from ..reporting import current_run
+from ..states import PENDING, STARTED, WAIT_DEPENDENCIES
 
-#: From so many jobs on, a change is made by jobs, each of so many.
-BACKGROUND_FROM = 5000
-CHUNK = 1000
+#: From so many jobs on, a change is made by a job, in parts of so many.
+BACKGROUND_FROM = 500
+CHUNK = 500
 
-#: The jobs which make the change overtake those that they change.
+#: Seconds after which the user is offered to leave it to the background.
+PATIENCE = 10
+
+#: The job which makes the change overtakes those that it changes.
 URGENT = 0
+
+# What a worker or another user is changing now is left to them.
+LOCK = "SELECT id FROM queue_job WHERE id = ANY(%s) FOR NO KEY UPDATE SKIP LOCKED"
 
 CHANGES = ("requeue", "button_done", "button_cancelled")
 
@@ -107,44 +114,89 @@ class QueueJobActions(models.AbstractModel):
 
         :param change: name of the method of a button, one of `CHANGES`
         """
-        return self.search(domain, order="id")._change_many(change)
+        return self.search(domain, order="id")._change_many(change, domain)
 
-    def _change_many(self, change):
-        """Change these jobs, and return the notification which says so."""
+    def _change_many(self, change, domain=None):
+        """Change these jobs, and return the action which says so.
+
+        :param domain: what they have been found by
+        """
         if change not in CHANGES:
             raise UserError(self.env._("This is no change of jobs: %s", change))
         self.check_access("write")
-        if len(self) >= BACKGROUND_FROM and self._runner_is_alive():
-            self._change_in_background(change)
-            message = self.env._("%s jobs are being changed in the background.")
-        else:
+        if len(self) < BACKGROUND_FROM:
             getattr(self, change)()
-            message = self.env._("%s job(s) changed.")
+            return self._changed(len(self))
+        domain = list(domain or [("id", "in", self.ids)])
+        if not self._queue_runs():
+            return self._change_ranges(change, domain, self._ranges(), len(self))
+        if change == "button_cancelled":  # they may hold the slot which this needs
+            self.search([*domain, ("state", "=", STARTED)]).button_cancelled()
+        return self._change_in_background(change, domain)
+
+    def _changed(self, count):
+        """Return the notification that so many jobs were changed."""
         return {
             "type": "ir.actions.client",
             "tag": "display_notification",
             "params": {
                 "type": "success",
-                "message": message % len(self),
+                "message": self.env._("%s job(s) changed.", count),
                 "next": {"type": "ir.actions.client", "tag": "soft_reload"},
             },
         }
 
-    def _change_in_background(self, change):
-        description = self.env._("Change of %s jobs", len(self))
-        group(
-            *(
-                self.browse(self.ids[start : start + CHUNK])
-                .delayable(priority=URGENT, description=description)
-                ._change_chunk(change)
-                for start in range(0, len(self), CHUNK)
-            )
-        ).delay()
+    def _change_in_background(self, change, domain):
+        """Enqueue the job which makes the change, and return the wait for it."""
+        job = self.browse().with_delay(
+            priority=URGENT,
+            max_retries=0,  # of conflicts with who changes the same jobs
+            description=self.env._("Change of %s jobs", len(self)),
+        )
+        job = job._change_ranges(change, domain, self._ranges(), len(self))
+        return job.wait_action(
+            cancellable=True,
+            message=self.env._("%s jobs are being changed.", len(self)),
+            timeout=PATIENCE,
+        )
 
-    def _change_chunk(self, change):
-        """Change a part of many jobs; those that are gone by now are left out."""
-        getattr(self.exists(), change)()
+    def _ranges(self):
+        """Return [(first id, id after the last), ...] of parts of these jobs."""
+        ids = sorted(self.ids)
+        starts = ids[::CHUNK]
+        return list(zip(starts, [*starts[1:], ids[-1] + 1], strict=True))
 
-    def _runner_is_alive(self):
-        self.env.cr.execute(queries.RUNNERS)
-        return any(is_alive(row["age"]) for row in self.env.cr.dictfetchall())
+    def _change_ranges(self, change, domain, ranges, count):
+        """Change the jobs of a domain, range of ids by range, each committed by itself.
+
+        :param ranges: as `_ranges` returns them
+        :param count: of the jobs in all of them
+        """
+        parts = iteration.job_until_timeout(
+            self.env,
+            ranges,
+            message=self.env._("Changing jobs: part {progress} of {valuemax}"),
+            savepoint=False,
+            resume_key="ranges",
+            commit_seconds=0,
+        )
+        for first, end in parts:
+            part = [*domain, ("id", ">=", first), ("id", "<", end)]
+            self.search(part)._change_unlocked(change)
+            if not config["test_enable"] and current_run(self.env) is None:
+                self.env.cr.commit()  # pylint: disable=invalid-commit
+        return self._changed(count)
+
+    def _change_unlocked(self, change):
+        """Change those of the jobs which nobody else is changing.
+
+        They are locked first: the runner passes them over, and claims others.
+        """
+        self.env.cr.execute(LOCK, (self.ids,))
+        jobs = self.browse(job_id for (job_id,) in self.env.cr.fetchall())
+        getattr(jobs, change)()
+
+    def _queue_runs(self):
+        """Whether a job that is enqueued now will run soon."""
+        problems = self.env["queue.job.dashboard"].get_problems()
+        return all(problem["level"] != DANGER for problem in problems)

@@ -13,7 +13,8 @@ from odoo.tools import config
 
 from ..figures import percentile, sum_up_tree
 from ..health import Facts, health_problems, is_alive
-from ..jobrunner.queries import HAS_DOORBELL
+from ..jobrunner.news import WATCH
+from ..jobrunner.queries import HAS_DOORBELL, PING
 from ..states import STARTED
 from . import queue_job_dashboard_queries as queries
 from .health_texts import TEXTS
@@ -69,6 +70,15 @@ class QueueJobDashboard(models.AbstractModel):
         """Return the problems which the health banner shows."""
         self._check_access()
         return self._problems(self._rows(queries.WAITING), self._rows(queries.RUNNERS))
+
+    @api.model
+    def watch(self):
+        """Tell the job runner that somebody looks, and wants to hear of changes.
+
+        It answers over the bus (see `jobrunner/news.py`).
+        """
+        self.env["queue.job"].check_access("read")
+        self.env.cr.execute(PING, {"payload": WATCH})
 
     def _check_access(self):
         """Only those who may read jobs go on from here."""

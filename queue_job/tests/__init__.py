@@ -21,9 +21,11 @@ from . import test_js
 from . import test_lease_book
 from . import test_metrics
 from . import test_migrations
+from . import test_news
 from . import test_patterns
 from . import test_progress
 from . import test_public_names
+from . import test_query_plans
 from . import test_queue_job_channel
 from . import test_queue_job_function
 from . import test_queue_job_model

@@ -372,19 +372,38 @@ class TestActions(DashboardCase):
         jobs = sum(
             (self.create_job("failed") for _i in range(5)), self.create_job("failed")
         )
+        other = self.create_job("failed", channel="root.other")
+        self.add_runner(1)
         with (
             patch.object(queue_job_actions, "BACKGROUND_FROM", 6),
             patch.object(queue_job_actions, "CHUNK", 4),
         ):
-            self.add_runner(1)
-            jobs.action_requeue_all()
-        changes = self.env["queue.job"].search([("method_name", "=", "_change_chunk")])
-        self.assertEqual(len(changes), 2)
+            action = self.env["queue.job"].change_matching(
+                [("channel", "=", "root"), ("state", "=", "failed")], "requeue"
+            )
+        self.assertEqual(action["tag"], "queue_job_wait")
+        change = self.env["queue.job"].search([("uuid", "=", action["params"]["uuid"])])
+        self.assertEqual((change.priority, change.method_name), (0, "_change_ranges"))
         self.assertEqual(set(jobs.mapped("state")), {"failed"})
-        self.assertEqual(set(changes.mapped("priority")), {0})
-        for change in changes:
-            change.records._change_chunk(*change.args)
+        ranges = change.args[2]
+        self.assertEqual(
+            [[job.id for job in jobs if a <= job.id < b] for a, b in ranges],
+            [jobs.sorted("id").ids[:4], jobs.sorted("id").ids[4:]],
+        )
+        result = change.records._change_ranges(*change.args)
         self.assertEqual(set(jobs.mapped("state")), {"pending"})
+        self.assertEqual(other.state, "failed")
+        self.assertIn("6", result["params"]["message"])
+
+    def test_what_runs_is_stopped_before_very_many_are_cancelled(self):
+        jobs = self.create_job() + self.create_job("started", date_started=self.now)
+        self.add_runner(1)
+        with patch.object(queue_job_actions, "BACKGROUND_FROM", 2):
+            action = jobs.action_cancel_all()
+        self.assertEqual(action["tag"], "queue_job_wait")
+        signal = self.env["queue.job.signal"].search([])
+        self.assertEqual(signal.job_id, jobs[1])
+        self.assertEqual(jobs[0].state, "pending")
 
     def test_without_a_runner_nothing_is_left_to_the_background(self):
         jobs = self.create_job("failed") + self.create_job("failed")

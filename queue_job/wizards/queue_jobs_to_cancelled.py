@@ -10,5 +10,4 @@ class SetJobsToCancelled(models.TransientModel):
     _description = "Cancel all selected jobs"
 
     def set_cancelled(self):
-        self.job_ids.button_cancelled()
-        return {"type": "ir.actions.act_window_close"}
+        return self._change("button_cancelled")

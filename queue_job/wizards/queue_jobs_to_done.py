@@ -10,5 +10,4 @@ class SetJobsToDone(models.TransientModel):
     _description = "Set all selected jobs to done"
 
     def set_done(self):
-        self.job_ids.button_done()
-        return {"type": "ir.actions.act_window_close"}
+        return self._change("button_done")

@@ -3,6 +3,8 @@
 
 from odoo import fields, models
 
+from ..models.queue_job_actions import BACKGROUND_FROM
+
 
 class QueueRequeueJob(models.TransientModel):
     _name = "queue.requeue.job"
@@ -21,5 +23,11 @@ class QueueRequeueJob(models.TransientModel):
         return context.get("active_ids") or False
 
     def requeue(self):
-        self.job_ids.requeue()
+        return self._change("requeue")
+
+    def _change(self, change):
+        """Change the selected jobs, very many of them in the background."""
+        if len(self.job_ids) >= BACKGROUND_FROM:
+            return self.job_ids._change_many(change)
+        getattr(self.job_ids, change)()
         return {"type": "ir.actions.act_window_close"}

@@ -17,18 +17,24 @@ const MAX_PAUSE = 60000;
  * error (the server restarts, say) makes the next pauses longer and is not shown.
  *
  * @param {() => Promise} callback
- * @param {number} [interval] milliseconds
+ * @param {number | (() => number)} [interval] milliseconds
+ * @returns {{soon: (wait: number) => void}} `soon` brings the next call forward: to so
+ *  many milliseconds after the last one, but not to where a slow call has to rest
  */
 export function usePolling(callback, interval = POLL_INTERVAL) {
+    const intervalNow = typeof interval === "function" ? interval : () => interval;
     let timer = null;
-    let pause = interval;
     let busy = false;
     let mounted = false;
+    let last = 0; // the end of the last call
+    let rest = 0; // how long it needs to rest
+    let wish = null; // the pause that was asked for by `soon`
 
     function schedule() {
         browser.clearTimeout(timer);
-        if (mounted && !document.hidden) {
-            timer = browser.setTimeout(run, pause);
+        if (mounted && !busy && !document.hidden) {
+            const pause = Math.max(wish ?? intervalNow(), rest);
+            timer = browser.setTimeout(run, Math.max(last + pause - Date.now(), 0));
         }
     }
     async function run() {
@@ -36,20 +42,23 @@ export function usePolling(callback, interval = POLL_INTERVAL) {
             return;
         }
         busy = true;
+        wish = null;
         const start = Date.now();
         try {
             await callback();
-            pause = Math.max(interval, SLOWNESS * (Date.now() - start));
+            rest = SLOWNESS * (Date.now() - start);
         } catch {
-            pause = Math.min(pause * 2, MAX_PAUSE);
+            rest = Math.min(Math.max(rest, intervalNow()) * 2, MAX_PAUSE);
         } finally {
             busy = false;
+            last = Date.now();
             schedule();
         }
     }
 
     onMounted(() => {
         mounted = true;
+        last = Date.now();
         schedule();
     });
     onWillUnmount(() => {
@@ -63,4 +72,10 @@ export function usePolling(callback, interval = POLL_INTERVAL) {
             run();
         }
     });
+    return {
+        soon(wait) {
+            wish = Math.min(wish ?? wait, wait);
+            schedule();
+        },
+    };
 }

@@ -6,8 +6,8 @@ import {Layout} from "@web/search/layout";
 import {formatInteger} from "@web/views/fields/formatters";
 import {standardActionServiceProps} from "@web/webclient/actions/action_service";
 import {formatDuration} from "../core/durations";
+import {useJobNews} from "../core/job_news";
 import {jobAction, jobsAction} from "../core/open_jobs";
-import {usePolling} from "../core/polling";
 import {HealthBanner} from "../health/health_banner";
 import * as data from "./dashboard_data";
 import {JobChart} from "./job_chart";
@@ -37,7 +37,7 @@ export class QueueJobDashboard extends Component {
         });
         useSetupAction({getLocalState: () => ({period: this.state.period})});
         onWillStart(() => this.load());
-        usePolling(() => this.load());
+        useJobNews(() => this.load());
     }
 
     async load() {
@@ -189,7 +189,7 @@ export class QueueJobDashboard extends Component {
             "requeue_failures",
             args
         );
-        delete action.params.next;
+        delete action.params.next; // the dashboard moves by itself
         await this.action.doAction(action);
         await this.load();
     }

@@ -1,14 +1,14 @@
 import {registry} from "@web/core/registry";
 import {formView} from "@web/views/form/form_view";
 import {FormController} from "@web/views/form/form_controller";
-import {usePolling} from "../core/polling";
+import {useJobNews} from "../core/job_news";
 import {isOver} from "../job_form/job_story_data";
 
 /** The form of a job follows the job until it is over, unless somebody edits it. */
 export class JobFormController extends FormController {
     setup() {
         super.setup();
-        usePolling(() => this.refresh());
+        useJobNews(() => this.refresh());
     }
 
     async refresh() {

@@ -1,0 +1,16 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Who may hear on the bus that something has changed in the queue."""
+
+from odoo import models
+
+from ..jobrunner.news import CHANNEL
+
+
+class IrWebsocket(models.AbstractModel):
+    _inherit = "ir.websocket"
+
+    def _build_bus_channel_list(self, channels):
+        """Leave the channel of the queue to those who may read jobs."""
+        if CHANNEL in channels and not self.env["queue.job"].has_access("read"):
+            channels = [channel for channel in channels if channel != CHANNEL]
+        return super()._build_bus_channel_list(channels)

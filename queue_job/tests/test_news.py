@@ -1,0 +1,123 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""The news for who looks at the queue: when they are sent, and who hears them."""
+
+import json
+import logging
+from unittest.mock import MagicMock, patch
+
+import psycopg2
+
+from odoo.exceptions import AccessError
+from odoo.tests import TransactionCase, new_test_user
+
+from ..jobrunner import news
+from ..jobrunner.news import CHANNEL, INTERVAL, WATCH, WATCH_SECONDS, News
+from .job_case import MANAGER_GROUP
+
+
+class FakeDatabase:
+    """The runner's session, played by the cursor of the test."""
+
+    db_name = "shop"
+
+    def __init__(self, cr):
+        self.cr = cr
+        self.conn = cr._cnx
+
+    def value(self, query, params):
+        self.cr.execute(query, params)
+        return self.cr.fetchone()[0]
+
+
+class TestNews(TransactionCase):
+    def setUp(self):
+        super().setUp()
+        self.notified = []
+        patcher = patch.object(
+            News, "_notify", lambda _news, channel: self.notified.append(channel)
+        )
+        self.startPatcher(patcher)
+        self.news = News(FakeDatabase(self.env.cr))
+
+    def messages(self):
+        rows = self.env["bus.bus"].search([("channel", "=", f'["shop","{CHANNEL}"]')])
+        return [json.loads(row.message) for row in rows]
+
+    def test_nothing_while_nobody_looks(self):
+        self.news.changed()
+        self.assertIsNone(self.news.due(10))
+        self.news.send(10)
+        self.assertEqual(self.notified, [])
+
+    def test_who_looks_is_answered(self):
+        self.news.watched(10)
+        self.assertEqual(self.news.due(10), 10)
+        self.news.send(10)
+        self.assertEqual(self.notified, [["shop", CHANNEL]])
+        self.assertEqual(self.messages(), [{"type": CHANNEL, "payload": {}}])
+
+    def test_nothing_while_nothing_changes(self):
+        self.news.watched(10)
+        self.news.send(10)
+        self.news.send(20)
+        self.assertEqual(len(self.notified), 1)
+        self.assertIsNone(self.news.due(20))
+
+    def test_one_a_second_of_which_the_newest_is_kept(self):
+        self.news.watched(10)
+        self.news.send(10)
+        for tenth in range(1, 21):
+            self.news.changed()
+            self.news.send(10 + tenth / 10)
+        self.assertEqual(len(self.notified), 3)
+        self.news.changed()
+        self.assertEqual(self.news.due(12.1), 12 + INTERVAL)
+        self.assertEqual(len(self.messages()), 1)
+
+    def test_no_more_when_nobody_looks_any_longer(self):
+        self.news.watched(10)
+        self.news.send(10)
+        self.news.changed()
+        self.news.send(10 + WATCH_SECONDS)
+        self.assertEqual(len(self.notified), 1)
+
+    def test_a_bus_that_cannot_be_reached_harms_nobody(self):
+        refused = psycopg2.OperationalError("refused")
+        self.news.watched(10)
+        with (
+            patch.object(News, "_notify", side_effect=refused),
+            self.assertLogs(news.__name__, logging.INFO) as log,
+        ):
+            self.news.send(10)
+        self.assertIn("refused", log.output[0])
+        self.news.changed()
+        self.assertIsNone(self.news.due(12), "not again before somebody looks again")
+
+
+class TestWhoHears(TransactionCase):
+    def setUp(self):
+        super().setUp()
+        groups = f"base.group_user,{MANAGER_GROUP}"
+        self.manager = new_test_user(self.env, "news_manager", groups=groups)
+        self.user = new_test_user(self.env, "news_user")
+
+    def heard(self, user):
+        """Return the channels of the bus which the user gets of those he wants."""
+        websocket = self.env["ir.websocket"].with_user(user)
+        module = "odoo.addons.bus.models.ir_websocket.wsrequest"
+        with patch(module, new=MagicMock()):
+            return websocket._build_bus_channel_list([CHANNEL, "other", CHANNEL])
+
+    def test_only_who_may_read_jobs(self):
+        self.assertIn(CHANNEL, self.heard(self.manager))
+        self.assertNotIn(CHANNEL, self.heard(self.user))
+        self.assertIn("other", self.heard(self.user))
+
+    def test_only_they_ask_for_news(self):
+        dashboard = self.env["queue.job.dashboard"]
+        execute = self.env.cr.execute
+        with patch.object(self.env.cr, "execute", wraps=execute) as execute:
+            dashboard.with_user(self.manager).watch()
+        self.assertEqual(execute.call_args.args[1], {"payload": WATCH})
+        with self.assertRaises(AccessError):
+            dashboard.with_user(self.user).watch()
