@@ -34,6 +34,7 @@ from .caretaker import LINGER, Caretaker
 from .channels import ChannelManager, ChannelSettings
 from .database import Database, MasterElectionLost
 from .dispatcher import Answer
+from .hearing import PING, Hearing
 from .kept_slots import KeptSlots
 from .lease_book import LeaseBook
 from .news import WATCH, News
@@ -42,15 +43,6 @@ from .statistics import ADD, FLUSH_INTERVAL, Statistics
 from .turn import Turn
 
 _logger = logging.getLogger(__name__)
-
-#: Seconds between two polls where the doorbell rings, and where it doesn't.
-POLL_LISTENING = 5.0
-POLL_DEAF = 0.5
-
-#: Seconds between the pings by which the runner checks that LISTEN delivers, and
-#: the seconds a ping may take.
-PING_INTERVAL = 30.0
-PING_PATIENCE = 2.0
 
 #: Seconds between two heartbeats.
 HEARTBEAT_INTERVAL = 5.0
@@ -189,7 +181,6 @@ class DatabaseLoop(threading.Thread):
         """Begin with an empty memory, as after each (re)connection."""
         self.database = database
         parameters = self._parameters()
-        self._uuid = uuid.uuid4().hex
         others = database.execute(queries.TAKE_OVER)
         self.manager = self._new_manager()
         self.leases = LeaseBook(
@@ -198,23 +189,23 @@ class DatabaseLoop(threading.Thread):
             self.runner.dispatcher,
             self.manager,
             self._hear,
-            self._uuid,
+            uuid.uuid4().hex,
         )
         self._turn = Turn(database, self.manager, self.leases)
+        self._hearing = Hearing(database)
         self._caretaker = Caretaker(
             database, self.manager, self.leases, self.runner.worker_limit
         )
         now = time.monotonic()
-        self._next_poll = self._next_heartbeat = self._next_ping = 0.0
+        self._next_poll = self._next_heartbeat = 0.0
         # leases of another may just have claimed: the first look must see it
         self._next_look = self._not_before = now + (LINGER if others else 0.0)
         self._next_flush = now + FLUSH_INTERVAL
-        self._ping_sent = self._unreachable_since = None
-        self._due_at = self._room_at = None
-        self._listening = self._rung = True
+        self._unreachable_since = self._due_at = self._room_at = None
+        self._rung = True
         self._is_copy = self._check_identity(parameters)
         self._held_back = ""
-        self._check_doorbell()
+        self._hearing.check_trigger()
         self._read_settings()
 
     def _new_manager(self):
@@ -224,14 +215,6 @@ class DatabaseLoop(threading.Thread):
         if self.runner.config.channels:
             manager.simple_configure(self.runner.config.channels)
         return manager
-
-    def _check_doorbell(self):
-        if not self.database.value(queries.HAS_DOORBELL):
-            _logger.warning(
-                "%s: the trigger queue_job_notify is missing, jobs are found by polling"
-                " only; update the module (-u queue_job) to create it",
-                self.db_name,
-            )
 
     def _check_identity(self, parameters) -> bool:
         """Whether this is a copy, whose jobs belong to another database."""
@@ -278,13 +261,12 @@ class DatabaseLoop(threading.Thread):
 
     def _read_news(self):
         payloads = self.database.notifications()
-        if f"ping {self._uuid}" in payloads:
-            self._pong()
+        self._hearing.hear(payloads)
         if "channels" in payloads:
             self._read_settings()
         if WATCH in payloads:
             self._news.watched(time.monotonic())
-        if any(not payload.startswith(("ping", WATCH)) for payload in payloads):
+        if any(not payload.startswith((PING, WATCH)) for payload in payloads):
             self._rung = True
             self._news.changed()
         while True:
@@ -293,33 +275,6 @@ class DatabaseLoop(threading.Thread):
             except Empty:
                 break
             self._close_lease(answer)
-
-    def _pong(self):
-        self._ping_sent = None
-        if not self._listening:
-            self._listening = True
-            _logger.info("%s: LISTEN delivers again", self.db_name)
-
-    def _ping(self, now):
-        """Check that LISTEN delivers; where it doesn't, the poll takes over."""
-        if self._ping_sent is not None and now - self._ping_sent > PING_PATIENCE:
-            self._ping_sent = None
-            if self._listening:
-                self._listening = False
-                self._next_poll = 0.0
-                _logger.warning(
-                    "%s: LISTEN does not deliver (a transaction-pooling proxy?);"
-                    " polling every %.1f s",
-                    self.db_name,
-                    POLL_DEAF,
-                )
-        if now >= self._next_ping:
-            self._next_ping = now + PING_INTERVAL
-            self._ping_sent = now
-            try:
-                self.database.ping(f"ping {self._uuid}")
-            except psycopg2.OperationalError:
-                self._ping_sent = None  # no session for that now: nothing is learnt
 
     def _close_lease(self, answer: Answer):
         if not self.leases.close(answer):
@@ -367,7 +322,8 @@ class DatabaseLoop(threading.Thread):
 
     def _keep_watch(self):
         now = time.monotonic()
-        self._ping(now)
+        if self._hearing.test(now):
+            self._next_poll = 0.0
         if now >= self._next_heartbeat:
             self._next_heartbeat = now + HEARTBEAT_INTERVAL
             self._heartbeat()
@@ -396,7 +352,7 @@ class DatabaseLoop(threading.Thread):
                 "uuid": self.leases.term,
                 "host": socket.gethostname(),
                 "pid": os.getpid(),
-                "listening": self._listening,
+                "listening": self._hearing.delivers,
                 "root_capacity": self.manager.get_channel_by_name("root").capacity,
                 "running": self._caretaker.in_flight,
                 "note": self._held_back or None,
@@ -408,7 +364,7 @@ class DatabaseLoop(threading.Thread):
     def _take_turn(self):
         now = time.monotonic()
         if now >= self._next_poll:
-            self._next_poll = now + (POLL_LISTENING if self._listening else POLL_DEAF)
+            self._next_poll = now + self._hearing.poll_interval
             self._rung = True
         if any(when and now >= when for when in (self._due_at, self._room_at)):
             self._rung = True
@@ -450,10 +406,10 @@ class DatabaseLoop(threading.Thread):
             self._next_heartbeat,
             self._next_flush,
         ]
-        sometimes = self._due_at, self._room_at, self._news.due(now)
-        times += [when for when in sometimes if when]
-        if self._ping_sent is not None:
-            times.append(self._ping_sent + PING_PATIENCE)
+        times += filter(
+            None,
+            (self._due_at, self._room_at, self._news.due(now), self._hearing.deadline),
+        )
         if self._rung and now < self._not_before:
             times.append(self._not_before)
         timeout = max(0.0, min(times) - now)
