@@ -107,5 +107,11 @@ class TestTriggersAreRepaired(TransactionCase):
         )
         self.assertEqual(
             [name for (name,) in self.env.cr.fetchall()],
-            ["queue_job_channel", "queue_job_notify", "queue_job_notify_update"],
+            [
+                "queue_job_channel",
+                "queue_job_gate",
+                "queue_job_gate_deleted",
+                "queue_job_notify",
+                "queue_job_notify_update",
+            ],
         )
