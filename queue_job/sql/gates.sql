@@ -2,9 +2,9 @@
 -- the date of such a job, raw SQL included, holds it and marks its key as to be judged.
 --
 -- After the row and not before: a BEFORE trigger would lock each row of the table once
--- more at each update. The condition is checked without a call of the function, and jobs
--- without a key fail its first part. What has only waited leaves no place: to cancel
--- 100,000 held jobs marks none.
+-- more at each update. Jobs without a key don't call the function. PostgreSQL reads the
+-- condition of a trigger anew for each statement, so the longer part of it is in there.
+-- What has only waited leaves no place: to cancel 100,000 held jobs marks none.
 
 -- Marks the first that waits, when a job has left its key without a trace.
 CREATE OR REPLACE FUNCTION queue_job_gate_left(old_channel text, old_gate text)
@@ -20,6 +20,21 @@ $$ LANGUAGE sql;
 
 CREATE OR REPLACE FUNCTION queue_job_gate() RETURNS trigger AS $$
 BEGIN
+    IF NEW.state IN ('enqueued', 'started') OR (
+        (NEW.gate_state IS DISTINCT FROM 'new' AND (
+            OLD.state IS DISTINCT FROM NEW.state AND (
+                NEW.state = 'pending' OR OLD.state <> 'pending'
+                OR OLD.gate_state IS DISTINCT FROM 'waiting')
+            OR NEW.state = 'pending' AND (
+                OLD.priority IS DISTINCT FROM NEW.priority
+                OR OLD.eta IS DISTINCT FROM NEW.eta)
+        ))
+        OR OLD.channel IS DISTINCT FROM NEW.channel
+        OR (NEW.state = 'pending' AND NEW.scheduled IS NOT TRUE
+            AND NEW.gate_state IS DISTINCT FROM 'open')
+    ) IS NOT TRUE THEN
+        RETURN NULL;
+    END IF;
     UPDATE queue_job
        SET gate_state = 'new', channel = coalesce(channel, 'root'),
            scheduled = CASE WHEN state = 'pending' THEN TRUE ELSE scheduled END
@@ -39,21 +54,7 @@ DROP TRIGGER IF EXISTS queue_job_gate ON queue_job;
 CREATE TRIGGER queue_job_gate
     AFTER UPDATE ON queue_job
     FOR EACH ROW
-    WHEN (
-        NEW.gate IS NOT NULL AND NEW.state NOT IN ('enqueued', 'started') AND (
-            (NEW.gate_state IS DISTINCT FROM 'new' AND (
-                OLD.state IS DISTINCT FROM NEW.state AND (
-                    NEW.state = 'pending' OR OLD.state <> 'pending'
-                    OR OLD.gate_state IS DISTINCT FROM 'waiting')
-                OR NEW.state = 'pending' AND (
-                    OLD.priority IS DISTINCT FROM NEW.priority
-                    OR OLD.eta IS DISTINCT FROM NEW.eta)
-            ))
-            OR OLD.channel IS DISTINCT FROM NEW.channel
-            OR (NEW.state = 'pending' AND NEW.scheduled IS NOT TRUE
-                AND NEW.gate_state IS DISTINCT FROM 'open')
-        )
-    )
+    WHEN (NEW.gate IS NOT NULL)
     EXECUTE FUNCTION queue_job_gate();
 
 CREATE OR REPLACE FUNCTION queue_job_gate_deleted() RETURNS trigger AS $$
