@@ -56,9 +56,9 @@ from .model import (
 #: What must have happened in all histories together, at least so often.
 AT_LEAST = {
     "jobs done": 50,
-    "deaths of workers": 100,
-    "rescues": 100,
-    "late workers fenced": 15,
+    "deaths of workers": 150,
+    "rescues": 150,
+    "late workers fenced": 30,
     "cancels of started jobs": 30,
     "started jobs cancelled": 15,
     "requeues": 30,
