@@ -63,39 +63,6 @@ describe("news", () => {
         return looker;
     }
 
-    test("without an answer the view asks every few seconds", async () => {
-        await look();
-        await advanceTime(5000);
-        await advanceTime(5000);
-        expect.verifySteps(["look", "look"]);
-    });
-
-    test("a change is looked at once, and hardly anything without one", async () => {
-        await look();
-        tell();
-        await animationFrame();
-        await advanceTime(1000);
-        expect.verifySteps(["look"]);
-        await advanceTime(15000);
-        expect.verifySteps([]);
-        tell();
-        await animationFrame();
-        await advanceTime(10);
-        expect.verifySteps(["look"]);
-    });
-
-    test("many changes are one look a second", async () => {
-        await look();
-        await advanceTime(1000);
-        for (let i = 0; i < 10; i++) {
-            tell();
-            await advanceTime(100);
-        }
-        await advanceTime(1000);
-        // at once, a second later, and once more for the last of them
-        expect.verifySteps(["look", "look", "look"]);
-    });
-
     test("a hidden tab hears nothing and asks for nothing", async () => {
         await look();
         await setHidden(true);
