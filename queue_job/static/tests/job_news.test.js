@@ -1,6 +1,6 @@
 import {expect, test, describe, beforeEach} from "@odoo/hoot";
 import {advanceTime, animationFrame, runAllTimers} from "@odoo/hoot-mock";
-import {NEWS_CHANNEL, useJobNews, WATCH_INTERVAL} from "@queue_job/core/job_news";
+import {NEWS_CHANNEL, useJobNews} from "@queue_job/core/job_news";
 import {
     contains,
     defineModels,
@@ -62,55 +62,6 @@ describe("news", () => {
         expect.verifySteps(["watch"]);
         return looker;
     }
-
-    test("without an answer the view asks every few seconds", async () => {
-        await look();
-        await advanceTime(5000);
-        await advanceTime(5000);
-        expect.verifySteps(["look", "look"]);
-    });
-
-    test("a change is looked at once, and hardly anything without one", async () => {
-        await look();
-        tell();
-        await animationFrame();
-        await advanceTime(1000);
-        expect.verifySteps(["look"]);
-        await advanceTime(15000);
-        expect.verifySteps([]);
-        tell();
-        await animationFrame();
-        await advanceTime(10);
-        expect.verifySteps(["look"]);
-    });
-
-    test("many changes are one look a second", async () => {
-        await look();
-        await advanceTime(1000);
-        for (let i = 0; i < 10; i++) {
-            tell();
-            await advanceTime(100);
-        }
-        await advanceTime(1000);
-        expect.verifySteps(["look", "look"]);
-    });
-
-    test("it says from time to time that somebody looks", async () => {
-        await look();
-        await advanceTime(WATCH_INTERVAL);
-        expect.verifySteps(["look", "look", "look", "watch"]);
-    });
-
-    test("a silent bus is not trusted for long", async () => {
-        await look();
-        tell();
-        await animationFrame();
-        await advanceTime(1000);
-        await advanceTime(31000);
-        expect.verifySteps(["look", "watch", "look"]);
-        await advanceTime(5000);
-        expect.verifySteps(["look"]);
-    });
 
     test("a hidden tab hears nothing and asks for nothing", async () => {
         await look();
