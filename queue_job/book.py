@@ -8,18 +8,41 @@ a job runs.
 
 import os
 import socket
+from functools import cache
 
 from . import admission, claims, dependencies, events, prepared, rows
 
 START = claims.START.format(columns=rows.packed_list("j."))
 
-#: Shape of a lease (does it serve several channels?) -> statement.
-NEXT = {False: claims.NEXT_OF_ONE, True: claims.NEXT_OF_SEVERAL}
-TOP_UP = {key: claims.TOP_UP.format(next=sql) for key, sql in NEXT.items()}
-START_NEXT = {
-    key: claims.START_NEXT.format(next=sql, columns=rows.packed_list("j."))
-    for key, sql in NEXT.items()
-}
+#: How many jobs are claimed at once; there is a statement for each.
+HANDFULS = (1, 2, 5, 10, 20, 50)
+
+#: Among so many channels, each may hold all that the next handfuls take.
+FEW_CHANNELS = 8
+
+
+@cache
+def _next(channels: int, limit: int) -> str:
+    """What a lease of so many channels takes next, as a part of a statement."""
+    if channels == 1:
+        return claims.NEXT_OF_ONE.format(limit=limit)
+    depth = 3 * limit if channels <= FEW_CHANNELS else limit
+    return claims.NEXT_OF_SEVERAL.format(limit=limit, depth=depth, window=4 * limit)
+
+
+@cache
+def _top_up(channels: int, limit: int) -> str:
+    return claims.TOP_UP.format(next=_next(channels, limit))
+
+
+@cache
+def _start_next(channels: int) -> str:
+    columns = rows.packed_list("j.")
+    return claims.START_NEXT.format(next=_next(channels, 1), columns=columns)
+
+
+def _served(channels: list[str]) -> str | list[str]:
+    return channels[0] if len(channels) == 1 else channels
 
 
 class Book:
@@ -44,18 +67,13 @@ class Book:
 
     def start_next(self, channels: list[str]) -> dict | None:
         """Claim and start the next job of some channels at once, None without one."""
-        query = START_NEXT[len(channels) > 1]
-        params = [*self._next(channels, 1), self._pid, self._host, self.lease_id]
-        prepared.execute(self.cr, query, params)
+        served, worker = _served(channels), (self._pid, self._host)
+        prepared.execute(
+            self.cr,
+            _start_next(len(channels)),
+            [served, self.runner, *worker, self.lease_id],
+        )
         return self._started()
-
-    def _next(self, channels: list[str], limit: int) -> list:
-        """The parameters of a statement of `NEXT`."""
-        if len(channels) == 1:
-            return [channels[0], self.runner, limit]
-        window = 4 * limit + 4  # others take from the same heads
-        depth = limit + window // len(channels)
-        return [channels, self.runner, depth, window, limit]
 
     def _started(self) -> dict | None:
         row = self.cr.fetchone()
@@ -71,9 +89,13 @@ class Book:
         return self.cr.fetchone()[0]
 
     def top_up(self, channels: list[str], limit: int) -> list[tuple[int, int]]:
-        """Claim the next jobs of some channels: [(id, claim token)] in their order."""
-        query = TOP_UP[len(channels) > 1]
-        self.cr.execute(query, [*self._next(channels, limit), self.lease_id])
+        """Claim the next jobs of some channels, or not quite so many.
+
+        :return: [(id, claim token)] in their order
+        """
+        size = max(number for number in HANDFULS if number <= limit)
+        params = [_served(channels), self.runner, self.lease_id]
+        prepared.execute(self.cr, _top_up(len(channels), size), params)
         return self.cr.fetchall()
 
     def state_of(self, job_id: int) -> tuple[str | None, int | None]:

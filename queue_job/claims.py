@@ -63,38 +63,39 @@ RETURNING j.id, j.claim_token, j.lease_id, j.timeout
 """
 
 # The jobs that a lease may take next, in their order. Of one channel, those that nobody
-# else has locked: channel, runner, limit.
+# else has locked: channel, runner. The numbers are part of the text: PostgreSQL, which
+# plans a statement once for all values, would take a LIMIT for a tenth of the table.
 NEXT_OF_ONE = f"""
     SELECT id FROM queue_job
      WHERE state = 'pending' AND scheduled IS NOT TRUE AND channel = %s
        AND (eta IS NULL OR eta <= {UTC_NOW})
        AND {LEADS.format("%s")}
      ORDER BY priority, date_created, id
-     LIMIT %s
+     LIMIT {{limit}}
        FOR NO KEY UPDATE SKIP LOCKED
 """
 
-# Of several channels, whose first jobs are merged: channels, runner, depth, window,
-# limit. Other workers take from the same ones, so the window holds more than the limit;
-# what they have taken since is seen when the row is locked.
+# Of several channels, whose first jobs are merged: channels, runner. Other workers take
+# from the same ones, so the window holds more than the limit; what they have taken since
+# is seen when the row is locked. An array of ids keeps the planner from reading the table.
 NEXT_OF_SEVERAL = f"""
-    SELECT j.id
-      FROM (SELECT head.*
-              FROM unnest(%s::text[]) AS names(channel) CROSS JOIN LATERAL (
-                   SELECT id, priority, date_created FROM queue_job
-                    WHERE state = 'pending' AND scheduled IS NOT TRUE
-                      AND channel = names.channel
-                      AND (eta IS NULL OR eta <= {UTC_NOW})
-                      AND {LEADS.format("%s")}
-                    ORDER BY priority, date_created, id
-                    LIMIT %s) head
-             ORDER BY priority, date_created, id
-             LIMIT %s) AS first
-      JOIN queue_job j ON j.id = first.id
-     WHERE j.state = 'pending' AND j.scheduled IS NOT TRUE
-     ORDER BY first.priority, first.date_created, first.id
-     LIMIT %s
-       FOR NO KEY UPDATE OF j SKIP LOCKED
+    SELECT id FROM queue_job
+     WHERE id = ANY(ARRAY(
+           SELECT head.id
+             FROM unnest(%s::text[]) AS names(channel) CROSS JOIN LATERAL (
+                  SELECT id, priority, date_created FROM queue_job
+                   WHERE state = 'pending' AND scheduled IS NOT TRUE
+                     AND channel = names.channel
+                     AND (eta IS NULL OR eta <= {UTC_NOW})
+                     AND {LEADS.format("%s")}
+                   ORDER BY priority, date_created, id
+                   LIMIT {{depth}}) head
+            ORDER BY head.priority, head.date_created, head.id
+            LIMIT {{window}}))
+       AND state = 'pending' AND scheduled IS NOT TRUE
+     ORDER BY priority, date_created, id
+     LIMIT {{limit}}
+       FOR NO KEY UPDATE SKIP LOCKED
 """
 
 # Claims what a lease takes next: (one of the two above), lease.

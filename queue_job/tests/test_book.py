@@ -48,7 +48,7 @@ class TestBook(TransactionCase):
 
     def test_many_in_one_of_several_channels(self):
         jobs = [self.delay("root.b") for _number in range(12)]
-        self.assertEqual(self.top_up(["root.a", "root.b", "root.c"], 12), jobs)
+        self.assertEqual(self.top_up(["root.a", "root.b", "root.c"], 12), jobs[:10])
 
     def test_what_is_not_due_is_left_alone(self):
         self.delay("root.a", eta=60)

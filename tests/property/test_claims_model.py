@@ -152,13 +152,13 @@ class Claims(RuleBasedStateMachine):
         several = data.draw(st.booleans())
         lease = self._new_lease()
         runner = RUNNER if leads else "another runner"
+        numbers = {"limit": limit, "depth": limit, "window": limit}
         if several:
-            served = [[CHANNEL, "root.empty"], runner, limit, limit, limit]
-            query = claims.TOP_UP.format(next=claims.NEXT_OF_SEVERAL)
+            served, following = [CHANNEL, "root.empty"], claims.NEXT_OF_SEVERAL
         else:
-            served = [CHANNEL, runner, limit]
-            query = claims.TOP_UP.format(next=claims.NEXT_OF_ONE)
-        got = self.ask(query, [*served, lease])
+            served, following = CHANNEL, claims.NEXT_OF_ONE
+        query = claims.TOP_UP.format(next=following.format(**numbers))
+        got = self.ask(query, [served, runner, lease])
         chosen = self.of_state("pending")[:limit] if leads else []
         for job in chosen:
             self._claimed(job, lease)
