@@ -76,8 +76,9 @@ NEXT_OF_ONE = f"""
 """
 
 # Of several channels, whose first jobs are merged: channels, runner. Other workers take
-# from the same ones, so the window holds more than the limit; what they have taken since
-# is seen when the row is locked. An array of ids keeps the planner from reading the table.
+# from the same ones, so the window holds more than the limit; what they have taken
+# since is seen when the row is locked. An array of ids keeps the planner from reading
+# the whole table.
 NEXT_OF_SEVERAL = f"""
     SELECT id FROM queue_job
      WHERE id = ANY(ARRAY(
