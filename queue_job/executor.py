@@ -174,7 +174,7 @@ class LeaseRun:
         self._prepared = True
         # asked of the book: a statement on the job's cursor would begin its next
         # transaction, with a snapshot from before the start of the job
-        if prepared.is_direct(self.book.cr):
+        if prepared.settle_down(self.book.cr, self.book.cr._cnx):
             prepared.enable(self.book.cr)
             prepared.enable(self._cr)
             hold_lease(self._cr, self.lease.id)

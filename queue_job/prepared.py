@@ -1,49 +1,79 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Statements that a lease runs for each job, parsed and planned once.
+"""Statements that are run again and again, parsed and planned once for a session.
 
-For a short job, parsing and planning the two wide statements about its row takes
-longer than running them. A cursor that was :func:`enable`-d prepares a statement when
-it comes for the second time. The pool's ``DISCARD ALL`` forgets them at the end of the
-lease.
+For a short job, parsing and planning the wide statements about its row takes longer
+than running them; for a runner that is woken up, the same is true of what a turn asks.
+A cursor of a lease that was :func:`enable`-d prepares a statement when it comes for the
+second time. The pool's ``DISCARD ALL`` forgets them at the end of the lease.
 
 Behind a transaction-pooling proxy nothing is prepared: the next statement may go to
 another session. One sees it by the process id: the proxy gives its clients another one
 than that of the session.
 """
 
+from collections.abc import Mapping
+
 _ATTRIBUTE = "_queue_job_prepared"
 
 
-def is_direct(cr) -> bool:
-    """Whether the cursor's session stays the same from statement to statement."""
-    cr.execute("SELECT pg_backend_pid()")
-    return cr.fetchone()[0] == cr._cnx.get_backend_pid()
+class Statements:
+    """The prepared statements of one session."""
+
+    def __init__(self):
+        self._names: dict[str, str] = {}
+
+    def execute(self, cr, query: str, params: list | Mapping) -> None:
+        """Execute a statement with ``%s`` or ``%(name)s`` placeholders."""
+        if query not in self._names:
+            self._names[query] = ""  # seen once
+            cr.execute(query, params)
+            return
+        if not self._names[query]:
+            self._names[query] = self._prepare(cr, query, params)
+        values = [*params.values()] if isinstance(params, Mapping) else params
+        arguments = f" ({', '.join(['%s'] * len(values))})" if values else ""
+        cr.execute(f"EXECUTE {self._names[query]}{arguments}", values)
+
+    def _prepare(self, cr, query, params) -> str:
+        name = f"queue_job_{len(self._names)}"
+        numbers = [f"${number}" for number in range(1, len(params) + 1)]
+        if isinstance(params, Mapping):
+            text = query % dict(zip(params, numbers, strict=True))
+        else:
+            text = query % tuple(numbers)
+        # the query is one of ours, its placeholders become numbered ones
+        cr.execute(f"PREPARE {name} AS {text}")  # pylint: disable=sql-injection
+        return name
+
+
+# The statements of the queue are made for its indexes. PostgreSQL would rather read a
+# table that is small when it plans, and go on reading it when it has grown.
+SETTLE_DOWN = """
+SELECT CASE WHEN pg_backend_pid() = %s
+            THEN set_config('enable_seqscan', 'off', false)
+                 || set_config('enable_bitmapscan', 'off', false)
+       END IS NOT NULL
+"""
+
+
+def settle_down(cr, connection) -> bool:
+    """Let the plans of this session last, if it stays the same between statements.
+
+    :param connection: of psycopg2, to which the cursor belongs
+    """
+    cr.execute(SETTLE_DOWN, [connection.get_backend_pid()])
+    return cr.fetchone()[0]
 
 
 def enable(cr) -> None:
     """Let :func:`execute` prepare statements on this cursor; its session must stay."""
-    setattr(cr, _ATTRIBUTE, {})
+    setattr(cr, _ATTRIBUTE, Statements())
 
 
 def execute(cr, query: str, params: list) -> None:
     """Execute a statement with ``%s`` placeholders, prepared if that is worth it."""
-    names = vars(cr).get(_ATTRIBUTE)
-    if names is None:
+    statements = vars(cr).get(_ATTRIBUTE)
+    if statements is None:
         cr.execute(query, params)
-        return
-    if query not in names:
-        names[query] = ""  # seen once
-        cr.execute(query, params)
-        return
-    if not names[query]:
-        names[query] = _prepare(cr, query, len(params))
-    marks = ", ".join(["%s"] * len(params))
-    cr.execute(f"EXECUTE {names[query]} ({marks})", params)
-
-
-def _prepare(cr, query: str, count: int) -> str:
-    name = f"queue_job_{abs(hash(query))}"
-    numbers = tuple(f"${number}" for number in range(1, count + 1))
-    # the query is one of ours, its placeholders become numbered ones
-    cr.execute(f"PREPARE {name} AS {query % numbers}")  # pylint: disable=sql-injection
-    return name
+    else:
+        statements.execute(cr, query, params)

@@ -28,6 +28,7 @@ import psycopg2.extras
 
 from odoo.sql_db import connection_info_for
 
+from .. import prepared
 from . import queries
 from .config import RunnerConfig
 
@@ -104,6 +105,7 @@ class Database:
         self.db_name = db_name
         self.leader_conn = None
         self._waiting: tuple | None = None  # (connection, since) of a statement
+        self._statements: prepared.Statements | None = None
         self.conn = connect(db_name)
         try:
             self.has_queue_job = self._has_queue_job()
@@ -111,6 +113,7 @@ class Database:
             if self.is_current:
                 self._acquire_leader_lock()
                 self.execute("LISTEN queue_job")
+                self._prepare_statements()
         except BaseException:
             self.close()
             raise
@@ -121,6 +124,11 @@ class Database:
             if conn is not None:
                 with suppress(psycopg2.Error):
                     conn.close()
+
+    def _prepare_statements(self):
+        with self._cursor(self.conn) as cursor:
+            if prepared.settle_down(cursor, self.conn):
+                self._statements = prepared.Statements()
 
     def _has_queue_job(self) -> bool:
         return self.value(queries.HAS_QUEUE_JOB) and self.value(queries.INSTALLED)
@@ -173,6 +181,19 @@ class Database:
         factory = psycopg2.extras.RealDictCursor
         with self._cursor(self.conn, cursor_factory=factory) as cursor:
             cursor.execute(query, params)
+            return cursor.fetchall()
+
+    def rows_again(self, query: str, params: dict) -> list[dict]:
+        """The same for a statement that every turn runs: it is planned once.
+
+        A LIMIT in it must be a number, not a parameter, or PostgreSQL takes it for a
+        tenth of the table.
+        """
+        if self._statements is None:
+            return self.rows(query, params)
+        factory = psycopg2.extras.RealDictCursor
+        with self._cursor(self.conn, cursor_factory=factory) as cursor:
+            self._statements.execute(cursor, query, params)
             return cursor.fetchall()
 
     def value(self, query: str, params: dict | tuple | None = None):

@@ -5,6 +5,8 @@ They run in autocommit mode. The claim and the return of jobs stand in
 :mod:`..claims`, because workers use them too.
 """
 
+from functools import cache
+
 from ..admission import MARKED, NOT_HELD
 from ..claims import HELD, QUICK, SHOWS_LIFE, UTC_NOW
 
@@ -63,8 +65,8 @@ SELECT EXISTS (SELECT 1 FROM ir_module_module
 """
 
 # The first candidates of each channel, through the index on (channel, priority,
-# date_created, id): the recursive part hops from channel to channel.
-HEADS = f"""
+# date_created, id): the recursive part hops from channel to channel. See `heads`.
+_HEADS = f"""
 WITH RECURSIVE names AS (
     (SELECT channel FROM queue_job
       WHERE state = 'pending' AND scheduled IS NOT TRUE
@@ -84,14 +86,24 @@ SELECT head.*
         WHERE state = 'pending' AND scheduled IS NOT TRUE
           AND channel = names.channel
         ORDER BY priority, date_created, id
-        LIMIT %(limit)s) head
+        LIMIT {{limit}}) head
  UNION ALL
 (SELECT id, uuid, channel, priority, date_created, eta > {UTC_NOW}
    FROM queue_job
   WHERE state = 'pending' AND scheduled IS NOT TRUE AND channel IS NULL
   ORDER BY priority, date_created, id
-  LIMIT %(limit)s)
+  LIMIT {{limit}})
 """
+
+
+@cache
+def heads(limit: int) -> str:
+    """The first jobs of each channel, `limit` of them at least.
+
+    The number is part of the text, one of a few, so that the statement can be prepared.
+    """
+    return _HEADS.format(limit=1 << (limit - 1).bit_length())
+
 
 # What else a sequential channel must look at: its first job that waits for its due
 # date, and whether a job has failed.

@@ -55,7 +55,7 @@ class Turn:
             the next due date, None without one
         """
         while True:
-            row = self.database.rows(queries.AFFAIRS)[0]
+            row = self.database.rows_again(queries.AFFAIRS, {})[0]
             in_flux, seconds = row["modules_in_flux"], row["next_due"]
             if in_flux:
                 return in_flux, seconds
@@ -81,12 +81,12 @@ class Turn:
         return chosen, self._claim(chosen, heads) if chosen else []
 
     def _read_heads(self, limit: int) -> dict[str, dict]:
-        rows = self.database.rows(queries.HEADS, {"limit": limit})
+        rows = self.database.rows_again(queries.heads(limit), {})
         early = {row["channel"] for row in rows if row["too_early"]}
         if early:
             for channel in early:
                 self.database.execute(queries.DEMOTE, {"channel": channel})
-            rows = self.database.rows(queries.HEADS, {"limit": limit})
+            rows = self.database.rows_again(queries.heads(limit), {})
         return {row["uuid"]: row for row in rows if not row["too_early"]}
 
     def _choose(self, heads: dict[str, dict]) -> list[dict]:
@@ -116,7 +116,7 @@ class Turn:
     def _claim(self, chosen: list[dict], heads: dict[str, dict]) -> list[dict]:
         waiting = channels_by_urgency(heads.values())
         leases = {row["id"]: self.leases.new_id() for row in chosen}
-        rows = self.database.rows(
+        rows = self.database.rows_again(
             claims.CLAIM,
             {
                 "ids": list(leases),
