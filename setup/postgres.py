@@ -144,11 +144,17 @@ class Cluster:
     def _try_start(self) -> int | None:
         """Start the cluster on a free port; None if it does not come up."""
         port = free_port()
-        settings = " ".join(f"-c {key}='{value}'" for key, value in SETTINGS.items())
+        wanted = {**SETTINGS, **self._counting()}
+        settings = " ".join(f"-c {key}='{value}'" for key, value in wanted.items())
         options = f"-p {port} {settings}"
         log = f"--log={self.log}"
         started = self._control("start", "-w", "-t", "60", "-o", options, log)
         return port if started else None
+
+    def _counting(self) -> dict[str, str]:
+        """Count the statements, where PostgreSQL came with its contributed modules."""
+        library = self.binaries.parent / "lib" / "pg_stat_statements.so"
+        return {"shared_preload_libraries": library.stem} if library.exists() else {}
 
     def _create(self) -> None:
         """initdb, in place, for the directory belongs to another user than ours."""

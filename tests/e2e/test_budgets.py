@@ -1,0 +1,88 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""What a job that does nothing costs PostgreSQL, counted on a real server.
+
+Statements, write transactions and notifications, not time: so the test holds on any
+machine. A lease has costs of its own, whatever it carries, and the runner looks around
+while it waits; that is the constant part. Both are well above what is seen.
+"""
+
+import select
+
+import pytest
+
+#: Of each job: what issue and design allow.
+STATEMENTS, COMMITS, NOTIFICATIONS = 6, 3, 0.05
+
+#: Of the leases and the runner, for as long as the test watches.
+FEW_STATEMENTS, FEW_COMMITS = 150, 30
+
+# BEGIN and COMMIT are no work; what the test asks is left out.
+_STATEMENTS = """
+SELECT coalesce(sum(calls), 0)::int /* budget */
+  FROM pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid
+ WHERE d.datname = current_database()
+   AND query NOT LIKE '%/* budget */%' AND query NOT LIKE 'SELECT state, count(%'
+   AND query !~* '^(BEGIN|COMMIT|ROLLBACK|SET |SHOW |DISCARD|LISTEN|SELECT 1$)'
+"""
+_COPIES = """
+WITH /* budget */ copies AS (
+    INSERT INTO queue_job
+    SELECT copy.*
+      FROM queue_job original, generate_series(1, %s) AS number,
+           LATERAL jsonb_populate_record(
+               NULL::queue_job,
+               to_jsonb(original) || jsonb_build_object(
+                   'number', number, 'id', nextval('queue_job_id_seq'),
+                   'uuid', gen_random_uuid(), 'state', 'pending', 'retry', 0,
+                   'date_done', NULL, 'date_started', NULL, 'exec_time', NULL)
+           ) AS copy
+     WHERE original.uuid = %s
+ RETURNING uuid)
+SELECT uuid FROM copies
+"""
+
+
+@pytest.fixture
+def counted(shared_server):
+    """The server, on a PostgreSQL that counts statements."""
+    db = shared_server.db
+    if "pg_stat_statements" not in db.value("SHOW shared_preload_libraries"):
+        pytest.skip("PostgreSQL doesn't count statements (pg_stat_statements)")
+    db.rows("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+    return shared_server
+
+
+def transactions(db) -> int:
+    """The number of the next transaction that writes; the whole cluster counts."""
+    return db.value("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
+
+
+def rung(connection) -> int:
+    """How often the doorbell has rung since the last call."""
+    while select.select([connection], [], [], 0.2)[0]:
+        before = len(connection.notifies)
+        connection.poll()
+        if len(connection.notifies) == before:
+            break
+    heard = [each for each in connection.notifies if each.payload == "jobs"]
+    connection.notifies.clear()
+    return len(heard)
+
+
+@pytest.mark.parametrize("count", [1, 10, 1000])
+def test_a_job_that_does_nothing(counted, count):
+    db, client = counted.db, counted.client()
+    (partner,) = client.call("res.partner", "create", [{"name": "Ada"}])
+    original = client.delay_on("res.partner", [partner], "exists")
+    assert db.wait_state(original, "done", "failed") == "done"
+    with db.connect() as listener:
+        listener.cursor().execute("LISTEN queue_job")
+        statements, commits = db.value(_STATEMENTS), transactions(db)
+        uuids = db.column(_COPIES, count, original)
+        assert db.wait_settled(uuids) == {"done": count}
+        statements = db.value(_STATEMENTS) - statements
+        commits = transactions(db) - commits
+        notifications = rung(listener) - 1  # that of the copies
+    assert statements <= STATEMENTS * count + FEW_STATEMENTS
+    assert commits <= COMMITS * count + FEW_COMMITS
+    assert notifications <= NOTIFICATIONS * count
