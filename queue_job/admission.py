@@ -178,7 +178,9 @@ SELECT channel, gate FROM keys LIMIT {SWEEP_PAGE}"""
 Key = tuple[str, str]
 
 
-def judge(cr, keys: Iterable[Key], marked: Iterable[int] = ()) -> list[tuple]:
+def judge(
+    cr: Any, keys: Iterable[Key], marked: Iterable[int] = ()
+) -> list[tuple[int, str | None]]:
     """Let the jobs through that may run now; return (id, gate state) of what changed.
 
     :param cr: cursor of a READ COMMITTED connection in autocommit mode
@@ -196,10 +198,11 @@ def judge(cr, keys: Iterable[Key], marked: Iterable[int] = ()) -> list[tuple]:
     except LockNotAvailable:
         _logger.debug("another judge keeps %s locked; the marks stay", keys)
         return []
-    return cr.fetchall()
+    changed: list[tuple[int, str | None]] = cr.fetchall()
+    return changed
 
 
-def judge_marked(cr, pages: int = PAGES_OF_A_TURN) -> bool:
+def judge_marked(cr: Any, pages: int = PAGES_OF_A_TURN) -> bool:
     """Judge the keys of the jobs that are marked as new; return if some may be left."""
     after = 0
     for _page in range(pages):
@@ -213,7 +216,7 @@ def judge_marked(cr, pages: int = PAGES_OF_A_TURN) -> bool:
     return True
 
 
-def sweep(cr, after: Key | None = None) -> tuple[list[int], Key | None]:
+def sweep(cr: Any, after: Key | None = None) -> tuple[list[int], Key | None]:
     """Judge a page of the keys with pending jobs, whether they are marked or not.
 
     :param after: key after which the page begins

@@ -40,7 +40,7 @@ from .states import IN_FLIGHT, PENDING
 SEQUENCE = "sequence"
 CONCURRENCY = "concurrency"
 
-NEW, WAITING, LATER, OPEN = STATES = ("new", "waiting", "later", "open")
+STATES = NEW, WAITING, LATER, _OPEN = ("new", "waiting", "later", "open")
 
 #: Jobs of one key that may run at a time, at most.
 MOST = 1000
@@ -57,7 +57,10 @@ class Gate(NamedTuple):
 
     @classmethod
     def of(
-        cls, sequence_key=None, concurrency_key=None, concurrency_limit=None
+        cls,
+        sequence_key: Any = None,
+        concurrency_key: Any = None,
+        concurrency_limit: Any = None,
     ) -> Gate | None:
         """Return the gate which the options of a call name, None for none."""
         if sequence_key and concurrency_key:
@@ -78,7 +81,7 @@ class Gate(NamedTuple):
             return cls(CONCURRENCY, key, options.limit(concurrency_limit, MOST))
         return None
 
-    def text(self, job) -> str | None:
+    def text(self, job: Any) -> str | None:
         """Return what is stored; None when the function of the job gives no key."""
         name = f"{self.kind}_key"
         key = self.key(job) if callable(self.key) else self.key

@@ -57,16 +57,16 @@ class Checkpoint:
 
     A key of None keeps nothing.
 
-    :param seconds: between two commits
+    :param seconds: between two commits, None for `COMMIT_SECONDS`
     """
 
     def __init__(
-        self, env, run: Run, key: str | None, seconds: float = COMMIT_SECONDS
+        self, env, run: Run, key: str | None, seconds: float | None = None
     ) -> None:
         self.cr = env.cr
         self.job_id = run.job.id
         self.key = key
-        self.seconds = seconds
+        self.seconds = COMMIT_SECONDS if seconds is None else seconds
         self._last = time.monotonic()
 
     def read(self) -> int:  # pylint: disable=method-required-super
@@ -129,11 +129,12 @@ def job_until_timeout(
     savepoint: bool = True,
     requeue: bool = True,
     resume_key: str = "until_timeout",
-    commit_seconds: float = COMMIT_SECONDS,
+    commit_seconds: float | None = None,
 ) -> Iterator[Any]:
     """Yield items as long as there is time; see `Base.job_until_timeout`.
 
-    :param commit_seconds: between two commits; 0 commits after each item
+    :param commit_seconds: between two commits, by default some; 0 commits after each
+        item
     """
     run = current_run(env)
     if run is None:

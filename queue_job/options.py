@@ -189,14 +189,14 @@ def identity_key(value: Any) -> Any:
     return key("identity_key", value) if value else None
 
 
-def key(name: str, value):
+def key(name: str, value: Any) -> Any:
     """Return a text or a function of the job."""
     if isinstance(value, str) or callable(value):
         return value
     return _refuse(name, value, "a text, or a function such as identity_exact")
 
 
-def limit(value, most: int) -> int:
+def limit(value: Any, most: int) -> int:
     """Return how many jobs of a key run at a time, 1 by default."""
     remedy = f"a whole number from 1 to {most}"
     number = _integer("concurrency_limit", 1 if value is None else value, remedy)

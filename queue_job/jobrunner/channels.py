@@ -271,10 +271,10 @@ class ChannelManager:
     def remove_job(self, uuid: str, db_name: str | None = None) -> None:
         """Forget a job: that of one database, or of each that has the uuid."""
         if db_name:
-            found = filter(None, [self._jobs.get((db_name, uuid))])
+            job = self._jobs.get((db_name, uuid))
+            self._forget([job] if job else [])
         else:
-            found = (job for job in self._jobs.values() if job.uuid == uuid)
-        self._forget(found)
+            self._forget(job for job in self._jobs.values() if job.uuid == uuid)
 
     def remove_db(self, db_name: str) -> None:
         """Forget all jobs of a database, and give back the slots it holds."""
@@ -299,11 +299,14 @@ class ChannelManager:
 
     # -- rates ------------------------------------------------------------------
 
-    def uncounted_rates(self) -> list[Channel]:
+    def uncounted_rates(self) -> list[tuple[Channel, Rate]]:
         """Return the channels with a rate whose past starts are not known yet."""
         with self._lock:
-            tree = self._root_channel.tree()
-            return [each for each in tree if each.rate and not each.rate_is_counted]
+            return [
+                (channel, channel.rate)
+                for channel in self._root_channel.tree()
+                if channel.rate and not channel.rate_is_counted
+            ]
 
     def count_starts(self, channel: Channel, times: list[float]) -> None:
         """Take note of what this database has started in a channel."""

@@ -6,8 +6,10 @@ counts what it starts. So a failover does not let more start than the rate says.
 """
 
 import time
+from typing import Any
 
 from ..claims import UTC_NOW
+from .channels import ChannelManager
 
 # The ages in seconds of the last starts in a channel and below. Done jobs are read
 # through the index on (channel, date_done), channel by channel: a job that has started
@@ -46,15 +48,15 @@ SELECT extract(epoch FROM {UTC_NOW} - starts.moment)::float AS age
 """
 
 
-def count_recent_starts(database, manager) -> None:
+def count_recent_starts(database: Any, manager: ChannelManager) -> None:
     """Tell the channels with a new rate what has started in them."""
-    for channel in manager.uncounted_rates():
+    for channel, rate in manager.uncounted_rates():
         rows = database.rows(
             RECENT_STARTS,
             {
                 "channel": channel.fullname,
-                "period": channel.rate.period,
-                "limit": channel.rate.number,
+                "period": rate.period,
+                "limit": rate.number,
             },
         )
         now = time.time()

@@ -72,7 +72,8 @@ class TestSlots(BaseCase):
         )
         self.database = FakeDatabase()
         self.caretaker = Caretaker(self.database, self.manager, self.book)
-        self.startPatcher(patch.object(Caretaker, "_sweep_releases"))
+        for sweep, found in (("_sweep_releases", None), ("_sweep_keys", False)):
+            self.startPatcher(patch.object(Caretaker, sweep, return_value=found))
         self.lease_id = self.book.new_id()
         self.book.grant(ROW, self.lease_id, 1, ["root"])
 

@@ -28,7 +28,7 @@ class _Session(socketserver.StreamRequestHandler):
 
 
 class _Sink(socketserver.ThreadingTCPServer):
-    allow_reuse_address = daemon_threads = True
+    allow_reuse_address = True
 
 
 @contextmanager

@@ -59,7 +59,7 @@ AT_LEAST = {
     "deaths of workers": 150,
     "rescues": 150,
     "late workers fenced": 30,
-    "cancels of started jobs": 30,
+    "cancels of started jobs": 20,
     "started jobs cancelled": 15,
     "requeues": 30,
     "claims returned": 20,

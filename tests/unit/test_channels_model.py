@@ -95,7 +95,7 @@ class ChannelMachine(RuleBasedStateMachine):
         self.manager.apply_settings(
             ChannelSettings(name, **each) for name, each in self.rules.items()
         )
-        for channel in self.manager.uncounted_rates():  # as from the table
+        for channel, _rate in self.manager.uncounted_rates():  # as from the table
             recent = self.recent_starts(channel.fullname)
             self.manager.count_starts(channel, recent[-channel.rate.number :])
 

@@ -62,13 +62,13 @@ def test_a_rate_is_changed_while_it_works():
     rows = lambda number: [ChannelSettings("root.A", 0, rate_limit=number)]  # noqa: E731
     cm.apply_settings(rows(2))
     assert start(cm, 100) == 2
-    (channel,) = cm.uncounted_rates()
+    ((channel, rate),) = cm.uncounted_rates()
     cm.count_starts(channel, [99.0, 100.0])
     assert not cm.uncounted_rates()
     cm.apply_settings(rows(2))
     assert not cm.uncounted_rates()
     cm.apply_settings(rows(5))
-    assert cm.uncounted_rates() == [channel]
+    assert [each for each, _rate in cm.uncounted_rates()] == [channel]
     assert start(cm, 101) == 3
     cm.apply_settings(rows(0))
     assert not cm.uncounted_rates()

@@ -105,7 +105,7 @@ describe("data", () => {
     test("what is held by its key has a card where there is some", () => {
         const held = {count: 7, estimated: false};
         const card = stateCards({held}).find(({key}) => key === "held");
-        expect([card.count, card.label]).toEqual([7, "Held"]);
+        expect([card.count, String(card.label)]).toEqual([7, "Held"]);
         expect(card.domain).toEqual([
             ["state", "=", "pending"],
             ["gate_state", "in", ["new", "waiting"]],

@@ -1,5 +1,5 @@
 import {beforeEach, describe, expect, test} from "@odoo/hoot";
-import {press, queryOne} from "@odoo/hoot-dom";
+import {press, queryFirst, queryOne, waitUntil} from "@odoo/hoot-dom";
 import {advanceTime, animationFrame} from "@odoo/hoot-mock";
 import {defineMailModels} from "@mail/../tests/mail_test_helpers";
 import {JobWatcher, percentOfStages} from "@queue_job/progress/job_watcher";
@@ -145,9 +145,11 @@ describe("waiting", () => {
         await wait({message: "Making the report"});
         expect(".o_queue_job_progress_message").toHaveText("Making the report");
         expect(".o_queue_job_progress_percent").toHaveCount(0);
-        send("queue_job.progress", {percent: 40, message: "Page 4 of 10"});
-        await advanceTime(500);
-        await animationFrame();
+        await waitUntil(() => {
+            // what is sent before the bus is connected is lost
+            send("queue_job.progress", {percent: 40, message: "Page 4 of 10"});
+            return queryFirst(".o_queue_job_progress_percent");
+        });
         expect(".o_queue_job_progress_percent").toHaveText("40%");
         expect(queryOne("[role=progressbar]").getAttribute("aria-valuenow")).toBe("40");
     });
