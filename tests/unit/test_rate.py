@@ -62,7 +62,7 @@ def test_a_rate_is_changed_while_it_works():
     rows = lambda number: [ChannelSettings("root.A", 0, rate_limit=number)]  # noqa: E731
     cm.apply_settings(rows(2))
     assert start(cm, 100) == 2
-    ((channel, rate),) = cm.uncounted_rates()
+    ((channel, _rate),) = cm.uncounted_rates()
     cm.count_starts(channel, [99.0, 100.0])
     assert not cm.uncounted_rates()
     cm.apply_settings(rows(2))
