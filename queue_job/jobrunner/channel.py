@@ -246,5 +246,5 @@ class Channel:
         if self.is_blocked(now) or not self._slots.admits(db_name, self.capacity):
             return 0
         free = self.capacity - self._slots.count if self.capacity else UNLIMITED
-        free = min(free, int(self._slots.starts.room(self.rate, now)))
+        free = int(min(free, self._slots.starts.room(self.rate, now)))
         return min(free, 1) if self.throttle else free
