@@ -12,6 +12,7 @@ than that of the session.
 """
 
 from collections.abc import Mapping
+from itertools import count
 
 _ATTRIBUTE = "_queue_job_prepared"
 
@@ -20,12 +21,13 @@ class Statements:
     """The prepared statements of one session."""
 
     def __init__(self):
-        self._names: dict[str, str] = {}
+        self._names: dict[str, str] = {}  # of what was seen; "" while only once
+        self._numbers = count(1)
 
     def execute(self, cr, query: str, params: list | Mapping) -> None:
         """Execute a statement with ``%s`` or ``%(name)s`` placeholders."""
         if query not in self._names:
-            self._names[query] = ""  # seen once
+            self._names[query] = ""
             cr.execute(query, params)
             return
         if not self._names[query]:
@@ -35,7 +37,7 @@ class Statements:
         cr.execute(f"EXECUTE {self._names[query]}{arguments}", values)
 
     def _prepare(self, cr, query, params) -> str:
-        name = f"queue_job_{len(self._names)}"
+        name = f"queue_job_{next(self._numbers)}"
         numbers = [f"${number}" for number in range(1, len(params) + 1)]
         if isinstance(params, Mapping):
             text = query % dict(zip(params, numbers, strict=True))
