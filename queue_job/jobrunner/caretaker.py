@@ -158,6 +158,9 @@ class Caretaker:
         idle = self.leases.ids() - {row["lease_id"] for row in rows}
         since = {each: self._idle_leases.get(each, now) for each in idle}
         stuck = {each for each in idle if now - since[each] >= LOOK_INTERVAL}
+        if stuck:  # or between two jobs at both looks, by chance
+            living = self._living_leases()
+            idle, stuck = idle - living, stuck - living
         for lease_id in stuck:
             _logger.warning(
                 "%s: lease %s has nothing in flight, but its request goes on; its slot"
@@ -167,6 +170,9 @@ class Caretaker:
             )
             self.leases.doubt(lease_id)
         self._idle_leases = {each: since[each] for each in idle - stuck}
+
+    def _living_leases(self) -> set[int]:
+        return {row["lease_id"] for row in self.database.rows(queries.LIVE_LEASES)}
 
     def _end_overdue(self, findings) -> None:
         for row in findings.overdue:

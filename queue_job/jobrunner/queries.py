@@ -8,7 +8,7 @@ They run in autocommit mode. The claim and the return of jobs stand in
 from functools import cache
 
 from ..admission import MARKED, NOT_HELD
-from ..claims import HELD, QUICK, SHOWS_LIFE, UTC_NOW
+from ..claims import HELD, LEASE_LOCK, QUICK, SHOWS_LIFE, UTC_NOW
 
 # Is the addon installed here?
 HAS_QUEUE_JOB = """
@@ -170,6 +170,9 @@ SELECT j.id, j.uuid, j.channel, j.priority, j.date_created, j.state,
                       ORDER BY id LIMIT 1) s ON TRUE
  WHERE j.state IN ('enqueued', 'started')
 """
+
+# The leases whose sessions live, also between two jobs.
+LIVE_LEASES = f"SELECT key AS lease_id FROM ({HELD}) held WHERE space = {LEASE_LOCK}"
 
 # Orphans: claimed, never started, and no lease holds them.
 RETURN_ORPHANS = """

@@ -46,6 +46,7 @@ class FakeDatabase:
 
     def __init__(self):
         self.in_flight = []
+        self.living = []
         self.executed = []
 
     @property
@@ -53,6 +54,8 @@ class FakeDatabase:
         raise AssertionError("the sweep is not part of this test")
 
     def rows(self, query, params=None):
+        if query == queries.LIVE_LEASES:
+            return [{"lease_id": lease_id} for lease_id in self.living]
         assert query == queries.LOOK
         return self.in_flight
 
@@ -141,6 +144,12 @@ class TestSlots(BaseCase):
         self.look(now + LINGER)
         self.assertEqual(self.taken(), 0)
         self.assertFalse(self.book.close(Answer(self.dispatcher.sent[-1])))
+
+    def test_a_lease_that_is_between_two_jobs_goes_on(self):
+        self.database.living = [self.lease_id]
+        for number in range(3):
+            self.look(100.0 + number * LOOK_INTERVAL)
+        self.assertEqual((self.taken(), self.terms()), (1, []))
 
     def test_a_lease_of_another_runner_counts_once(self):
         rows = ({"lease_id": 7}, {"lease_id": 7, "id": 2, "state": "enqueued"})
