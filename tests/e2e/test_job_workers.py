@@ -114,7 +114,8 @@ def test_their_own_time_limit(serve, database):
     server.expect_log(
         "its session is ended", "ends without its worker", "job .* failed"
     )
-    server.expect_log("connection of lease", "WorkerJob .* timeout after 10")
+    server.expect_log("connection of lease", "nothing in flight")
+    server.expect_log("WorkerJob .* timeout after 10")
     uuid = server.client().delay("record_run", "long", 60)
     database.wait_state(uuid, "started")
     assert database.wait_state(uuid, "failed", "done") == "failed"
