@@ -49,9 +49,9 @@ class Statements:
 
 
 # The statements of the queue are made for its indexes. PostgreSQL would rather read a
-# table that is small when it plans, and go on reading it when it has grown. Where it has
-# to read one all the same, it takes that for so costly that it would compile the plan,
-# for half a second.
+# table that is small when it plans, and go on reading it when it has grown. Where it
+# has to read one all the same, it takes that for so costly that it would compile the
+# plan, for half a second.
 SETTLE_DOWN = """
 SELECT CASE WHEN pg_backend_pid() = %s
             THEN set_config('enable_seqscan', 'off', false)
