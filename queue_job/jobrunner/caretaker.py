@@ -14,7 +14,7 @@ from . import queries
 from .channels import ChannelManager
 from .database import Database
 from .lease_book import LeaseBook, slot_of
-from .rescue import LOOK_INTERVAL, SECOND_LOOK, Watch, next_deadline
+from .rescue import LOOK_INTERVAL, REACTION, SECOND_LOOK, Watch, next_deadline
 from .statistics import COUNT_DEAD
 from .turn import notify
 from .worker_limit import NO_LIMIT, WorkerLimit
@@ -130,6 +130,8 @@ class Caretaker:
 
     def _next_look(self, rows) -> float:
         wait = SECOND_LOOK if self._watch.suspicious else LOOK_INTERVAL
+        if self._watch.hurried:
+            wait = REACTION
         if self._doubtful or self.leases.broken:
             wait = LINGER
         deadline = next_deadline(rows)

@@ -8,7 +8,8 @@ lease's connection breaks and every two seconds, and hands the rows to a
 - a *started* job whose lock nobody holds, in two looks a second apart, is **dead**.
   One look isn't enough: the lock is taken just after the start is committed, and
   again just after a commit inside the job;
-- a started job that was told to stop and has lost its session is dead at once;
+- a started job that was told to stop and has lost its session is dead at once, or
+  after a moment if its request is open: its worker may be about to settle it;
 - an *enqueued* job that belongs to no lease of ours is an **orphan** of a runner
   that died: at once when its lease is known to be broken, else a second after its
   claim. Should its worker come late all the same, it finds its claim void;
@@ -29,6 +30,9 @@ SECOND_LOOK = 1.0
 
 #: Seconds between looks when all is well.
 LOOK_INTERVAL = 2.0
+
+#: Seconds that a worker has to hear that its job is cancelled, and to settle that.
+REACTION = 0.4
 
 #: Seconds that a session has to react to a cancelled query before it is terminated.
 PATIENCE = 1.0
@@ -51,6 +55,8 @@ class Watch:
     def __init__(self) -> None:
         self._suspects: dict[Key, float] = {}
         self._told: dict[Key, float] = {}
+        #: Somebody was given a moment: look again when it is over.
+        self.hurried = False
 
     @property
     def suspicious(self) -> bool:
@@ -72,6 +78,7 @@ class Watch:
         :param broken_leases: ids of leases whose connection broke since the last look
         """
         findings = Findings()
+        self.hurried = False
         suspects: dict[Key, float] = {}
         told: dict[Key, float] = {}
         for row in rows:
@@ -86,20 +93,26 @@ class Watch:
                     suspects[key] = self._suspects.get(key, now)
                     findings.foreign.append(row)
             elif row["backend_pid"] is None:
-                if row["signal"] or self._again(key, now):
+                if self._is_dead(row, key, now, own_leases):
                     findings.dead.append(row)
                 else:
                     suspects[key] = self._suspects.get(key, now)
                     findings.foreign.append(row)
+                    self.hurried |= bool(row["signal"])
             else:
                 self._examine_running(row, key, now, told, findings)
         self._suspects = suspects
         self._told = told
         return findings
 
-    def _again(self, key: Key, now: float) -> bool:
+    def _is_dead(self, row: Row, key: Key, now: float, own_leases: set[int]) -> bool:
+        if not row["signal"]:
+            return self._again(key, now)
+        return row["lease_id"] not in own_leases or self._again(key, now, REACTION)
+
+    def _again(self, key: Key, now: float, seconds: float = SECOND_LOOK) -> bool:
         first = self._suspects.get(key)
-        return first is not None and now - first >= SECOND_LOOK * 0.95
+        return first is not None and now - first >= seconds * 0.95
 
     def _examine_running(
         self,
@@ -115,6 +128,9 @@ class Watch:
             findings.overdue.append(row)
         if row["signal"] or overdue:
             told[key] = self._told.get(key, now)
+            if row["signal"] == "cancel" and now - told[key] < REACTION * 0.95:
+                self.hurried = True
+                return
             row["force"] = now - told[key] >= PATIENCE
             findings.to_end.append(row)
 

@@ -3,7 +3,13 @@
 
 import pytest
 
-from queue_job.jobrunner.rescue import PATIENCE, SECOND_LOOK, Watch, next_deadline
+from queue_job.jobrunner.rescue import (
+    PATIENCE,
+    REACTION,
+    SECOND_LOOK,
+    Watch,
+    next_deadline,
+)
 
 OWN = {1}
 
@@ -40,11 +46,17 @@ CASES = [
     ("runs in our lease", row("started", 1, 99), {"foreign"}, {"foreign"}),
     ("runs elsewhere", row("started", 2, 99), {"foreign"}, {"foreign"}),
     ("its session is gone", row("started"), {"foreign"}, {"dead"}),
-    ("told to stop, and gone", row("started", signal="cancel"), {"dead"}, {"dead"}),
+    ("told to stop, and gone", row("started", signal="cancel"), {"foreign"}, {"dead"}),
+    (
+        "told to stop, and gone with its request",
+        row("started", 2, signal="cancel"),
+        {"dead"},
+        {"dead"},
+    ),
     (
         "told to stop, and still there",
         row("started", 1, 99, signal="cancel"),
-        {"foreign", "to_end"},
+        {"foreign"},
         {"foreign", "to_end"},
     ),
     (
@@ -106,7 +118,9 @@ def test_a_session_that_ignores_a_cancel_is_forced():
     watch = Watch()
     job = row("started", 1, 99, signal="cancel")
     watch.examine([job], 100.0, OWN, set())
-    assert not job["force"]
+    assert watch.hurried
+    watch.examine([job], 100.0 + REACTION, OWN, set())
+    assert not job["force"] and not watch.hurried
     watch.examine([job], 100.0 + PATIENCE, OWN, set())
     assert job["force"]
 
