@@ -39,7 +39,7 @@ from .tools import pytest_options
 
 TOGETHER = ("lint", "unit", "odoo", "property")
 ALONE = ("e2e", "chaos")
-LIMIT_SECONDS = 1500  # for the parts that run together, and for each of those alone
+LIMIT_SECONDS = 2700  # for the parts that run together, and for each of those alone
 STOP_SECONDS = 15
 SHOWN_LINES = 60  # of the log of a part that failed
 
