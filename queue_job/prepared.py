@@ -71,8 +71,11 @@ def settle_down(cr, connection) -> bool:
 
 
 def enable(cr) -> None:
-    """Let :func:`execute` prepare statements on this cursor; its session must stay."""
-    setattr(cr, _ATTRIBUTE, Statements())
+    """Let :func:`execute` prepare statements on this cursor; its session must stay.
+
+    It may be called again: what is prepared is known to the session.
+    """
+    vars(cr).setdefault(_ATTRIBUTE, Statements())
 
 
 def execute(cr, query: str, params: list) -> None:
