@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -73,9 +74,15 @@ class Channel:
 
     @property
     def is_limited(self) -> bool:
-        """Whether a job of this channel may have to wait because of the channel."""
-        limits = (self.capacity, self.sequential, self.throttle, self.rate, self.paused)
-        return any(limits)
+        """Whether a job may have to wait because of this channel, of none above it.
+
+        What runs here runs in the channels above as well: one that has no more room
+        than this is always full before it.
+        """
+        if any((self.sequential, self.throttle, self.rate, self.paused)):
+            return True
+        here, *above = [channel.capacity or math.inf for channel in self.path()]
+        return here < min(above, default=math.inf)
 
     @property
     def fullname(self) -> str:

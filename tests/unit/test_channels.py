@@ -517,20 +517,27 @@ def test_a_job_that_runs_when_its_channel_becomes_shared_is_counted(shared):
 @pytest.mark.parametrize(
     ("channel", "fellows"),
     [
-        ("root", ["root.free", "root.free.sub"]),
-        ("root.free", ["root", "root.free.sub"]),
+        ("root", ["root.free", "root.free.sub", "root.wide"]),
+        ("root.free", ["root", "root.free.sub", "root.wide"]),
         ("root.narrow", ["root.narrow.sub"]),
+        ("root.narrow.deep", []),
         ("root.narrow.sub", ["root.narrow"]),
         ("root.slow", []),
         ("root.strict", []),
-        ("root.unknown", ["root", "root.free", "root.free.sub"]),
+        ("root.unknown", ["root", "root.free", "root.free.sub", "root.wide"]),
+        ("root.wide", ["root", "root.free", "root.free.sub"]),
+        ("root.wide.half", ["root.wide.half.sub"]),
     ],
 )
 def test_a_slot_of_one_channel_is_good_for_its_fellows(channel, fellows):
-    board = Board("root:4,narrow:1,slow:2:throttle=1,strict:1:sequential,narrow.deep:1")
+    board = Board(
+        "root:4,narrow:2,slow:2:throttle=1,strict:1:sequential,narrow.deep:1,"
+        "wide:4,wide.half:2,wide.half.sub:3"
+    )
     everybody = [
         *("root", "root.free", "root.free.sub", "root.narrow", "root.narrow.sub"),
         *("root.narrow.deep", "root.slow", "root.strict"),
+        *("root.wide", "root.wide.half", "root.wide.half.sub"),
     ]
     assert board.manager.fellows(channel, everybody) == fellows
 
