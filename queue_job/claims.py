@@ -77,8 +77,9 @@ NEXT_OF_ONE = f"""
 
 # Of several channels, whose first jobs are merged: channels, runner. Other workers take
 # from the same ones, so the window holds more than the limit; what they have taken
-# since is seen when the row is locked. An array of ids keeps the planner from reading
-# the whole table.
+# since is seen when the row is locked. They are looked up by their ids: if PostgreSQL
+# recognized the condition of the index of heads, it would read all of that index as
+# long as it takes the table for a small one.
 NEXT_OF_SEVERAL = f"""
     SELECT id FROM queue_job
      WHERE id = ANY(ARRAY(
@@ -93,7 +94,7 @@ NEXT_OF_SEVERAL = f"""
                    LIMIT {{depth}}) head
             ORDER BY head.priority, head.date_created, head.id
             LIMIT {{window}}))
-       AND state = 'pending' AND scheduled IS NOT TRUE
+       AND state || '' = 'pending' AND scheduled IS NOT TRUE
      ORDER BY priority, date_created, id
      LIMIT {{limit}}
        FOR NO KEY UPDATE SKIP LOCKED

@@ -51,12 +51,14 @@ class Statements:
 # The statements of the queue are made for its indexes. PostgreSQL would rather read a
 # table that is small when it plans, and go on reading it when it has grown. Where it
 # has to read one all the same, it takes that for so costly that it would compile the
-# plan, for half a second.
+# plan, for half a second. And it would plan anew for the first five executions of what
+# is prepared, which is often all that a lease needs.
 SETTLE_DOWN = """
 SELECT CASE WHEN pg_backend_pid() = %s
             THEN set_config('enable_seqscan', 'off', false)
                  || set_config('enable_bitmapscan', 'off', false)
                  || set_config('jit', 'off', false)
+                 || set_config('plan_cache_mode', 'force_generic_plan', false)
        END IS NOT NULL
 """
 

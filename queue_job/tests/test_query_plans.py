@@ -1,5 +1,5 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""What the web client asks for is found by an index, however many jobs there are.
+"""What is asked of the queue is found by an index, however many jobs there are.
 
 The tables of the tests are small, and PostgreSQL would read all of them: it is told not
 to, nor to sort. What then still reads or sorts the whole table has no index.
@@ -10,9 +10,16 @@ from lxml import etree
 from odoo.tests import TransactionCase
 from odoo.tools import SQL
 
+from .. import book, prepared
 from ..models import queue_job_dashboard_queries as queries
 
 OPEN_STATES = ("wait_dependencies", "pending", "enqueued", "started", "failed")
+
+_FILL = """
+INSERT INTO queue_job (uuid, state, channel, priority, date_created)
+SELECT gen_random_uuid(), 'pending', (%(names)s::text[])[1 + i %% 12], 10, now()
+  FROM generate_series(1, %(count)s) AS i
+"""
 
 
 class TestQueryPlans(TransactionCase):
@@ -45,3 +52,19 @@ class TestQueryPlans(TransactionCase):
                 plan = self.plan(found.select())
                 self.assertIn("queue_job_pkey", plan)
                 self.assertNotIn("Sort", plan)
+
+    def test_a_lease_of_several_channels_reads_no_more_than_their_first_jobs(self):
+        names = [f"root.channel{number}" for number in range(12)]
+        self.env.cr.execute(SQL(_FILL, names=names, count=1200))
+        self.env["queue.job.runner"].create({"uuid": "the leader", "leader": True})
+        self.env.flush_all()
+        self.env.cr.execute(prepared.SETTLE_DOWN, [self.env.cr._cnx.info.backend_pid])
+        query = f"PREPARE take AS {book._next(len(names), 5) % ('$1', '$2')}"
+        self.env.cr.execute(query)  # pylint: disable=sql-injection
+        self.env.cr.execute("EXPLAIN (ANALYZE) EXECUTE take(%s, 'the leader')", [names])
+        plan = "\n".join(line for (line,) in self.env.cr.fetchall())
+        self.env.cr.execute("DEALLOCATE take")
+        self.assertRegex(
+            plan, r"queue_job_pkey on queue_job .*\n *Index Cond: \(id = ANY"
+        )
+        self.assertNotIn("Rows Removed by Filter", plan)
