@@ -50,12 +50,19 @@ _SATISFIED = """
         ELSE parent.state = 'done'
     END"""
 
+# The edges of one job, from the end of the index on (child_id, parent_id). Said with an
+# equation instead of a range, PostgreSQL might take another index for that order and
+# read all the edges that there are: its statistics may be those of a graph of before,
+# in which all edges were those of one child.
+_OF_CHILD = "edge.child_id BETWEEN {0} AND {0}"
+_BACKWARDS = "ORDER BY edge.child_id DESC, edge.parent_id DESC"
+
 # The newest parent which still stops the child; NULL when there is none.
 _OPEN_PARENT = f"""(
     SELECT edge.parent_id
       FROM queue_job_dependency edge JOIN queue_job parent ON parent.id = edge.parent_id
-     WHERE edge.child_id = child.id AND NOT ({_SATISFIED})
-     ORDER BY edge.parent_id DESC
+     WHERE {_OF_CHILD.format("child.id")} AND NOT ({_SATISFIED})
+     {_BACKWARDS}
      LIMIT 1)"""
 
 _RELEASE = f"""
@@ -100,8 +107,9 @@ WITH waiting AS MATERIALIZED (
            (SELECT %(not_failed)s
               FROM queue_job_dependency edge
               JOIN queue_job parent ON parent.id = edge.parent_id
-             WHERE edge.child_id = job.id AND edge.condition = 'failed'
+             WHERE {_OF_CHILD.format("job.id")} AND edge.condition = 'failed'
                AND parent.state IN ('done', 'cancelled')
+             {_BACKWARDS}
              LIMIT 1) AS doom
       FROM queue_job job
      WHERE job.state = 'wait_dependencies' AND job.id = ANY(%(ids)s)

@@ -12,9 +12,10 @@ e2e      real servers, by pytest                              alone, for its clo
 chaos    real servers that are killed, cut off and so on      alone, for its clocks
 ======== ==================================================== =====================
 
-``PARTS="unit odoo"`` runs some of them. A WARNING or ERROR that Odoo logs during its
-tests counts as a failure, unless ``tests/tolerated_log.txt`` lists it. Everything
-printed is kept in ``build/logs/``.
+``PARTS="unit odoo"`` runs some of them, ``TAGS=/queue_job:TestDelay`` some of Odoo's
+(as its ``--test-tags``). A WARNING or ERROR that Odoo logs during its tests counts as a
+failure, unless ``tests/tolerated_log.txt`` lists it. Everything printed is kept in
+``build/logs/``.
 """
 
 from __future__ import annotations
@@ -188,13 +189,14 @@ class Odoo(Part):
 
     def command(self):
         modules = database.our_modules()
+        tags = os.environ.get("TAGS") or ",".join(f"/{module}" for module in modules)
         return [
             *(self.stack.python, self.stack.source.launcher()),
             *("-d", self.database, "-i", ",".join(modules)),
             f"--addons-path={self.stack.source.addons_path}",
             f"--data-dir={cache.BUILD / 'data'}",
             f"--screenshots={cache.LOGS / 'screenshots'}",
-            f"--test-tags={','.join(f'/{module}' for module in modules)}",
+            f"--test-tags={tags}",
             f"--http-port={free_port()}",
             f"--gevent-port={free_port()}",
             "--load=base,web,queue_job",

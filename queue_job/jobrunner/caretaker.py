@@ -105,7 +105,7 @@ class Caretaker:
 
         A page at each look; the doorbell rings for what is released.
         """
-        with self.database.conn.cursor() as cursor:
+        with self.database.cursor() as cursor:
             released, self._sweep_after = dependencies.repair_releases(
                 cursor, self._sweep_after, SWEEP_PAGE
             )
@@ -118,7 +118,7 @@ class Caretaker:
 
     def _sweep_keys(self) -> bool:
         """Let through what is held although there is a place in its key, a page."""
-        with self.database.conn.cursor() as cursor:
+        with self.database.cursor() as cursor:
             opened, self._swept_key = admission.sweep(cursor, self._swept_key)
         if opened:
             _logger.info(
@@ -259,7 +259,7 @@ class Caretaker:
                 number,
                 worker,
             )
-            with self.database.conn.cursor() as cursor:
+            with self.database.cursor() as cursor:
                 for name in (events.DEAD, events.RETRIED):
                     events.tell_ids(
                         cursor, name, [row["id"]], self.database.db_name, message

@@ -162,13 +162,17 @@ class Database:
 
     @contextmanager
     def _cursor(self, conn, **options):
-        """A cursor for one statement, under the eyes of the watchdog."""
+        """A cursor under the eyes of the watchdog, for as long as it is used."""
         self._waiting = conn, time.monotonic()
         try:
             with conn.cursor(**options) as cursor:
                 yield cursor
         finally:
             self._waiting = None
+
+    def cursor(self):
+        """A cursor for the statements of other modules: ``with database.cursor()``."""
+        return self._cursor(self.conn)
 
     def execute(self, query: str, params: dict | tuple | None = None) -> int:
         """Run one statement and return the number of rows it touched."""

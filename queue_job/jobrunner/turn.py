@@ -69,7 +69,7 @@ class Turn:
 
     def _judge_keys(self) -> bool:
         """Judge the keys in which something has changed; return if some are left."""
-        with self.database.conn.cursor() as cursor:
+        with self.database.cursor() as cursor:
             return admission.judge_marked(cursor)
 
     def _round(self):

@@ -10,7 +10,7 @@ from lxml import etree
 from odoo.tests import TransactionCase
 from odoo.tools import SQL
 
-from .. import book, prepared
+from .. import book, dependencies, prepared
 from ..models import queue_job_dashboard_queries as queries
 
 OPEN_STATES = ("wait_dependencies", "pending", "enqueued", "started", "failed")
@@ -19,6 +19,12 @@ _FILL = """
 INSERT INTO queue_job (uuid, state, channel, priority, date_created)
 SELECT gen_random_uuid(), 'pending', (%(names)s::text[])[1 + i %% 12], 10, now()
   FROM generate_series(1, %(count)s) AS i
+"""
+
+_JOIN = """
+INSERT INTO queue_job_dependency (parent_id, child_id, condition)
+SELECT parent, child, 'done'
+  FROM unnest(%(parents)s) AS parent, unnest(%(children)s) AS child
 """
 
 
@@ -68,3 +74,23 @@ class TestQueryPlans(TransactionCase):
             plan, r"queue_job_pkey on queue_job .*\n *Index Cond: \(id = ANY"
         )
         self.assertNotIn("Rows Removed by Filter", plan)
+
+    def test_the_sweep_asks_for_the_parents_of_each_child_whatever_was_before(self):
+        """Statistics of a graph with one child call all edges those of one child."""
+        self.env.cr.execute(SQL(_FILL, names=["root"] * 12, count=1000))
+        self.env.cr.execute("SELECT array_agg(id ORDER BY id) FROM queue_job")
+        parent, *others = self.env.cr.fetchone()[0]
+        self.env.cr.execute(SQL(_JOIN, parents=others, children=[parent]))
+        self.env.cr.execute("ANALYZE queue_job_dependency")
+        self.env.cr.execute("TRUNCATE queue_job_dependency")
+        self.env.cr.execute(SQL(_JOIN, parents=[parent], children=others))
+        self.env.cr.execute(
+            "UPDATE queue_job SET state = 'wait_dependencies' WHERE id <> %s", [parent]
+        )
+        self.env.cr.execute(prepared.SETTLE_DOWN, [self.env.cr._cnx.info.backend_pid])
+        self.env.cr.execute(
+            "EXPLAIN (ANALYZE) " + dependencies.REPAIR_RELEASES,
+            {"ids": others[:20], "not_failed": "never"},
+        )
+        plan = "\n".join(line for (line,) in self.env.cr.fetchall())
+        self.assertNotRegex(plan, r"Rows Removed by Filter: \d\d")
