@@ -76,6 +76,7 @@ class Caretaker:
         self._doubt_idle_leases(rows, now)
         self._end_overdue(findings)
         freed |= self._return_orphans(findings.orphans)
+        freed |= self._return_stranded(findings.stranded)
         for row in findings.dead:
             self._rescue(row)
         self._sweep_releases()
@@ -223,6 +224,21 @@ class Caretaker:
                 "%s: %s claimed jobs returned unstarted", self.database.db_name, count
             )
         return True
+
+    def _return_stranded(self, rows) -> bool:
+        if not rows:
+            return False
+        ids, leases = zip(*((row["id"], row["lease_id"]) for row in rows), strict=True)
+        count = self.database.execute(
+            queries.RETURN_STRANDED, {"ids": [*ids], "leases": [*leases]}
+        )
+        if count:
+            _logger.info(
+                "%s: %s claimed jobs returned that a long one kept waiting",
+                self.database.db_name,
+                count,
+            )
+        return count > 0
 
     # -- the dead --------------------------------------------------------------------
 

@@ -183,6 +183,15 @@ UPDATE queue_job
 RETURNING id
 """
 
+# Stranded: claimed by a lease of ours, which is busy with another job. When the worker
+# comes to them it finds its claims void.
+RETURN_STRANDED = """
+UPDATE queue_job
+   SET state = 'pending', date_enqueued = NULL, lease_id = NULL
+ WHERE state = 'enqueued' AND id = ANY(%(ids)s) AND lease_id = ANY(%(leases)s)
+RETURNING id
+"""
+
 # A dead attempt counts, is written down, and the job may run again at once.
 RETRY_DEAD = f"""
 WITH dead AS (

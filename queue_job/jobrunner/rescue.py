@@ -13,6 +13,8 @@ lease's connection breaks and every two seconds, and hands the rows to a
 - an *enqueued* job that belongs to no lease of ours is an **orphan** of a runner
   that died: at once when its lease is known to be broken, else a second after its
   claim. Should its worker come late all the same, it finds its claim void;
+- an *enqueued* job of a lease of ours which runs another one for a second already is
+  **stranded**: a worker claims short jobs by the handful, and one was not short;
 - a job in flight of a lease that isn't ours is **foreign** until it is known to be
   dead or an orphan: it runs, or may begin to, and its slot must be counted;
 - a started job that has used up its time is **overdue**.
@@ -44,6 +46,7 @@ class Findings:
 
     dead: list[Row] = field(default_factory=list)
     orphans: list[Row] = field(default_factory=list)
+    stranded: list[Row] = field(default_factory=list)
     foreign: list[Row] = field(default_factory=list)
     overdue: list[Row] = field(default_factory=list)
     to_end: list[Row] = field(default_factory=list)
@@ -81,12 +84,16 @@ class Watch:
         self.hurried = False
         suspects: dict[Key, float] = {}
         told: dict[Key, float] = {}
+        busy = _leases_of_long_jobs(rows)
         for row in rows:
             key = (row["id"], row["claim_token"], row["state"])
             if row["state"] == "enqueued":
+                old = row["enqueued_seconds"] >= SECOND_LOOK
                 if row["lease_id"] in own_leases:
+                    if old and row["lease_id"] in busy:
+                        findings.stranded.append(row)
                     continue
-                stale = row["enqueued_seconds"] >= SECOND_LOOK or self._again(key, now)
+                stale = old or self._again(key, now)
                 if stale or row["lease_id"] in broken_leases:
                     findings.orphans.append(row)
                 else:
@@ -133,6 +140,14 @@ class Watch:
                 return
             row["force"] = now - told[key] >= PATIENCE
             findings.to_end.append(row)
+
+
+def _leases_of_long_jobs(rows: list[Row]) -> set[int]:
+    return {
+        row["lease_id"]
+        for row in rows
+        if row["state"] == "started" and row["running_seconds"] >= SECOND_LOOK
+    }
 
 
 def next_deadline(rows: list[Row]) -> float | None:

@@ -11,6 +11,8 @@ from tests.harness.waiting import holds
 JOBS = 12
 UNKNOWN_UUID = "00000000-0000-0000-0000-000000000000"
 
+DUE_NOW = "UPDATE queue_job SET eta = NULL, scheduled = FALSE WHERE uuid = ANY(%s)"
+
 
 @pytest.fixture
 def server(shared_server):
@@ -84,6 +86,19 @@ class TestChannels:
         uuids = server.client().delay_many(JOBS, "record_run", "slow", 0.1)
         db.wait_settled(uuids)
         assert db.most_at_once() == 2
+
+    def test_a_long_job_holds_up_none_of_those_claimed_with_it(self, server, db):
+        """A worker claims short jobs by the handful, and can't know the next one."""
+        client, later = server.client(), {"eta": 3600}
+        quick = client.delay_many(200, "record_run", "before", **later)
+        long = client.delay("write_and_sleep", "long", 600, **later)
+        quick += client.delay_many(200, "record_run", "behind", **later)
+        db.rows(DUE_NOW, [*quick, long])
+        assert db.wait_settled(quick, seconds=20) == {"done": len(quick)}
+        assert db.job(long, "state") == "started"
+        server.expect_log(long)
+        client.call("queue.job", "button_cancelled", [db.job(long, "id")])
+        db.wait_state(long, "cancelled")
 
 
 class TestController:

@@ -114,6 +114,19 @@ def test_a_broken_lease_returns_its_jobs_at_once():
     assert look(Watch(), row("enqueued", 2), broken=[2]) == {"orphans"}
 
 
+def test_what_waits_behind_a_long_job_of_its_lease_is_stranded():
+    waiting = row("enqueued", enqueued_seconds=SECOND_LOOK)
+    long = row("started", 1, 99, id=43, running_seconds=SECOND_LOOK)
+    assert look(Watch(), waiting, long) == {"foreign", "stranded"}
+    for other in (
+        row("started", 1, 99, id=43, running_seconds=0.9),
+        row("started", 2, 99, id=43, running_seconds=9.0),
+    ):
+        assert look(Watch(), waiting, other) == {"foreign"}
+    fresh = row("enqueued", enqueued_seconds=0.9)
+    assert look(Watch(), fresh, long) == {"foreign"}
+
+
 def test_a_session_that_ignores_a_cancel_is_forced():
     watch = Watch()
     job = row("started", 1, 99, signal="cancel")
