@@ -57,6 +57,7 @@ class Book:
         self.cr = cr
         self.lease_id = lease_id
         self.runner = runner
+        self._unheard: set[int] = set()  # released, and the bell has not rung
         self._pid = os.getpid()
         self._host = socket.gethostname()
 
@@ -73,7 +74,9 @@ class Book:
             _start_next(len(channels)),
             [served, self.runner, *worker, self.lease_id],
         )
-        return self._started()
+        values = self._started()
+        self.ring_for_others([values["id"]] if values else [])
+        return values
 
     def _started(self) -> dict | None:
         row = self.cr.fetchone()
@@ -96,7 +99,9 @@ class Book:
         size = max(number for number in HANDFULS if number <= limit)
         params = [_served(channels), self.runner, self.lease_id]
         prepared.execute(self.cr, _top_up(len(channels), size), params)
-        return self.cr.fetchall()
+        claimed = self.cr.fetchall()
+        self.ring_for_others([job_id for job_id, _token in claimed])
+        return claimed
 
     def state_of(self, job_id: int) -> tuple[str | None, int | None]:
         """State and claim token of a job that could not be started."""
@@ -108,11 +113,23 @@ class Book:
         self.cr.execute(claims.RETURN_UNSTARTED, {"leases": [self.lease_id]})
 
     def release_children(self, job_ids: list[int]) -> None:
-        """Let the children of jobs that are over run, where their parents allow it."""
-        rows_written = dependencies.released_rows(self.cr, job_ids)
+        """Let the children of jobs that are over run, where their parents allow it.
+
+        The bell rings for those that the lease does not take next.
+        """
+        rows_written = dependencies.released_rows(
+            self.cr, job_ids, statement=dependencies.RELEASE_SILENTLY
+        )
+        self._unheard |= {id_ for id_, state, _ in rows_written if state == "pending"}
         doomed = [id_ for id_, state, _result in rows_written if state == "cancelled"]
         if doomed:
             events.tell_ids(self.cr, events.CANCELLED, doomed, self.cr.dbname)
+
+    def ring_for_others(self, taken: list[int]) -> None:
+        """Ring for jobs that were released, but for one that the lease takes itself."""
+        if len(self._unheard) > 1 or self._unheard.difference(taken):
+            self.cr.execute(claims.RING)
+        self._unheard.clear()
 
     def admit_after(self, ended: list[dict]) -> None:
         """Let through what waits for the place of these jobs, which have a key.

@@ -20,6 +20,10 @@ as well, because the work commits later and waits for the disk.
 UTC_NOW = "(clock_timestamp() AT TIME ZONE 'UTC')"
 QUICK = "(SELECT set_config('synchronous_commit', 'off', true)) AS quick"
 
+# The same, and the doorbell doesn't ring for what the statement makes pending.
+SILENT = """(SELECT set_config('synchronous_commit', 'off', true),
+                    set_config('queue_job.bell', 'silent', true)) AS silent"""
+
 #: The liveness locks: (this, id of the job's row) of a transaction, or (that, id of the
 #: lease) of the session in which a lease runs one job after the other.
 LIVENESS_LOCK = 1904281959

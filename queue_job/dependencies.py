@@ -31,7 +31,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from .claims import UTC_NOW
+from .claims import SILENT, UTC_NOW
 from .states import DONE, FAILED, FINAL
 
 #: condition -> the states of the parent which satisfy it
@@ -65,21 +65,24 @@ _OPEN_PARENT = f"""(
      {_BACKWARDS}
      LIMIT 1)"""
 
-_RELEASE = f"""
+
+def _release(*more_sources: str) -> str:
+    """The end of a statement whose WITH clause `waiting` has (id, doom)."""
+    return f"""
 UPDATE queue_job child
    SET state = CASE WHEN w.doom IS NULL THEN 'pending' ELSE 'cancelled' END,
        scheduled = coalesce(child.eta > {UTC_NOW}, false),
        result = coalesce(w.doom, child.result),
        date_cancelled = CASE WHEN w.doom IS NULL THEN NULL ELSE {UTC_NOW} END,
        identity_slot = CASE WHEN w.doom IS NULL THEN child.identity_slot END
-  FROM waiting w
+  FROM {", ".join(["waiting w", *more_sources])}
  WHERE child.id = w.id AND child.state = 'wait_dependencies'
    AND (w.doom IS NOT NULL OR {_OPEN_PARENT} IS NULL)
 RETURNING child.id, child.state, child.result"""
 
-# Releases the children of parents which have just ended, and cancels those which can
-# never run. Rows: (id, state, result), the state being 'pending' or 'cancelled'.
-RELEASE_CHILDREN = f"""
+
+# The children of parents which have just ended; `doom` says why one can never run.
+_WAITING = """
 WITH waiting AS MATERIALIZED (
     SELECT edge.child_id AS id,
            max(CASE WHEN edge.condition = 'failed'
@@ -92,7 +95,15 @@ WITH waiting AS MATERIALIZED (
       JOIN queue_job job ON job.id = edge.child_id AND job.state = 'wait_dependencies'
      WHERE edge.parent_id = ANY(%(parents)s)
      GROUP BY edge.child_id
-){_RELEASE}"""
+)"""
+
+# Releases them, and cancels those which can never run. Rows: (id, state, result), the
+# state being 'pending' or 'cancelled'.
+RELEASE_CHILDREN = f"{_WAITING}{_release()}"
+
+# The same in a lease, which takes what comes free itself, or rings the bell. Nothing is
+# lost with a commit that PostgreSQL forgets in a crash: the sweep finds it.
+RELEASE_SILENTLY = f"{_WAITING}{_release(SILENT)}"
 
 # A page of the sweep, by id: what it looks at is bounded, however many jobs wait.
 NEXT_WAITING = """
@@ -113,7 +124,7 @@ WITH waiting AS MATERIALIZED (
              LIMIT 1) AS doom
       FROM queue_job job
      WHERE job.state = 'wait_dependencies' AND job.id = ANY(%(ids)s)
-){_RELEASE}"""
+){_release()}"""
 
 # Cancels all that waits, directly or not, for cancelled jobs to be done.
 CANCEL_DEPENDENTS = """
@@ -157,6 +168,7 @@ def released_rows(
     cr: Any,
     parent_ids: Iterable[int],
     *,
+    statement: str = RELEASE_CHILDREN,
     parent_cancelled: str = RESULT_PARENT_CANCELLED,
     not_failed: str = RESULT_PARENT_NOT_FAILED,
 ) -> list[tuple[int, str, str | None]]:
@@ -164,12 +176,14 @@ def released_rows(
 
     A child which is cancelled because it can never run has ended as well: its own
     children are looked at in turn.
+
+    :param statement: RELEASE_CHILDREN, or RELEASE_SILENTLY in autocommit mode
     """
     texts = {"parent_cancelled": parent_cancelled, "not_failed": not_failed}
     changed: list[tuple[int, str, str | None]] = []
     parents = list(parent_ids)
     while parents:
-        cr.execute(RELEASE_CHILDREN, {"parents": parents, **texts})
+        cr.execute(statement, {"parents": parents, **texts})
         rows = cr.fetchall()
         changed += rows
         parents = [id_ for id_, state, _result in rows if state == "cancelled"]

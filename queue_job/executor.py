@@ -119,6 +119,7 @@ class LeaseRun:
         while self._goes_on() and self._run_next():
             pass
         self._release()
+        self.book.ring_for_others([])
 
     def _goes_on(self) -> bool:
         """Whether the lease may take more jobs of its channels.
@@ -329,6 +330,7 @@ class LeaseRun:
         bury(job, Cause(self.lease.cause))
         self._over.append(job.id)
         self._release()
+        self.book.ring_for_others([])
 
 
 def has_expired(job) -> bool:

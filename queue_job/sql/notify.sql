@@ -17,8 +17,12 @@ BEGIN
 END;
 $$ LANGUAGE plpgsql;
 
+-- Silent: a lease releases jobs and takes them itself, or else rings afterwards.
 CREATE OR REPLACE FUNCTION queue_job_notify_update() RETURNS trigger AS $$
 BEGIN
+    IF current_setting('queue_job.bell', true) = 'silent' THEN
+        RETURN NULL;
+    END IF;
     IF OLD.state IS DISTINCT FROM 'pending'
        OR OLD.priority IS DISTINCT FROM NEW.priority
        OR OLD.eta IS DISTINCT FROM NEW.eta

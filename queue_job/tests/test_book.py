@@ -2,16 +2,21 @@
 """What a lease takes next, of one channel and of several."""
 
 import time
+from unittest.mock import patch
 
 from odoo.tests import TransactionCase
 
+from .. import claims
 from ..book import Book
 
 LEASE = 7
 RUNNER = "the leader"
 
 
-class TestBook(TransactionCase):
+CHANNELS = ["root.a", "root.b"]
+
+
+class BookCase(TransactionCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -31,6 +36,8 @@ class TestBook(TransactionCase):
     def top_up(self, channels, limit):
         return [job_id for job_id, _token in self.book.top_up(channels, limit)]
 
+
+class TestBook(BookCase):
     def test_one_channel_in_its_order(self):
         last, first = self.delay("root.a"), self.delay("root.a", priority=1)
         self.delay("root.b", priority=0)
@@ -102,3 +109,53 @@ class TestBook(TransactionCase):
             "UPDATE queue_job_channel SET write_date = now() AT TIME ZONE 'UTC'"
         )
         self.assertTrue(self.book.others_wait(["root.a"], issued))
+
+
+class TestRelease(BookCase):
+    """The bell rings for released jobs, but for one that the lease takes itself."""
+
+    def release(self, *children, **options):
+        """Let a parent end for which so many children wait."""
+        parent = self.partner.delayable(channel="root.z").write({"ref": "1"})
+        jobs = [
+            self.partner.delayable(channel=channel, **options).write({"ref": "2"})
+            for channel in children
+        ]
+        parent.on_done(*jobs)
+        parent.delay()
+        record = parent._generated_job.db_record()
+        record.state = "done"
+        self.env.flush_all()
+        self.book.release_children(record.ids)
+
+    def rings(self, take):
+        with patch.object(self.env.cr, "execute", wraps=self.env.cr.execute) as execute:
+            take()
+        return [call.args[0] for call in execute.mock_calls].count(claims.RING)
+
+    def test_one_that_is_taken(self):
+        for take in (self.book.start_next, lambda channels: self.top_up(channels, 5)):
+            self.release("root.b")
+            self.assertEqual(self.rings(lambda take=take: take(CHANNELS)), 0)
+            self.assertEqual(self.rings(lambda take=take: take(CHANNELS)), 0)
+
+    def test_others_could_run_the_second(self):
+        self.release("root.a", "root.b")
+        self.assertEqual(self.rings(lambda: self.top_up(CHANNELS, 5)), 1)
+        self.assertEqual(self.rings(lambda: self.top_up(CHANNELS, 5)), 0)
+
+    def test_one_that_the_lease_does_not_take(self):
+        self.delay("root.a", priority=1)
+        for released, options in (
+            ("root.a", {}),
+            ("root.c", {}),
+            ("root.a", {"eta": 60}),
+        ):
+            with self.subTest(channel=released, **options):
+                self.release(released, **options)
+                self.assertEqual(self.rings(lambda: self.book.start_next(CHANNELS)), 1)
+
+    def test_the_lease_ends(self):
+        self.release("root.a")
+        self.assertEqual(self.rings(lambda: self.book.ring_for_others([])), 1)
+        self.assertEqual(self.rings(lambda: self.book.ring_for_others([])), 0)

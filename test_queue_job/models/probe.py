@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 
 from odoo import api, fields, models
 
-from odoo.addons.queue_job.delay import group
+from odoo.addons.queue_job.delay import chain, group
 from odoo.addons.queue_job.exception import RetryableJobError
 
 
@@ -63,6 +63,15 @@ class TestQueueJobProbe(models.Model):
             jobs = (first, second, last)
             graphs.append([each._generated_job.uuid for each in jobs])
         return graphs
+
+    @api.model
+    def delay_chain(self, count, method):
+        """Delay ``method`` with a number, one job after the other: their uuids."""
+        links = [
+            getattr(self.delayable(), method)(str(number)) for number in range(count)
+        ]
+        chain(*links).delay()
+        return [link._generated_job.uuid for link in links]
 
     @api.model
     def delay_on(self, model, ids, method, args=()):

@@ -10,8 +10,12 @@ import select
 
 import pytest
 
+from tests.harness.rpc import PROBE
+
 #: Of each job: what issue and design allow.
 STATEMENTS, COMMITS, NOTIFICATIONS = 6, 3, 0.05
+
+LINKS = 40
 
 #: Of the leases and the runner, for as long as the test watches. A lease whose time is
 #: up gives back what it claimed and did not start: these jobs wait again, so it rings.
@@ -87,3 +91,14 @@ def test_a_job_that_does_nothing(counted, count):
     assert statements <= STATEMENTS * count + FEW_STATEMENTS
     assert commits <= COMMITS * count + FEW_COMMITS
     assert notifications <= NOTIFICATIONS * count + FEW_NOTIFICATIONS
+
+
+def test_a_chain(counted):
+    """The lease which releases a job takes it itself: the runner hears nothing."""
+    counted.db.forget_runs()
+    with counted.db.connect() as listener:
+        listener.cursor().execute("LISTEN queue_job")
+        uuids = counted.client().call(PROBE, "delay_chain", LINKS, "record_run")
+        assert counted.db.wait_settled(uuids) == {"done": LINKS}
+        assert rung(listener) <= 1 + FEW_NOTIFICATIONS
+    assert [tag for tag, *_ in counted.db.runs()] == [str(n) for n in range(LINKS)]
