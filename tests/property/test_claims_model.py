@@ -182,6 +182,15 @@ class Claims(RuleBasedStateMachine):
                 job.state, job.lease = "pending", None
                 self.happened["claims returned"] += 1
 
+    def return_stranded(self, data):
+        """One that the runner sees behind a long job, perhaps just being started."""
+        job = data.draw(st.sampled_from(self.of_state("enqueued")))
+        ids = {"ids": [job.id], "leases": [job.lease]}
+        assert self.ask(queries.RETURN_STRANDED, ids) == [(job.id,)]
+        assert self.ask(queries.RETURN_STRANDED, ids) == []
+        job.state, job.lease = "pending", None
+        self.happened["claims returned"] += 1
+
     # -- a worker ---------------------------------------------------------------
 
     def start(self, data):
@@ -393,6 +402,7 @@ ACTIONS = {
     "claim": (3, lambda self: self.of_state("pending")),
     "top_up": (2, lambda self: self.of_state("pending")),
     "return_lease": (1, lambda self: self.of_state("enqueued")),
+    "return_stranded": (1, lambda self: self.of_state("enqueued")),
     "start": (8, lambda self: self.idle() and self.of_state("enqueued")),
     "start_late": (1, Claims.idle),
     "commit_inside": (1, Claims.busy),
