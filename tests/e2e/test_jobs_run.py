@@ -91,14 +91,12 @@ class TestChannels:
         """A worker claims short jobs by the handful, and can't know the next one."""
         client, later = server.client(), {"eta": 3600}
         quick = client.delay_many(200, "record_run", "before", **later)
-        long = client.delay("write_and_sleep", "long", 600, **later)
+        long = client.delay("write_and_sleep", "long", 15, **later)
         quick += client.delay_many(200, "record_run", "behind", **later)
         db.rows(DUE_NOW, [*quick, long])
-        assert db.wait_settled(quick, seconds=20) == {"done": len(quick)}
+        assert db.wait_settled(quick, seconds=12) == {"done": len(quick)}
         assert db.job(long, "state") == "started"
-        server.expect_log(long)
-        client.call("queue.job", "button_cancelled", [db.job(long, "id")])
-        db.wait_state(long, "cancelled")
+        assert db.wait_state(long, "done", "failed") == "done"
 
 
 class TestController:
