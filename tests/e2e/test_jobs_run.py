@@ -91,12 +91,12 @@ class TestChannels:
         """A worker claims short jobs by the handful, and can't know the next one."""
         client, later = server.client(), {"eta": 3600}
         quick = client.delay_many(200, "record_run", "before", **later)
-        long = client.delay("write_and_sleep", "long", 15, **later)
+        long = client.delay("write_and_sleep", "long", 20, **later)
         quick += client.delay_many(200, "record_run", "behind", **later)
         db.rows(DUE_NOW, [*quick, long])
-        assert db.wait_settled(quick, seconds=12) == {"done": len(quick)}
+        assert db.wait_settled(quick, seconds=17) == {"done": len(quick)}
         assert db.job(long, "state") == "started"
-        assert db.wait_state(long, "done", "failed") == "done"
+        assert db.wait_state(long, "done", "failed", seconds=40) == "done"
 
 
 class TestController:
