@@ -218,6 +218,14 @@ class Database:
         with closing(connect(self.db_name)) as conn, conn.cursor() as cursor:
             cursor.execute(queries.PING, {"payload": payload})
 
+    @property
+    def has_news(self) -> bool:
+        """Whether notifications came together with the answer to a statement.
+
+        They have been read from the socket, so no ``select`` tells of them.
+        """
+        return bool(self.conn.notifies)
+
     def notifications(self) -> set[str]:
         """The payloads that have come since the last call."""
         self.conn.poll()

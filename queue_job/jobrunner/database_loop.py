@@ -399,6 +399,8 @@ class DatabaseLoop(threading.Thread):
 
     def _wait(self):
         """Sleep until something happens; a stop and an answer wake at once."""
+        if self.database.has_news:
+            return
         now = time.monotonic()
         times = [
             self._next_poll,
