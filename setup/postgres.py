@@ -41,6 +41,8 @@ SETTINGS = {
     "max_connections": "300",
     "shared_buffers": "256MB",
     "max_wal_size": "4GB",
+    # several installations of modules side by side lock many tables each
+    "max_locks_per_transaction": "512",
     "fsync": "off",
     "full_page_writes": "off",
     "log_line_prefix": "%m [%p] %d ",
