@@ -10,9 +10,21 @@ import os
 import socket
 from functools import cache
 
+from odoo.orm.registry import _CACHES_BY_KEY
+
 from . import admission, claims, dependencies, events, prepared, rows
 
-START = claims.START.format(columns=rows.packed_list("j."))
+# The sequences by which the processes of Odoo tell each other of changed caches; in the
+# order of `registry.cache_sequences`.
+_SIGNALS = ", ".join(
+    f"(SELECT max(id) FROM orm_signaling_{name})"
+    for name in ("registry", *_CACHES_BY_KEY)
+)
+
+#: What is read of a job that is started, and what the worker has to know by then.
+_STARTED = f"{rows.packed_list('j.')}, ARRAY[{_SIGNALS}]"
+
+START = claims.START.format(columns=_STARTED)
 
 #: How many jobs are claimed at once; there is a statement for each.
 HANDFULS = (1, 2, 5, 10, 20, 50)
@@ -37,8 +49,7 @@ def _top_up(channels: int, limit: int) -> str:
 
 @cache
 def _start_next(channels: int) -> str:
-    columns = rows.packed_list("j.")
-    return claims.START_NEXT.format(next=_next(channels, 1), columns=columns)
+    return claims.START_NEXT.format(next=_next(channels, 1), columns=_STARTED)
 
 
 def _served(channels: list[str]) -> str | list[str]:
@@ -79,8 +90,9 @@ class Book:
         return values
 
     def _started(self) -> dict | None:
+        """The values of the row, and `signals`: the sequences of changed caches."""
         row = self.cr.fetchone()
-        return row and rows.unpack(row)
+        return row and {**rows.unpack(row[:-1]), "signals": row[-1]}
 
     def others_wait(self, channels: list[str], issued: float) -> bool:
         """Whether another channel has jobs that could run, or channels have changed.

@@ -174,11 +174,12 @@ UPDATE queue_job
 RETURNING id
 """
 
-# Held by the transaction that runs the job, so that it dies with its session; or by the
-# session itself for all the jobs of a lease, which saves a statement for each.
+# Held by the session in which a lease's jobs work, from before the first to its end; or
+# by the transaction of a job, where sessions don't last.
+HOLD_LEASE = f"SELECT pg_try_advisory_lock({LEASE_LOCK}, %(id)s)"
+HOLD_JOB = f"SELECT pg_try_advisory_lock({LIVENESS_LOCK}, %(id)s)"
 HOLD_LIVENESS = f"SELECT pg_advisory_xact_lock({LIVENESS_LOCK}, %(id)s)"
-HOLD_LEASE = f"SELECT pg_advisory_lock({LEASE_LOCK}, %(lease)s)"
-LEAVE_LEASE = f"SELECT pg_advisory_unlock({LEASE_LOCK}, %(lease)s)"
+LEAVE = "SELECT pg_advisory_unlock_all()"
 
 # Before a commit inside the job: may this attempt still commit? The row lock makes
 # the answer hold until the commit.

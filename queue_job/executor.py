@@ -16,10 +16,9 @@ Why a job is done at most once, and by whom it may be settled:
 1. ``started`` is written only by whoever holds the last ``claim_token``, and so are
    done, failed and postponed: a worker that was overtaken finds no row, and its
    transaction, work included, is rolled back (:class:`~.exception.JobFenced`).
-2. While the method runs, its transaction holds the liveness lock, or its session that
-   of the lease. The lock ends with the session, however the worker dies, and then the
-   runner takes the job up again. The transaction's is taken again right after a commit
-   or rollback inside the job.
+2. While the method runs, its session holds the liveness lock (:mod:`.session`). The
+   lock ends with the session, however the worker dies, and then the runner takes the
+   job up again. Commits and rollbacks inside the job leave no gap.
 3. Nobody else writes the row of a started job: REPEATABLE READ would make the job
    fail at its end. Whoever has something to say writes a ``queue.job.signal``.
 """
@@ -28,21 +27,22 @@ import logging
 import threading
 import time
 from collections import deque
-from contextlib import suppress
 from datetime import datetime
 
 import psycopg2
-from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
-from odoo import SUPERUSER_ID, api, http
+from odoo import SUPERUSER_ID, api
 
-from . import events, in_progress, prepared, rows
+from . import attempt, events, in_progress, prepared, rows
 from .book import Book
 from .job import Job
 from .jobrunner.lease import BURY, Lease, LeaseRefused
+from .process_state import ProcessState
 from .retry import Cancel, Cause
+from .session import JobSession, hold_transaction, session_of_one
 from .settle import bury, settle
-from .transactions import autocommit, hold_lease, hold_liveness, leave_lease
+from .texts import storable
+from .transactions import autocommit
 
 _logger = logging.getLogger(__name__)
 
@@ -76,11 +76,13 @@ class LeaseRun:
         self.lease = lease
         self.runjob = runjob
         self.outcomes: list[dict] = []
-        self._cr = None
+        self._session = JobSession(registry, lease.id)
+        self._state = ProcessState()
         self._todo: deque[tuple[int, int]] = deque()
         self._over: list[int] = []
         self._left: list[dict] = []  # rows with a key whose attempt is over
-        self._prepared = False
+        self._prepared = None  # the cursor for which that was done
+        self._lost = False
         self._began = time.monotonic()
         self._until = self._began + lease.seconds
 
@@ -102,15 +104,14 @@ class LeaseRun:
         return {"lease": self.lease.id, "outcomes": self.outcomes}
 
     def _close(self):
-        if self._cr is None:
-            return
-        with suppress(psycopg2.Error):  # a session that is gone has given its lock back
-            leave_lease(self._cr)
-        self._cr.close()
+        try:
+            self._session.close()
+        except psycopg2.Error:
+            _logger.debug("the session of a lease was lost", exc_info=True)
 
     def _run_jobs(self):
         # before the start: without a session there is no attempt that could count
-        self._cr = self.registry.cursor()
+        self._session.open()
         values = self.book.start(self.lease.job_id, self.lease.claim_token)
         if values is None:
             self._refuse_replay()
@@ -130,7 +131,7 @@ class LeaseRun:
         self._release()
         if self.lease.exclusive or not self.lease.channels:
             return False
-        if self._cr is None or self._cr.closed:  # lost: the next may be lost as well
+        if not self._has_session():
             return False
         now = time.monotonic()
         if now < self._until:
@@ -168,17 +169,30 @@ class LeaseRun:
         self._give_back()
         return True
 
+    def _has_session(self) -> bool:
+        """Whether there is a session for another job; a job may have used up the last.
+
+        One that was lost isn't replaced: the next may be lost as well.
+        """
+        if self._lost:
+            return False
+        try:
+            self._session.open()
+        except psycopg2.Error:
+            _logger.debug("no session for the next job", exc_info=True)
+            return False
+        return True
+
     def _prepare(self):
-        """Have what each job needs done once; a lease of one job doesn't come here."""
-        if self._prepared or self._cr is None:
+        """Have what each job needs prepared; a lease of one job doesn't come here."""
+        if self._prepared is self._session.cr or not self._has_session():
             return
-        self._prepared = True
+        self._prepared = self._session.cr
         # asked of the book: a statement on the job's cursor would begin its next
         # transaction, with a snapshot from before the start of the job
         if prepared.settle_down(self.book.cr, self.book.cr._cnx):
             prepared.enable(self.book.cr)
-            prepared.enable(self._cr)
-            hold_lease(self._cr, self.lease.id)
+            prepared.enable(self._session.cr)
 
     def _handful(self) -> int:
         last = self.outcomes[-10:]
@@ -228,27 +242,39 @@ class LeaseRun:
         )
 
     def _run_started(self, values: dict) -> tuple[str, str]:
+        self._hear_signals(values)
         env = self._new_env()
-        hold_liveness(env.cr, values["id"])
+        hold_transaction(env.cr, values["id"])
         try:
             job = load_whole(env, values)
         except Exception as error:
             self._fail_unloadable(env, values, error)
+            self._end_job()
             return "failed", f"<{values['model_name']}>.{values['method_name']}"
         job.release_queue = self._over
         if has_expired(job):
             self._cancel_expired(env, job)
         else:
             self._perform(env, job)
-        self._leave_transaction(env)
+        self._end_job()
         return job.state, job.job_function_name
 
+    def _hear_signals(self, values: dict) -> None:
+        """Invalidate what others have changed; reload the registry if they did that.
+
+        The sequences are those of the moment of the start, before the snapshot of the
+        job's transaction.
+        """
+        registry = self.registry
+        if values.pop("signals") != known_signals(registry):
+            self.registry = registry.check_signaling(self.book.cr)
+            self._session.registry = self.registry
+
     def _perform(self, env, job):
-        with http.borrow_request():
-            try:
-                self.runjob(env, job)
-            except Exception:  # settled and logged; the next job doesn't care
-                _logger.debug("job %s failed", job.uuid, exc_info=True)
+        try:
+            attempt.alone(self.runjob, env, job, self._state)
+        except Exception:  # settled and logged; the next job doesn't care
+            _logger.debug("job %s failed", job.uuid, exc_info=True)
 
     def _cancel_expired(self, env, job):
         env.cr.rollback()  # the settlement takes the liveness lock itself
@@ -260,50 +286,56 @@ class LeaseRun:
         self._over.append(job.id)
 
     def _new_env(self):
-        if self._cr is None or self._cr.closed:
-            self._cr = self.registry.cursor()
-            self._prepared = False
-        env = api.Environment(self._cr, SUPERUSER_ID, {})
-        env.transaction.default_env = env
-        threading.current_thread().uid = SUPERUSER_ID
+        env = api.Environment(self._session.open(), SUPERUSER_ID, {})
+        thread = threading.current_thread()
+        thread.uid, thread.dbname = SUPERUSER_ID, env.cr.dbname
         return env
 
-    def _leave_transaction(self, env):
+    def _end_job(self):
         """Whatever a job left behind ends here, and its cache news are told."""
         try:
-            if env.cr._cnx.get_transaction_status() != TRANSACTION_STATUS_IDLE:
-                env.cr.rollback()
-            self.registry.signal_changes()
+            self._session.end_job()
         except psycopg2.Error:
             _logger.debug("the session of the job is gone", exc_info=True)
-            self._cr = None
+            self._lost = True
+        try:
+            self.registry.signal_changes()
+        except psycopg2.Error:
+            _logger.warning(
+                "%s: other processes were not told of changed caches",
+                self.registry.db_name,
+                exc_info=True,
+            )
 
     def _fail_unloadable(self, env, values, error):
         """The job's model, method or arguments are gone: it fails once, and says so."""
-        env.cr.rollback()
         message = f"The job can't be loaded: {error}"
         _logger.error("job %s failed: %s", values["uuid"], message)
-        env.cr.execute(
-            FAIL_UNLOADABLE,
-            {
-                "id": values["id"],
-                "token": values["claim_token"],
-                "exc_name": type(error).__name__,
-                "exc_message": message,
-                "exc_info": f"{message}\nIts model, its method or a model among its"
-                " arguments was removed or renamed since it was enqueued.",
-            },
-        )
-        record = env["queue.job"].browse(values["id"])
-        record.invalidate_recordset()
+        failure = {
+            "id": values["id"],
+            "token": values["claim_token"],
+            "exc_name": storable(type(error).__name__),
+            "exc_message": storable(message),
+            "exc_info": storable(
+                f"{message}\nIts model, its method or a model among its arguments was"
+                " removed or renamed since it was enqueued."
+            ),
+        }
         try:
-            with env.cr.savepoint():
-                record._message_post_on_failure()
+            self._tell_unloadable(env, failure)
         except Exception:  # else it would be found dead, and not load again
             _logger.exception("the failure of job %s was not told", values["uuid"])
-        events.tell_ids_after_commit(env.cr, events.FAILED, [values["id"]])
-        env.cr.commit()
+            self.book.cr.execute(FAIL_UNLOADABLE, failure)
         self._over.append(values["id"])
+
+    def _tell_unloadable(self, env, failure: dict) -> None:
+        env.cr.rollback()
+        env.cr.execute(FAIL_UNLOADABLE, failure)
+        record = env["queue.job"].browse(failure["id"])
+        record.invalidate_recordset()
+        record._message_post_on_failure()
+        events.tell_ids_after_commit(env.cr, events.FAILED, record.ids)
+        env.cr.commit()
 
     def _bury(self):
         """Settle a job whose worker is gone, by the same path as any failure."""
@@ -320,13 +352,13 @@ class LeaseRun:
         values = dict(zip(rows.LOAD_COLUMNS, row, strict=True))
         if values["gate"]:
             self._left.append(values)
-        hold_liveness(env.cr, values["id"])
+        hold_transaction(env.cr, values["id"])
         try:
             job = load_whole(env, values)
         except Exception as error:
             self._fail_unloadable(env, values, error)
             return
-        env.cr.commit()  # the settlement takes the liveness lock itself
+        env.cr.commit()  # the settlement needs a snapshot of its own
         bury(job, Cause(self.lease.cause))
         self._over.append(job.id)
         self._release()
@@ -355,6 +387,25 @@ def waited_seconds(values: dict) -> float:
     if due is None:
         return 0.0
     return max(0.0, (values["date_started"] - due).total_seconds())
+
+
+def known_signals(registry) -> list[int]:
+    """The sequences of the changes that this process knows of."""
+    return [registry.registry_sequence, *registry.cache_sequences.values()]
+
+
+def run_alone(controller, env, job_uuid: str):
+    """Run one enqueued job on the cursor of an environment.
+
+    :param controller: `RunJobController`, whose methods are the steps
+    :return: the job, None if it is not there to be run
+    :raise Exception: what made the job fail
+    """
+    with session_of_one(env.cr, job_uuid):
+        job = controller._acquire_job(env, job_uuid)
+        if job is not None:
+            attempt.alone(controller._runjob, env, job, ProcessState())
+    return job
 
 
 def serve(env, lease: Lease, runjob) -> dict:

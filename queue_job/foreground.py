@@ -16,10 +16,12 @@ from contextlib import contextmanager
 
 from odoo import SUPERUSER_ID, api
 
-from . import admission
+from . import admission, attempt
 from .claims import UTC_NOW
 from .controllers.main import RunJobController
 from .jobrunner.queries import AFFAIRS, PROMOTE
+from .process_state import ProcessState
+from .session import session_of_one
 from .transactions import autocommit
 
 #: What is said of a job that could not be taken.
@@ -72,14 +74,15 @@ def run_jobs(
 def run_job(registry, uuid: str, *, debug: bool = False) -> str:
     """Run a job that was taken; return its state after that."""
     with _environment(registry) as env:
-        job = RunJobController._acquire_job(env, uuid)
-        if job is None:
-            return NOT_RUN
-        try:
-            RunJobController._runjob(env, job)
-        except Exception:  # settled and logged
-            if debug:
-                pdb.post_mortem(sys.exc_info()[2])
+        with session_of_one(env.cr, uuid):
+            job = RunJobController._acquire_job(env, uuid)
+            if job is None:
+                return NOT_RUN
+            try:
+                attempt.alone(RunJobController._runjob, env, job, ProcessState())
+            except Exception:  # settled and logged
+                if debug:
+                    pdb.post_mortem(sys.exc_info()[2])
         return job.state
 
 

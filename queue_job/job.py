@@ -49,6 +49,7 @@ from .states import (
     STATES,  # noqa: F401 (public here)
     WAIT_DEPENDENCIES,
 )
+from .transactions import is_guarded
 
 
 def _is_model_method(func) -> bool:
@@ -321,12 +322,15 @@ class Job(JobDependencies, JobGate, JobResults):
     def perform(self):
         """Call the method and return its result; the attempt is counted.
 
+        A worker guards its cursor, so that the method may commit there; elsewhere
+        `allow_commit` gives it a cursor of its own.
+
         `RetryableJobError` passes while attempts are left, then becomes
         `FailedJobError`. Any other exception passes. The state does not change.
         """
         self.retry += 1
         try:
-            if self.job_config.allow_commit:
+            if self.job_config.allow_commit and not is_guarded(self.env.cr):
                 with self.in_temporary_env():
                     self._call()
             else:

@@ -9,14 +9,22 @@ is written about a started job, with the attempt's line in the job's history.
 import logging
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psycopg2
 
-from . import claims, events, outcome, repository
+from odoo.tools import config
+
+from . import claims, events, outcome, repository, rows
 from .announce import announce_end
 from .exception import JobFenced
-from .retry import Cancel, Cause, Fail, Retry, decide
-from .transactions import hold_liveness
+from .interrupts import Attempt, JobInterrupted
+from .retry import Cancel, Cause, Decision, Fail, Retry, decide
+from .session import hold_transaction
+from .states import DONE, FAILED, STARTED
+from .texts import storable
+from .transactions import Guard, autocommit
 
 _logger = logging.getLogger(__name__)
 
@@ -44,24 +52,72 @@ VALUES (%(job_id)s, %(number)s, %(date_start)s, {claims.UTC_NOW}, %(host)s, %(pi
 """
 
 
-def cause_of(exc: Exception) -> Cause:
-    """Why an attempt did not end well."""
+#: Why a job fails whose row is not as its worker left it, though nobody else took it.
+OWN_ROW_CHANGED = (
+    "The job has changed the state of its own row in queue_job, or deleted it. Only its"
+    " worker may do so: raise an exception to end the job, and use with_delay() or"
+    " RetryableJobError to have it run again."
+)
+
+
+#: How often a settlement is tried that met a conflict or lost its session.
+SETTLE_TRIES = 4
+
+TAKE_ROW = f"SELECT {rows.select_list()} FROM queue_job WHERE id = %s FOR NO KEY UPDATE"
+STATE_OF = "SELECT state, claim_token FROM queue_job WHERE id = %s"
+
+READ_STACK = """
+SELECT stack FROM queue_job_signal
+ WHERE job_id = %(id)s AND claim_token = %(token)s AND stack IS NOT NULL
+ ORDER BY id LIMIT 1
+"""
+
+FAIL_AT_LAST = """
+UPDATE queue_job
+   SET state = 'failed', retry = %(retry)s, exc_name = %(exc_name)s,
+       exc_message = %(exc_message)s, exc_info = %(exc_info)s, lease_id = NULL,
+       identity_slot = NULL
+ WHERE id = %(id)s AND claim_token IS NOT DISTINCT FROM %(token)s
+   AND state = %(state)s
+"""
+
+
+def tells_of_a_lost_session(exc: BaseException | None) -> bool:
+    """Whether PostgreSQL has ended a session, or the connection to it is gone."""
+    while exc is not None:
+        if isinstance(exc, psycopg2.Error):
+            if exc.pgcode in LOST_SESSION_PGCODES:
+                return True
+            lost = psycopg2.OperationalError | psycopg2.InterfaceError
+            if exc.pgcode is None and isinstance(exc, lost):
+                return True
+        exc = exc.__cause__ or exc.__context__
+    return False
+
+
+def cause_of(exc: BaseException, *, lost: bool = False) -> Cause:
+    """Why an attempt did not end well.
+
+    :param lost: the session in which it worked was ended
+    """
+    if isinstance(exc, JobInterrupted) and exc.reason:
+        return Cause.TIMEOUT
+    if lost:
+        return Cause.DEAD
     if isinstance(exc, psycopg2.Error):
-        if exc.pgcode in LOST_SESSION_PGCODES or (
-            exc.pgcode is None
-            and isinstance(exc, psycopg2.OperationalError | psycopg2.InterfaceError)
-        ):
-            return Cause.DEAD
         if exc.pgcode == QUERY_CANCELED and "user request" in str(exc):
             return Cause.CONFLICT  # meant for the job that had this session before
         return outcome.classify(exc, exc.pgcode)
     return outcome.classify(exc)
 
 
-def was_interrupted(exc: Exception) -> bool:
+def was_interrupted(exc: BaseException) -> bool:
     """Whether PostgreSQL, or the loss of its session, raised the error."""
     while exc is not None:
-        if isinstance(exc, psycopg2.errors.QueryCanceled | psycopg2.InterfaceError):
+        if isinstance(
+            exc,
+            psycopg2.errors.QueryCanceled | psycopg2.InterfaceError | JobInterrupted,
+        ):
             return True
         exc = exc.__cause__ or exc.__context__
     return False
@@ -100,23 +156,116 @@ def record_attempt(job, name: str, exc_name=None, message=None) -> None:
     )
 
 
-def settle(job, cause: Cause, decision, failure: dict | None = None) -> None:
+def settle(
+    job,
+    cause: Cause,
+    decision: Decision,
+    failure: dict | None = None,
+    *,
+    began_as: str = STARTED,
+) -> Decision | None:
     """Write what becomes of an attempt that did not end well, in a transaction of
     its own.
+
+    The row is read anew, so that nothing is concluded from what the job's object went
+    through. A conflict or a lost session is met by another try. What can't be written
+    as it should be is written by plain SQL, as a failure that names both errors.
 
     :param cause: why the attempt ended
     :param decision: a decision of :func:`.retry.decide`
     :param failure: exc_info, exc_name and exc_message, for a failure
+    :param began_as: the state in which the attempt found the row
+    :return: the decision that was carried out; None if the attempt had been committed
     :raise JobFenced: the job was given to another worker meanwhile
     """
+    problem: BaseException | None = None
+    for number in range(SETTLE_TRIES):
+        try:
+            with _settlement(job):
+                if not _take_row(job, began_as):
+                    return None
+                _write(job, cause, decision, failure, hooks=number == 0)
+            if number or _is_settled(job, began_as):
+                return decision
+        except JobFenced:
+            raise
+        except BaseException as error:
+            problem = error
+            if not _may_pass(error):
+                break
+    return _settle_at_last(job, decision, failure, began_as, problem)
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Whether another try may go well."""
+    if isinstance(error, psycopg2.Error):
+        return error.pgcode in outcome.CONFLICT_PGCODES or tells_of_a_lost_session(error)
+    return isinstance(error, JobInterrupted)
+
+
+@contextmanager
+def _settlement(job) -> Iterator[None]:
+    """A transaction of its own, committed at the end; what hooks raise after that is
+    logged."""
     with job.in_temporary_env():
-        hold_liveness(job.env.cr, job.id)
-        if isinstance(decision, Retry):
-            _settle_retry(job, cause, decision)
-        elif isinstance(decision, Cancel):
-            _settle_cancel(job, decision)
-        else:
-            _settle_failure(job, cause, failure)
+        if config["test_enable"]:
+            yield
+            return
+        cr = job.env.cr
+        with Guard(cr, job) as guard:
+            hold_transaction(cr, job.id)
+            yield
+            guard.commit_work()
+
+
+def _take_row(job, began_as: str) -> bool:
+    """Lock the row and fill the job with it, but for the count of its attempts.
+
+    :return: False if the attempt was committed after all
+    :raise JobFenced: the row belongs to another attempt, or to none
+    """
+    if job.id is None:
+        return True
+    cr = job.env.cr
+    job.env["queue.job"].flush_model()
+    cr.execute(TAKE_ROW, [job.id])
+    found = cr.fetchone()
+    row = found and dict(zip(rows.LOAD_COLUMNS, found, strict=True))
+    if row is None or row["claim_token"] != job.claim_token:
+        raise JobFenced(f"Job {job.uuid} was given to another worker, or deleted")
+    if row["state"] == DONE != began_as:
+        rows.from_row(job, row)
+        _logger.warning(
+            "%s: job %s: its work was committed before the error", cr.dbname, job.uuid
+        )
+        return False
+    if row["state"] != began_as:
+        raise JobFenced(f"Job {job.uuid} was set to {row['state']} meanwhile")
+    retry = job.retry
+    rows.from_row(job, row)
+    job.retry = retry
+    return True
+
+
+def _write(job, cause, decision, failure, *, hooks: bool) -> None:
+    if isinstance(decision, Retry):
+        _settle_retry(job, cause, decision)
+    elif isinstance(decision, Cancel):
+        _settle_cancel(job, decision, failure)
+    else:
+        _settle_failure(job, cause, failure)
+        if hooks:
+            _call_on_fail(job, failure)
+
+
+def _is_settled(job, began_as: str) -> bool:
+    """Whether the settlement stands: `on_fail` may have rolled it back."""
+    if config["test_enable"] or not job.on_fail_method_name:
+        return True
+    with job.in_temporary_env():
+        job.env.cr.execute(STATE_OF, [job.id])
+        found = job.env.cr.fetchone()
+        return found != (began_as, job.claim_token)
 
 
 def _settle_retry(job, cause, decision):
@@ -129,8 +278,10 @@ def _settle_retry(job, cause, decision):
     job.store()
 
 
-def _settle_cancel(job, decision):
+def _settle_cancel(job, decision, failure):
     record_attempt(job, "cancelled", message=decision.message)
+    if failure:
+        job.exc_info = failure.get("exc_info")
     job.set_cancelled(result=decision.message)
     job.store()
     job.cancel_dependent_jobs()
@@ -143,11 +294,20 @@ def _settle_failure(job, cause, failure):
     )
     job.set_failed(**failure)
     _tell_failure(job)
+
+
+def _call_on_fail(job, failure) -> None:
+    """Call the method that the job function names, in the settlement's transaction.
+
+    Whatever it does, the job stays failed: if it rolled that back, it is written again.
+    """
+    if not job.on_fail_method_name:
+        return
+    cr = job.env.cr
     try:
-        with job.env.cr.savepoint():
+        with Attempt(job, cr), cr.savepoint():
             job.on_fail(failure)
-    except Exception:
-        # the job is failed all the same: if this undid it, it would run again
+    except BaseException:
         _logger.exception("on_fail of job %s raised an error", job.uuid)
 
 
@@ -159,12 +319,65 @@ def _tell_failure(job):
             job.store()
             announce_end(job)
             job.env.flush_all()
-    except (JobFenced, psycopg2.OperationalError):
+    except (JobFenced, psycopg2.OperationalError, JobInterrupted):
         raise
-    except Exception:
+    except BaseException:
         # a job that is neither failed nor done would be found dead and run again
         _logger.exception("the failure of job %s could not be told", job.uuid)
         repository.store_bare(job)
+
+
+def _settle_at_last(job, decision, failure, began_as, problem) -> Decision | None:
+    """Write a failure by plain SQL: what comes before could not be written.
+
+    :raise JobFenced: the row belongs to another attempt, or to none
+    """
+    failure = failure or failure_of(decision) or {}
+    name = failure.get("exc_name") or type(problem).__name__
+    message = (
+        f"{failure.get('exc_message') or getattr(decision, 'message', '')}\n"
+        f"The end of the attempt could not be written as it should be:"
+        f" {_text_of(problem)}"
+    )
+    _logger.error(
+        "%s: job %s: its end can't be written as it should be, it fails: %s",
+        job._env.cr.dbname,
+        job.uuid,
+        _text_of(problem),
+        exc_info=problem,
+    )
+    values = {
+        "id": job.id,
+        "token": job.claim_token,
+        "state": began_as,
+        "retry": job.retry,
+        "exc_name": storable(name),
+        "exc_message": storable(message),
+        "exc_info": storable(str(failure.get("exc_info") or message)),
+    }
+    try:
+        with job._env.registry.cursor() as cr, autocommit(cr):
+            cr.execute(FAIL_AT_LAST, values)
+            written = cr.rowcount
+    except psycopg2.Error as error:
+        _logger.critical(
+            "%s: job %s: its end can't be written at all (%s); it will be found dead",
+            job._env.cr.dbname,
+            job.uuid,
+            _text_of(error),
+        )
+        raise
+    if not written:
+        raise JobFenced(f"Job {job.uuid} was given to another worker, or deleted")
+    job.state = FAILED
+    return Fail(name, message)
+
+
+def _text_of(error: BaseException | None) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return type(error).__name__
 
 
 def bury(job, cause: Cause) -> None:
@@ -173,6 +386,7 @@ def bury(job, cause: Cause) -> None:
     :param cause: dead, timeout or cancel
     """
     said = signal_of(job.env.cr, job)
+    stack = _stack_of(job.env.cr, job)
     job.retry += 1
     if cause is Cause.DEAD:
         events.tell_now(events.DEAD, job)
@@ -183,7 +397,17 @@ def bury(job, cause: Cause) -> None:
         message=said[1] if said else "",
         limit_seconds=job.timeout or None,
     )
-    settle(job, cause, decision, failure_of(decision))
+    failure = failure_of(decision)
+    if stack:
+        failure = {**(failure or {}), "exc_info": stack}
+    settle(job, cause, decision, failure)
+
+
+def _stack_of(cr, job) -> str | None:
+    """Where the code was that had to be killed."""
+    cr.execute(READ_STACK, {"id": job.id, "token": job.claim_token})
+    row = cr.fetchone()
+    return row and row[0]
 
 
 def failure_of(decision) -> dict | None:

@@ -1,68 +1,65 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""The transactions of a job: its fence, its liveness lock, and how it is undone.
+"""The transactions of an attempt: what its method may do with its cursor.
 
-While a job's method runs, its transaction holds the advisory lock
-``(claims.LIVENESS_LOCK, row id)``. A commit or rollback inside the job gives the lock
-back, so both are wrapped: the lock is taken again at once, and a commit first asks
-whether this attempt may still write.
+The method may commit and roll back. Around that stand
 
-A lease that runs several jobs on a session of its own holds ``(claims.LEASE_LOCK, lease
-id)`` in that session instead, from its second job to its end.
+- the *fence*: a commit first asks whether the attempt may still write;
+- the *liveness lock*, which outlives both where it belongs to the session, and is taken
+  again right after the COMMIT or ROLLBACK, before any hook, where it can't;
+- the *end of the attempt's responsibility*: what a hook raises after COMMIT or around
+  ROLLBACK is one line in the log. The work is committed, or undone, whatever the hook
+  does, so its error says nothing about the attempt. (A hook that runs before COMMIT
+  belongs to the work: its error is the attempt's.)
+
+The method may not close its cursor: nothing could be committed any more.
 """
 
 import logging
+import os
 from contextlib import contextmanager
 
 import psycopg2
 
+from odoo.sql_db import Cursor
 from odoo.tools import config
+from odoo.tools.misc import Callbacks
 
 from . import claims
 from .exception import JobCancelled, JobFenced, JobTimeout
+from .session import facts, hold_transaction
 
 _logger = logging.getLogger(__name__)
+
+_MISSING = object()
+
+#: Attribute of a cursor on which an attempt works.
+_ATTEMPT = "_queue_job_attempt"
+
+COMMIT_FORBIDDEN = (
+    "Commit is forbidden in queue jobs. You can have the current job run on a"
+    ' cursor of its own by enabling the "Allow Commit" option of its Job'
+    " Function, or disable its protection against commits."
+)
+CLOSE_FORBIDDEN = (
+    "A job can't close its cursor, which has to commit its work; open another one with"
+    " env.registry.cursor() for what is to be closed."
+)
 
 
 @contextmanager
 def autocommit(cr):
     """Lend a cursor of Odoo's pool in autocommit mode: READ COMMITTED statements."""
+    read_committed = facts(cr).read_committed
     cr.rollback()
     connection = cr._cnx
     connection.autocommit = True
     try:
+        if not read_committed:  # psycopg2 takes it back with the mode
+            cr.execute("SET default_transaction_isolation TO 'read committed'")
         yield cr
     finally:
         if not connection.closed:
             connection.autocommit = False
-
-
-#: Attribute of a cursor whose session holds the lock of a lease: the id of the lease.
-_LEASE = "_queue_job_lease"
-
-
-def hold_liveness(cr, job_id: int | None) -> None:
-    """Take the liveness lock of a job in the cursor's transaction, if it needs one."""
-    if job_id and _LEASE not in vars(cr):
-        cr.execute(claims.HOLD_LIVENESS, {"id": job_id})
-
-
-def hold_lease(cr, lease_id: int) -> None:
-    """Let the cursor's session show life for all jobs of a lease.
-
-    Between two jobs, and only where the session stays the same from transaction to
-    transaction. The lock outlives the rollback; the next job needs a new snapshot.
-    """
-    cr.execute(claims.HOLD_LEASE, {"lease": lease_id})
-    cr.rollback()
-    setattr(cr, _LEASE, lease_id)
-
-
-def leave_lease(cr) -> None:
-    """Give the lock of the lease back: the pool keeps the session."""
-    lease_id = vars(cr).pop(_LEASE, None)
-    if lease_id is not None:
-        cr.rollback()
-        cr.execute(claims.LEAVE_LEASE, {"lease": lease_id})
 
 
 def check_fence(cr, job) -> None:
@@ -84,35 +81,151 @@ def check_fence(cr, job) -> None:
         raise JobTimeout(limit_seconds=job.timeout)
 
 
-@contextmanager
-def commits_guarded(cr, job):
-    """Let the job commit and roll back, without losing its fence and its lock."""
-    commit, rollback = cr.commit, cr.rollback
+class IsolatedHooks(Callbacks):
+    """Hooks whose errors are logged: what they belong to has happened already.
 
-    def guarded_commit():
-        check_fence(cr, job)
-        commit()
-        hold_liveness(cr, job.id)
+    :param where: database and job, for the log
+    :param kind: what they are called
+    :param first: called before them
+    """
 
-    def guarded_rollback():
-        rollback()
-        hold_liveness(cr, job.id)
+    __slots__ = ("_first", "_kind", "_where")
 
-    with replaced(cr, "commit", guarded_commit):
-        with replaced(cr, "rollback", guarded_rollback):
-            yield
+    def __init__(self, where: str, kind: str, first=None):
+        super().__init__()
+        self._where = where
+        self._kind = kind
+        self._first = first
+
+    def run(self):
+        if self._first is not None:
+            self._first()
+        while self._funcs:
+            hook = self._funcs.popleft()
+            try:
+                hook()
+            except BaseException as error:
+                _logger.error(
+                    "%s: a %s hook raised %s; that changes nothing for the job",
+                    self._where,
+                    self._kind,
+                    type(error).__name__,
+                    exc_info=True,
+                )
+        self.clear()
+
+
+class Guard:
+    """The cursor of an attempt, from the call of its method to the last COMMIT.
+
+    :param cr: the cursor
+    :param job: the job
+    :param forbid_commit: the method may not commit
+    :param over: nothing follows the next COMMIT or ROLLBACK, so that the lock of the
+        transaction isn't needed any more
+    """
+
+    __slots__ = ("_before", "_pid", "cr", "forbid_commit", "job", "over")
+
+    def __init__(self, cr, job, *, forbid_commit: bool = False, over: bool = False):
+        self.cr = cr
+        self.job = job
+        self.forbid_commit = forbid_commit
+        self.over = over
+        self._pid = os.getpid()
+        self._before: dict = {}
+
+    def __enter__(self):
+        replacements = {
+            _ATTEMPT: self.job,
+            "commit": self._refuse_commit if self.forbid_commit else self._commit,
+            "rollback": self._rollback,
+        }
+        if isinstance(self.cr, Cursor):  # those of tests keep hooks for the test to run
+            replacements.update(close=self._refuse_close, **self._hooks())
+        attributes = vars(self.cr)
+        self._before = {
+            name: attributes.get(name, _MISSING) for name in replacements
+        }
+        attributes.update(replacements)
+        return self
+
+    def __exit__(self, exc_type, exc, tb):
+        attributes = vars(self.cr)
+        for name, value in self._before.items():
+            if value is _MISSING:
+                attributes.pop(name, None)
+            else:
+                attributes[name] = value
+
+    def _hooks(self) -> dict[str, IsolatedHooks]:
+        where = f"{self.cr.dbname}: job {self.job.uuid}"
+        return {
+            "postcommit": IsolatedHooks(where, "post-commit", self._hold),
+            "prerollback": IsolatedHooks(where, "pre-rollback"),
+            "postrollback": IsolatedHooks(where, "post-rollback", self._hold),
+        }
+
+    # -- what the method may do --------------------------------------------------------
+
+    def _commit(self) -> None:
+        self.end_fork()
+        check_fence(self.cr, self.job)
+        type(self.cr).commit(self.cr)
+
+    def _rollback(self) -> None:
+        type(self.cr).rollback(self.cr)
+
+    def _hold(self) -> None:
+        """Take the lock of the transaction again; one of the session is still held."""
+        if not self.over:
+            hold_transaction(self.cr, self.job.id)
+
+    def _refuse_commit(self, *args, **kwargs):
+        raise RuntimeError(COMMIT_FORBIDDEN)
+
+    def _refuse_close(self, *args, **kwargs):
+        raise RuntimeError(CLOSE_FORBIDDEN)
+
+    # -- what the worker does ----------------------------------------------------------
+
+    def end_fork(self) -> None:
+        """End a process that the method has forked and that came back from there.
+
+        It shares the connection with its parent: the first statement of both would
+        break it.
+        """
+        end_fork(self._pid)
+
+    def commit_work(self) -> None:
+        """Commit the work of the method and the end of the job."""
+        self.over = True
+        type(self.cr).commit(self.cr)
+
+
+def end_fork(pid: int) -> None:
+    """End this process unless it is the one that began the attempt.
+
+    :param pid: of the process that began it
+    """
+    if os.getpid() != pid:
+        os._exit(0)
+
+
+def is_guarded(cr) -> bool:
+    """Whether an attempt works on this cursor, so that a commit is safe there."""
+    return _ATTEMPT in vars(cr)
 
 
 @contextmanager
 def replaced(target, name, value):
     """Replace an attribute of an instance for a while."""
-    missing = object()
-    before = vars(target).get(name, missing)
+    before = vars(target).get(name, _MISSING)
     setattr(target, name, value)
     try:
         yield
     finally:
-        if before is missing:
+        if before is _MISSING:
             delattr(target, name)
         else:
             setattr(target, name, before)
@@ -131,12 +244,16 @@ def undone_on_error(cr):
         yield
 
 
-def undo(env) -> None:
-    """Forget the work of a failed attempt, and the locks it took."""
+def undo(env, job) -> None:
+    """Forget the work of a failed attempt, and the locks its transaction took.
+
+    Nothing that a hook or the loss of the session raises gets in the way.
+    """
     if not config["test_enable"]:
         try:
-            env.cr.rollback()
+            with Guard(env.cr, job, over=True):
+                type(env.cr).rollback(env.cr)
         except psycopg2.Error:
-            _logger.debug("the session of the job is gone", exc_info=True)
+            _logger.debug("the session of job %s is gone", job.uuid, exc_info=True)
     env.transaction.clear()
     env.registry.reset_changes()

@@ -12,22 +12,15 @@ one line with the job's uuid and its traceback.
 
 import logging
 import time
-import traceback
 from contextlib import contextmanager
 
 from werkzeug.exceptions import Forbidden
 
 from odoo import SUPERUSER_ID, http
-from odoo.tools import config
 
-from .. import events, executor, reporting, settle, tracing, transactions
-from ..announce import announce_end
-from ..backoff import delay_after, is_one_of
-from ..exception import JobFenced
+from .. import attempt, executor, main_thread, tracing, transactions
 from ..job import ENQUEUED, Job
 from ..jobrunner import lease as lease_protocol
-from ..outcome import exception_message, exception_name
-from ..retry import Cancel, Cause, Fail, Retry, decide
 from .sample_jobs import SampleJobs
 
 _logger = logging.getLogger(__name__)
@@ -37,13 +30,13 @@ PG_RETRY = 5
 
 DEPENDS_MAX_TRIES_ON_CONCURRENCY_FAILURE = 5
 
-#: Causes that somebody may have spoken of in a signal, which knows better.
-INTERRUPTIONS = (Cause.CANCEL, Cause.TIMEOUT, Cause.DEAD)
-
+# The token tells this attempt from one that another worker may begin.
 ACQUIRE = """
-SELECT id FROM queue_job
- WHERE uuid = %s AND state = %s
-   FOR NO KEY UPDATE SKIP LOCKED
+UPDATE queue_job SET claim_token = coalesce(claim_token, 0) + 1
+ WHERE id = (SELECT id FROM queue_job
+              WHERE uuid = %s AND state = %s
+                FOR NO KEY UPDATE SKIP LOCKED)
+RETURNING id
 """
 
 
@@ -52,11 +45,7 @@ def _prevent_commit(cr):
     """Forbid commits on a cursor: for job functions that ask for this protection."""
 
     def forbidden_commit(*args, **kwargs):
-        raise RuntimeError(
-            "Commit is forbidden in queue jobs. You can have the current job run on a"
-            ' cursor of its own by enabling the "Allow Commit" option of its Job'
-            " Function, or disable its protection against commits."
-        )
+        raise RuntimeError(transactions.COMMIT_FORBIDDEN)
 
     with transactions.replaced(cr, "commit", forbidden_commit):
         yield
@@ -81,6 +70,7 @@ class RunJobController(SampleJobs, http.Controller):
 
         :return: the job, or None when it is not there to be run
         """
+        env["queue.job"].flush_model()
         env.cr.execute(ACQUIRE, (job_uuid, ENQUEUED))
         if not env.cr.fetchone():
             _logger.warning(
@@ -104,26 +94,7 @@ class RunJobController(SampleJobs, http.Controller):
     @classmethod
     def _try_perform_job(cls, env, job):
         """Perform the job; its work and ``done`` are one commit."""
-        if env.cr is not job.env.cr:
-            raise RuntimeError(f"Job {job.uuid} was loaded with another cursor")
-        events.tell_now(events.STARTED, job)
-        protected = job.job_config.forbid_commit
-        guard = (
-            _prevent_commit(env.cr)
-            if protected
-            else transactions.commits_guarded(env.cr, job)
-        )
-        with guard, transactions.undone_on_error(env.cr), reporting.running(job):
-            job.perform()
-            env.flush_all()
-        job.set_done()
-        job.store()
-        announce_end(job)
-        if config["test_enable"]:
-            env.flush_all()
-        else:
-            env.cr.commit()
-        _logger.debug("job %s done", job.uuid)
+        attempt.perform(env, job)
 
     @classmethod
     def _enqueue_dependent_jobs(cls, env, job):
@@ -146,93 +117,12 @@ class RunJobController(SampleJobs, http.Controller):
         :raise Exception: what the job raised, where it failed
         """
         with tracing.attempt(job):
-            cls._perform_and_settle(env, job)
-
-    @classmethod
-    def _perform_and_settle(cls, env, job):
-        try:
-            cls._try_perform_job(env, job)
-        except JobFenced as error:
-            transactions.undo(env)
-            _logger.warning("%s: its work was rolled back", error)
-            return
-        except Exception as exc:
-            if cls._settle_error(env, job, exc):
-                raise
-            return
-        cls._enqueue_dependent_jobs(env, job)
-
-    @classmethod
-    def _settle_error(cls, env, job, exc) -> bool:
-        """Write what an exception means for the job.
-
-        :return: whether the job failed
-        """
-        traceback_txt = traceback.format_exc()
-        transactions.undo(env)
-        cause, decision = cls._judge(env, job, exc)
-        failure = None
-        if isinstance(decision, Fail):
-            _logger.error("job %s failed\n%s", job.uuid, traceback_txt)
-            failure = cls._get_failure_values(job, traceback_txt, exc)
-            if cause is not Cause.EXCEPTION:
-                failure["exc_name"] = decision.exc_name
-                failure["exc_message"] = decision.exc_message
-        else:
-            _logger.info("job %s: %s: %s", job.uuid, cause.value, decision.message)
-        try:
-            settle.settle(job, cause, decision, failure)
-        except JobFenced as error:
-            _logger.warning("%s: this attempt is forgotten", error)
-            return False
-        if not config["test_enable"]:
-            env.cr.rollback()
-        if not isinstance(decision, Retry):
-            cls._release_after_error(env, job, decision)
-        return isinstance(decision, Fail)
-
-    @classmethod
-    def _judge(cls, env, job, exc):
-        """The cause of an error and what is decided about the job."""
-        cause = settle.cause_of(exc)
-        message = str(exc)
-        seconds = getattr(exc, "seconds", None)
-        config = job.job_config
-        if cause is Cause.EXCEPTION and is_one_of(exc, config.retry_on):
-            cause = Cause.RETRYABLE
-            seconds = delay_after(exc, job.retry, config.retry_pattern)
-        if settle.was_interrupted(exc) or cause in INTERRUPTIONS:
-            with job.in_temporary_env():
-                said = settle.signal_of(job.env.cr, job)
-            cause, message = said or (cause, message)
-        decision = decide(
-            cause,
-            job.retry,
-            job.max_retries,
-            exc_name=exception_name(exc),
-            message=message,
-            seconds=seconds,
-            ignore_retry=getattr(exc, "ignore_retry", False),
-            limit_seconds=job.timeout or None,
-        )
-        return cause, decision
-
-    @classmethod
-    def _release_after_error(cls, env, job, decision):
-        """Failed and cancelled jobs may have children that wait for just that."""
-        if job.release_queue is not None:
-            job.release_queue.append(job.id)
-        elif isinstance(decision, Cancel | Fail) and job.should_check_dependents():
-            job.enqueue_waiting()
+            attempt.run(cls, env, job)
 
     @classmethod
     def _get_failure_values(cls, job, traceback_txt, exc):
         """exc_info, exc_name and exc_message of a failure."""
-        return {
-            "exc_info": traceback_txt,
-            "exc_name": exception_name(exc),
-            "exc_message": exception_message(exc),
-        }
+        return attempt.failure_values(traceback_txt, exc)
 
     # -- the doors ---------------------------------------------------------------
 
@@ -245,11 +135,7 @@ class RunJobController(SampleJobs, http.Controller):
     )
     def runjob(self, job_uuid, **kw):
         http.request.update_env(user=SUPERUSER_ID)
-        env = http.request.env
-        job = self._acquire_job(env, job_uuid)
-        if not job:
-            return ""
-        self._runjob(env, job)
+        main_thread.call(executor.run_alone, self, http.request.env, job_uuid)
         return ""
 
     @http.route(
@@ -267,7 +153,7 @@ class RunJobController(SampleJobs, http.Controller):
         env = request.env
         try:
             lease = self._open_lease(env, request.httprequest)
-            report = executor.serve(env, lease, self._runjob)
+            report = main_thread.call(executor.serve, env, lease, self._runjob)
         except lease_protocol.LeaseRefused as refusal:
             _logger.warning(
                 "refused a lease request from %s: %s",

@@ -15,6 +15,7 @@ from .channels import ChannelManager
 from .database import Database
 from .lease_book import LeaseBook, slot_of
 from .rescue import LOOK_INTERVAL, REACTION, SECOND_LOOK, Watch, next_deadline
+from .siblings import end_sibling
 from .statistics import COUNT_DEAD
 from .turn import notify
 from .worker_limit import NO_LIMIT, WorkerLimit
@@ -53,6 +54,7 @@ class Caretaker:
         self.in_flight = 0
         self._watch = Watch()
         self._foreign: set[int | str] = set()
+        self._stuck: set[tuple[str, int]] = set()
         self._doubtful: dict[int, float] = {}
         self._idle_leases: dict[int, float] = {}
         self._sweep_after = 0
@@ -79,6 +81,7 @@ class Caretaker:
         freed |= self._return_stranded(findings.stranded)
         for row in findings.dead:
             self._rescue(row)
+        self._end_stuck(findings.stuck)
         self._sweep_releases()
         freed |= self._sweep_keys()
         return self._next_look(rows), freed or bool(findings.dead)
@@ -200,6 +203,29 @@ class Caretaker:
                     "force": row["force"],
                 },
             )
+
+    def _end_stuck(self, rows) -> None:
+        """Kill the workers whose jobs keep them from ending, where that can be done.
+
+        A worker ends itself, unless its code never lets another thread run.
+        """
+        stuck = {(row["uuid"], row["claim_token"]) for row in rows}
+        for row in rows:
+            if (row["uuid"], row["claim_token"]) in self._stuck:
+                continue
+            killed = end_sibling(row["worker_host"], row["worker_pid"])
+            _logger.warning(
+                "%s: job %s has lost its session, but its code goes on in worker"
+                " %s:%s; %s",
+                self.database.db_name,
+                row["uuid"],
+                row["worker_host"],
+                row["worker_pid"],
+                "the worker is killed"
+                if killed
+                else "its slot is kept until that ends or its server is restarted",
+            )
+        self._stuck = stuck
 
     def _timeout_message(self, row) -> str:
         if row["own_timeout"]:

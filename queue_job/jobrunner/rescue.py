@@ -5,11 +5,14 @@ The runner looks at all jobs that are enqueued or started (``queries.LOOK``) whe
 lease's connection breaks and every two seconds, and hands the rows to a
 :class:`Watch`. A job that runs holds an advisory lock in its own transaction, so
 
-- a *started* job whose lock nobody holds, in two looks a second apart, is **dead**.
-  One look isn't enough: the lock is taken just after the start is committed, and
-  again just after a commit inside the job;
-- a started job that was told to stop and has lost its session is dead at once, or
-  after a moment if its request is open: its worker may be about to settle it;
+- a *started* job whose lock nobody holds, in two looks a second apart, is **dead**,
+  unless its request is open. One look isn't enough: its worker may be about to settle
+  it on another session;
+- a started job that was told to stop and has lost its session is dead at once, unless
+  its request is open;
+- while the request of its lease is open, the worker of a job without a session lives:
+  it interrupts the job's code and settles the job itself (:mod:`..interrupts`). If it
+  hasn't after `STUCK`, the job is **stuck**: its code keeps the worker from doing so;
 - an *enqueued* job that belongs to no lease of ours is an **orphan** of a runner
   that died: at once when its lease is known to be broken, else a second after its
   claim. Should its worker come late all the same, it finds its claim void;
@@ -36,6 +39,10 @@ LOOK_INTERVAL = 2.0
 #: Seconds that a worker has to hear that its job is cancelled, and to settle that.
 REACTION = 0.4
 
+#: Seconds after which a worker should have ended the code of a job without a session,
+#: or itself; a little more than it gives them.
+STUCK = 8.0
+
 #: Seconds that a session has to react to a cancelled query before it is terminated.
 PATIENCE = 1.0
 
@@ -48,6 +55,7 @@ class Findings:
     orphans: list[Row] = field(default_factory=list)
     stranded: list[Row] = field(default_factory=list)
     foreign: list[Row] = field(default_factory=list)
+    stuck: list[Row] = field(default_factory=list)
     overdue: list[Row] = field(default_factory=list)
     to_end: list[Row] = field(default_factory=list)
 
@@ -58,13 +66,14 @@ class Watch:
     def __init__(self) -> None:
         self._suspects: dict[Key, float] = {}
         self._told: dict[Key, float] = {}
+        self._ending: dict[Key, float] = {}
         #: Somebody was given a moment: look again when it is over.
         self.hurried = False
 
     @property
     def suspicious(self) -> bool:
         """Something needs a second look soon."""
-        return bool(self._suspects or self._told)
+        return bool(self._suspects or self._told or self._ending)
 
     def examine(
         self,
@@ -84,6 +93,7 @@ class Watch:
         self.hurried = False
         suspects: dict[Key, float] = {}
         told: dict[Key, float] = {}
+        ending: dict[Key, float] = {}
         busy = _leases_of_long_jobs(rows)
         for row in rows:
             key = (row["id"], row["claim_token"], row["state"])
@@ -99,27 +109,26 @@ class Watch:
                 else:
                     suspects[key] = self._suspects.get(key, now)
                     findings.foreign.append(row)
+            elif row["backend_pid"] is None and row["lease_id"] in own_leases:
+                ending[key] = self._ending.get(key, now)
+                findings.foreign.append(row)
+                if now - ending[key] >= STUCK:
+                    findings.stuck.append(row)
             elif row["backend_pid"] is None:
-                if self._is_dead(row, key, now, own_leases):
+                if row["signal"] or self._again(key, now):
                     findings.dead.append(row)
                 else:
                     suspects[key] = self._suspects.get(key, now)
                     findings.foreign.append(row)
-                    self.hurried |= bool(row["signal"])
             else:
                 self._examine_running(row, key, now, told, findings)
         self._suspects = suspects
-        self._told = told
+        self._told, self._ending = told, ending
         return findings
 
-    def _is_dead(self, row: Row, key: Key, now: float, own_leases: set[int]) -> bool:
-        if not row["signal"]:
-            return self._again(key, now)
-        return row["lease_id"] not in own_leases or self._again(key, now, REACTION)
-
-    def _again(self, key: Key, now: float, seconds: float = SECOND_LOOK) -> bool:
+    def _again(self, key: Key, now: float) -> bool:
         first = self._suspects.get(key)
-        return first is not None and now - first >= seconds * 0.95
+        return first is not None and now - first >= SECOND_LOOK * 0.95
 
     def _examine_running(
         self,

@@ -8,6 +8,7 @@ for it in Odoo. It happens when the addon is imported, thus nothing changes unle
 * a *threaded* server runs the runner in a daemon thread, from its `start` to `stop`;
 * a *prefork* server keeps one more child, which it spawns again when it dies, and
   the job workers (:mod:`.job_workers`), where the configuration wants some;
+* the main thread of an HTTP worker runs the jobs, see :mod:`..main_thread`;
 * there is no runner in the gevent process, with `--stop-after-init`, in tests, and
   when the capacity of root is 0.
 
@@ -33,7 +34,7 @@ from odoo.modules.registry import Registry
 from odoo.service import server
 from odoo.tools import config
 
-from .. import in_progress
+from .. import in_progress, interrupts, main_thread
 from . import channel_config
 from .config import SECTION, RunnerConfig, idle_settings
 
@@ -70,6 +71,7 @@ orig_prefork_process_spawn = server.PreforkServer.process_spawn
 orig_prefork_worker_pop = server.PreforkServer.worker_pop
 orig_threaded_start = server.ThreadedServer.start
 orig_threaded_stop = server.ThreadedServer.stop
+orig_worker_cpu_expired = server.WorkerHTTP.signal_time_expired_handler
 
 
 def _package() -> ModuleType:
@@ -368,8 +370,16 @@ def prefork_worker_pop(self: server.PreforkServer, pid: int) -> None:
         self.job_workers.register.pop(pid, None)
 
 
+def worker_cpu_expired(self: server.WorkerHTTP, number: int, stack: Any) -> None:
+    """The CPU time of a worker is over: stop the job of its main thread, or all."""
+    if not interrupts.expire(self):
+        orig_worker_cpu_expired(self, number, stack)
+
+
 def install() -> None:
     """Patch the server classes."""
+    server.WorkerHTTP.run = main_thread.run_worker
+    server.WorkerHTTP.signal_time_expired_handler = worker_cpu_expired
     server.PreforkServer.__init__ = prefork__init__
     server.PreforkServer.process_spawn = prefork_process_spawn
     server.PreforkServer.worker_pop = prefork_worker_pop

@@ -56,6 +56,9 @@ class QueueJobSignal(models.Model):
     user_id = fields.Many2one(comodel_name="res.users", readonly=True)
     message = fields.Char(readonly=True)
     date = fields.Datetime(default=fields.Datetime.now, readonly=True)
+    stack = fields.Text(
+        readonly=True, help="Where the code was when its worker had to be killed."
+    )
 
     def _interrupt_after_commit(self):
         """Interrupt the sessions of the signalled jobs once the signals are visible.

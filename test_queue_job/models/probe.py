@@ -113,6 +113,16 @@ class TestQueueJobProbe(models.Model):
             pass
         self._tell(path, "end", uuid)
 
+    def survive_everything(self, path, seconds):
+        """Go on whatever is raised."""
+        self._tell(path, "start", self.env.context["job_uuid"])
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            try:
+                time.sleep(0.1)
+            except BaseException:
+                continue
+
     def die(self):
         """Take the worker down, as the kernel's out-of-memory killer does."""
         os.kill(os.getpid(), signal.SIGKILL)

@@ -7,6 +7,7 @@ from queue_job.jobrunner.rescue import (
     PATIENCE,
     REACTION,
     SECOND_LOOK,
+    STUCK,
     Watch,
     next_deadline,
 )
@@ -45,8 +46,14 @@ CASES = [
     ("claimed by nobody's lease", row("enqueued", None), {"foreign"}, {"orphans"}),
     ("runs in our lease", row("started", 1, 99), {"foreign"}, {"foreign"}),
     ("runs elsewhere", row("started", 2, 99), {"foreign"}, {"foreign"}),
-    ("its session is gone", row("started"), {"foreign"}, {"dead"}),
-    ("told to stop, and gone", row("started", signal="cancel"), {"foreign"}, {"dead"}),
+    ("its session is gone", row("started", 2), {"foreign"}, {"dead"}),
+    ("its worker is about to settle it", row("started"), {"foreign"}, {"foreign"}),
+    (
+        "told to stop, and its code has to end",
+        row("started", signal="cancel"),
+        {"foreign"},
+        {"foreign"},
+    ),
     (
         "told to stop, and gone with its request",
         row("started", 2, signal="cancel"),
@@ -84,24 +91,41 @@ def test_two_looks(reason, job, first, second):
 def test_two_looks_too_close_are_one():
     """The liveness lock is taken just after the start: look twice, but not at once."""
     watch = Watch()
-    look(watch, row("started"))
-    assert look(watch, row("started"), now=100.2) == {"foreign"}
-    assert look(watch, row("started"), now=100.0 + SECOND_LOOK) == {"dead"}
+    look(watch, row("started", 2))
+    assert look(watch, row("started", 2), now=100.2) == {"foreign"}
+    assert look(watch, row("started", 2), now=100.0 + SECOND_LOOK) == {"dead"}
 
 
 def test_another_attempt_is_another_suspect():
     watch = Watch()
-    look(watch, row("started"))
+    look(watch, row("started", 2))
     later = 100.0 + SECOND_LOOK
-    assert look(watch, row("started", claim_token=4), now=later) == {"foreign"}
+    assert look(watch, row("started", 2, claim_token=4), now=later) == {"foreign"}
 
 
 def test_a_lock_that_came_back_clears_the_suspicion():
     watch = Watch()
-    look(watch, row("started"))
-    look(watch, row("started", 1, 99), now=101.0)
+    look(watch, row("started", 2))
+    look(watch, row("started", 2, 99), now=101.0)
     assert not watch.suspicious
-    assert look(watch, row("started"), now=102.0) == {"foreign"}
+    assert look(watch, row("started", 2), now=102.0) == {"foreign"}
+
+
+def test_code_that_does_not_end_is_stuck():
+    """Its worker lives, but neither interrupts it nor ends itself."""
+    watch = Watch()
+    look(watch, row("started"))
+    assert look(watch, row("started"), now=99.0 + STUCK) == {"foreign"}
+    assert look(watch, row("started"), now=100.0 + STUCK) == {"foreign", "stuck"}
+    assert watch.suspicious
+
+
+def test_a_worker_that_is_gone_has_ended_its_code():
+    """The request of the lease ends with the worker; what it ran is dead at once."""
+    watch = Watch()
+    job = row("started", 2, signal="timeout")
+    look(watch, row("started", signal="timeout"))
+    assert look(watch, job) == {"dead"}
 
 
 def test_an_old_claim_of_another_is_void():

@@ -1,0 +1,231 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""One attempt of a job: perform, and settle whatever comes of it.
+
+What a method can do wrong ends here: each exception, of whatever class, and each error
+of the commit is judged once and written down. After COMMIT there is nothing left to
+judge. The steps are class methods of `RunJobController`, which other addons override
+and patch; they are called through that class.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+import os
+import traceback
+from contextlib import nullcontext
+
+import psycopg2
+
+from odoo import http
+from odoo.sql_db import Cursor
+from odoo.tools import config
+
+from . import events, interrupts, reporting, settle, transactions
+from .announce import announce_end
+from .backoff import delay_after, is_one_of
+from .exception import FailedJobError, JobFenced
+from .outcome import exception_message, exception_name
+from .retry import Cause, Fail, Retry, decide
+
+#: The name by which other addons know it and mute it.
+_logger = logging.getLogger("odoo.addons.queue_job.controllers.main")
+
+#: Causes that somebody may have spoken of in a signal, which knows better.
+INTERRUPTIONS = (Cause.CANCEL, Cause.TIMEOUT, Cause.DEAD)
+
+
+def alone(function, env, job, state) -> None:
+    """Run an attempt that finds its process as one of its own.
+
+    :param function: `RunJobController._runjob`
+    :param state: the :class:`~.process_state.ProcessState` to come back to
+    :raise Exception: what the function raises
+    """
+    request = http.borrow_request() if http.request else nullcontext()
+    try:
+        with request:
+            contextvars.copy_context().run(function, env, job)
+    finally:
+        state.restore(f"{env.cr.dbname}: job {job.uuid}")
+
+
+def run(controller, env, job) -> None:
+    """Perform and settle one attempt.
+
+    :param controller: the class whose methods are the steps
+    :raise Exception: what made the job fail, once that is settled
+    """
+    began_as, pid = job.state, os.getpid()
+    try:
+        with interrupts.Attempt(job, env.cr):
+            controller._try_perform_job(env, job)
+    except BaseException as exc:
+        transactions.end_fork(pid)
+        if _settle_error(controller, env, job, exc, began_as):
+            if isinstance(exc, Exception):
+                raise
+            raise FailedJobError(f"{exception_name(exc)}: {exc}") from exc
+        return
+    controller._enqueue_dependent_jobs(env, job)
+
+
+def perform(env, job) -> None:
+    """Perform the job; its work and ``done`` are one commit."""
+    if env.cr is not job.env.cr:
+        raise RuntimeError(f"Job {job.uuid} was loaded with another cursor")
+    events.tell_now(events.STARTED, job)
+    guard = transactions.Guard(
+        env.cr, job, forbid_commit=bool(job.job_config.forbid_commit)
+    )
+    with guard:
+        with transactions.undone_on_error(env.cr), reporting.running(job):
+            job.perform()
+            guard.end_fork()
+            env.flush_all()
+        job.set_done()
+        job.store()
+        announce_end(job)
+        if config["test_enable"]:
+            env.flush_all()
+        else:
+            guard.commit_work()
+    _logger.debug("job %s done", job.uuid)
+
+
+def _settle_error(controller, env, job, exc, began_as: str) -> bool:
+    """Write what an exception means for the job.
+
+    :return: whether the job failed
+    """
+    trace = _traceback_of(exc)
+    lost = session_is_lost(env.cr, exc)
+    transactions.undo(env, job)
+    cause, decision = _judge(job, exc, lost=lost)
+    failure = None
+    if isinstance(decision, Fail):
+        _logger.error("job %s failed\n%s", job.uuid, trace)
+        failure = _failure_values(controller, job, trace, exc)
+        if cause is not Cause.EXCEPTION:
+            failure["exc_name"] = decision.exc_name
+            failure["exc_message"] = decision.exc_message
+    else:
+        _logger.info("job %s: %s: %s", job.uuid, cause.value, decision.message)
+        if isinstance(exc, interrupts.JobInterrupted):
+            failure = {"exc_info": trace}  # where the code was
+    try:
+        decision = settle.settle(job, cause, decision, failure, began_as=began_as)
+    except JobFenced as error:
+        _logger.warning("%s: its work was rolled back", error)
+        return False
+    if not config["test_enable"]:
+        transactions.undo(env, job)
+    if decision is None:  # committed before the error
+        controller._enqueue_dependent_jobs(env, job)
+        return False
+    if not isinstance(decision, Retry):
+        _release_after_error(job)
+    return isinstance(decision, Fail)
+
+
+def session_is_lost(cr, exc: BaseException) -> bool:
+    """Whether the attempt ended because its session did.
+
+    An error of that kind may also come from another database, or be raised by hand.
+    """
+    if isinstance(exc, interrupts.JobInterrupted):
+        return not exc.reason
+    if not isinstance(cr, Cursor) or not settle.tells_of_a_lost_session(exc):
+        return False
+    try:
+        if not cr._cnx.closed:
+            with cr._cnx.cursor() as plain:
+                plain.execute("SELECT 1")
+    except (psycopg2.OperationalError, psycopg2.InterfaceError):
+        return True
+    except psycopg2.Error:
+        return False
+    return bool(cr._cnx.closed)
+
+
+def _judge(job, exc: BaseException, *, lost: bool):
+    """The cause of an error and what is decided about the job."""
+    try:
+        return _judge_by_config(job, exc, lost=lost)
+    except Exception:
+        _logger.exception("job %s: its error is taken as it is", job.uuid)
+        return Cause.EXCEPTION, Fail(exception_name(exc), _message_of(exc))
+
+
+def _judge_by_config(job, exc, *, lost):
+    cause = settle.cause_of(exc, lost=lost)
+    message = _message_of(exc)
+    seconds = getattr(exc, "seconds", None)
+    function = job.job_config
+    if cause is Cause.EXCEPTION and is_one_of(exc, function.retry_on):
+        cause = Cause.RETRYABLE
+        seconds = delay_after(exc, job.retry, function.retry_pattern)
+    if lost or settle.was_interrupted(exc) or cause in INTERRUPTIONS:
+        with job.in_temporary_env():
+            said = settle.signal_of(job.env.cr, job)
+        cause, message = said or (cause, message)
+    decision = decide(
+        cause,
+        job.retry,
+        job.max_retries,
+        exc_name="" if cause is Cause.TIMEOUT else exception_name(exc),
+        message=message,
+        seconds=seconds,
+        ignore_retry=getattr(exc, "ignore_retry", False),
+        limit_seconds=job.timeout or None,
+    )
+    return cause, decision
+
+
+def _message_of(exc: BaseException) -> str:
+    if isinstance(exc, JobFenced):
+        return settle.OWN_ROW_CHANGED
+    try:
+        return str(exc)
+    except Exception as error:
+        return f"(its text can't be read: {type(error).__name__})"
+
+
+def _traceback_of(exc: BaseException) -> str:
+    try:
+        return "".join(traceback.format_exception(exc))
+    except Exception as error:
+        return f"(the traceback can't be formatted: {type(error).__name__})"
+
+
+def _failure_values(controller, job, trace: str, exc: BaseException) -> dict:
+    """exc_info, exc_name and exc_message of a failure, also where they can't be had."""
+    try:
+        return dict(controller._get_failure_values(job, trace, exc))
+    except Exception:
+        _logger.exception("job %s: its failure is described as it is", job.uuid)
+        return {
+            "exc_info": trace,
+            "exc_name": exception_name(exc),
+            "exc_message": _message_of(exc),
+        }
+
+
+def failure_values(trace: str, exc: BaseException) -> dict:
+    """exc_info, exc_name and exc_message of a failure."""
+    message = exception_message(exc)
+    if isinstance(exc, JobFenced):
+        message = settle.OWN_ROW_CHANGED
+    return {
+        "exc_info": trace,
+        "exc_name": exception_name(exc),
+        "exc_message": message,
+    }
+
+
+def _release_after_error(job) -> None:
+    """Failed and cancelled jobs may have children that wait for just that."""
+    if job.release_queue is not None:
+        job.release_queue.append(job.id)
+    elif job.should_check_dependents():
+        job.enqueue_waiting()

@@ -1,0 +1,159 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""What a job's method may leave behind in its process, and what becomes of that.
+
+`ITEMS` names what is read before an attempt and put back after it, so that the next job
+finds it as it was. The attempt also runs in a context of its own (`contextvars`, which
+hold the decimal context and the warnings of some libraries as well).
+
+What stays as the job left it, as it would between two requests: the environment
+variables, the recursion limit, changed modules and classes (monkey patches), the seed
+of `random`, loggers, open files, and threads. Odoo's own thread attributes (`uid`,
+`dbname` ...) are those of the attempt.
+"""
+
+from __future__ import annotations
+
+import _signal  # `signal` makes an enum of each value, for fifty times the price
+import gc
+import locale
+import logging
+import os
+import signal
+import socket
+import threading
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+_logger = logging.getLogger(__name__)
+
+
+class Item(NamedTuple):
+    """A part of the process's state.
+
+    :param name: for the log
+    :param read: returns its value; values are compared
+    :param restore: puts a value back
+    :param shared: with the other threads; where these run jobs as well (in a threaded
+        server), nobody can tell who has changed it, and it is left alone
+    """
+
+    name: str
+    read: Callable[[], Any]
+    restore: Callable[[Any], None]
+    shared: bool = True
+
+
+def _enable_gc(enabled: bool) -> None:
+    (gc.enable if enabled else gc.disable)()
+
+
+def _read_filters() -> tuple:
+    return tuple(warnings.filters)
+
+
+def _restore_filters(filters: tuple) -> None:
+    warnings.filters[:] = filters  # type: ignore[index]
+    warnings._filters_mutated()  # type: ignore[attr-defined]
+
+
+def _read_umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def _read_handlers() -> tuple:
+    return tuple(map(_signal.getsignal, _SIGNALS))
+
+
+def _restore_handlers(handlers: tuple) -> None:
+    for number, handler in zip(_SIGNALS, handlers, strict=True):
+        if handler is not None:
+            signal.signal(number, handler)
+
+
+def _read_alarm() -> bool:
+    return signal.getitimer(signal.ITIMER_REAL)[0] > 0
+
+
+def _restore_alarm(_value: bool) -> None:
+    signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _thread_attributes() -> tuple:
+    thread = threading.current_thread()
+    return tuple(getattr(thread, name, None) for name in _THREAD_ATTRIBUTES)
+
+
+def _restore_thread_attributes(values: tuple) -> None:
+    thread = threading.current_thread()
+    for name, value in zip(_THREAD_ATTRIBUTES, values, strict=True):
+        setattr(thread, name, value)
+
+
+#: Signals that jobs, or the libraries they use, handle for a while.
+_SIGNALS = tuple(
+    int(getattr(signal, name))
+    for name in ("SIGALRM", "SIGINT", "SIGTERM", "SIGXCPU", "SIGPIPE")
+    if hasattr(signal, name)
+)
+
+#: What Odoo keeps with a thread.
+_THREAD_ATTRIBUTES = ("uid", "dbname", "url")
+
+ITEMS = (
+    Item(
+        "the thread's user and database",
+        _thread_attributes,
+        _restore_thread_attributes,
+        shared=False,
+    ),
+    Item("the working directory", os.getcwd, os.chdir),
+    Item("the garbage collector", gc.isenabled, _enable_gc),
+    Item(
+        "the default time-out of sockets",
+        socket.getdefaulttimeout,
+        socket.setdefaulttimeout,
+    ),
+    Item("the filters of warnings", _read_filters, _restore_filters),
+    Item("the umask", _read_umask, os.umask),
+    Item(
+        "the locale",
+        lambda: locale.setlocale(locale.LC_ALL),
+        lambda value: locale.setlocale(locale.LC_ALL, value),
+    ),
+    Item("signal handlers", _read_handlers, _restore_handlers),
+    Item("an alarm", _read_alarm, _restore_alarm),
+)
+
+
+class ProcessState:
+    """The state of the process before a job, to be put back after it.
+
+    It is read once and holds for all jobs that follow each other in a thread.
+    """
+
+    def __init__(self):
+        alone = threading.current_thread() is threading.main_thread()
+        self._before = [
+            (item, item.read()) for item in ITEMS if alone or not item.shared
+        ]
+
+    def restore(self, who: str) -> None:
+        """Put back what has changed, with one line in the log that names it.
+
+        :param who: database and job, for the log
+        """
+        changed = []
+        for item, value in self._before:
+            try:
+                if item.read() != value:
+                    changed.append(item.name)
+                    item.restore(value)
+            except (OSError, TypeError, ValueError, locale.Error) as error:
+                changed.append(f"{item.name} (not put back: {error})")
+        if changed:
+            _logger.info(
+                "%s left something changed in its process: %s", who, ", ".join(changed)
+            )

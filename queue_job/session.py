@@ -1,0 +1,240 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""The database session in which jobs work, and what makes it that of one job alone.
+
+A request of its own would give each job a clean session. The jobs of a lease share one,
+so this module gives back what the separation gave:
+
+- **Liveness.** The session holds an advisory lock for as long as it works for an
+  attempt: that of the lease, or that of the job. The lock belongs to the session and
+  not to a transaction, so commits and rollbacks leave no gap, and whoever wants to end
+  the attempt finds the session that does the work.
+- **Protection.** Settings that end a session or fail a statement while it does nothing
+  wrong (see `PROTECTED`) are switched off. `statement_timeout` stays: it limits what
+  the job itself asks for.
+- **Cleanliness.** A statement that may leave something behind (a setting, a temporary
+  table, a lock, a prepared statement ...) is noticed when it is executed. The session
+  then goes back to Odoo's pool after the job, which discards everything, and the next
+  job gets another one. Jobs that do nothing of the kind pay for a look at the text of
+  their statements.
+
+Behind a transaction-pooling proxy a session does not stay from one transaction to the
+next. There the lock and the settings are those of the transaction and taken again at
+the beginning of each one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from typing import NamedTuple
+
+import psycopg2
+from psycopg2.extensions import cursor as PsycopgCursor
+
+from odoo.sql_db import Cursor
+
+from .claims import HOLD_JOB, HOLD_LEASE, HOLD_LIVENESS, LEAVE
+from .leftovers import leaves_something
+
+#: setting -> the version of PostgreSQL that knows it.
+PROTECTED = {
+    "idle_in_transaction_session_timeout": 0,
+    "lock_timeout": 0,
+    "idle_session_timeout": 140000,
+    "transaction_timeout": 170000,
+}
+
+#: Attributes of a psycopg2 connection of Odoo's pool.
+_LEFT_SOMETHING = "_queue_job_left_something"
+_HELD = "_queue_job_held"
+
+READ_FACTS = """
+SELECT pg_backend_pid(), current_setting('default_transaction_isolation')
+"""
+
+FIND_ENQUEUED = "SELECT id FROM queue_job WHERE uuid = %s AND state = 'enqueued'"
+
+_facts: dict[str, Facts] = {}
+
+class WatchedCursor(PsycopgCursor):
+    """A cursor that notices statements which leave something behind."""
+
+    def execute(self, query, vars=None):
+        text = query
+        if isinstance(query, bytes):
+            text = query.decode(errors="replace")
+        elif not isinstance(query, str):
+            text = query.as_string(self)
+        if leaves_something(text):
+            setattr(self.connection, _LEFT_SOMETHING, True)
+        return super().execute(query, vars)
+
+    def callproc(self, procname, parameters=None):
+        setattr(self.connection, _LEFT_SOMETHING, True)
+        return super().callproc(procname, parameters or ())
+
+
+def hold_session(cr, statement: str, key: int) -> None:
+    """Let a session that lasts show life and be protected, until `leave_session`.
+
+    The caller commits: a rollback would take the settings back.
+
+    :param statement: `HOLD_LEASE` or `HOLD_JOB`
+    :param key: id of the lease, or of the job's row
+    """
+    cr.execute(_protecting(statement, cr._cnx.server_version), {"id": key})
+    setattr(cr._cnx, _HELD, cr.fetchone()[0])
+
+
+def leave_session(cr) -> None:
+    """Give the lock back; the pool keeps the session, and resets its settings."""
+    if vars(cr._cnx).pop(_HELD, False) and not cr._cnx.closed:
+        cr._cnx.rollback()
+        with cr._cnx.cursor() as plain:
+            plain.execute(LEAVE)
+        cr._cnx.commit()
+
+
+def is_held(cr) -> bool:
+    """Whether the session of a cursor shows life whatever its transactions do."""
+    return vars(cr._cnx).get(_HELD, False)
+
+
+def hold_transaction(cr, job_id: int | None) -> None:
+    """Let the present transaction show life and be protected, unless its session does.
+
+    :param job_id: id of the job's row, None for a job that is not stored
+    """
+    if job_id and not is_held(cr):
+        version = cr._cnx.server_version
+        cr.execute(_protecting(HOLD_LIVENESS, version, local=True), {"id": job_id})
+
+
+@cache
+def _protecting(statement: str, server_version: int, *, local: bool = False) -> str:
+    """Let a statement that takes a lock switch off the settings in `PROTECTED`."""
+    settings = "".join(
+        f", set_config('{name}', '0', {'true' if local else 'false'})"
+        for name, since in PROTECTED.items()
+        if server_version >= since
+    )
+    return f"{statement}{settings}"
+
+
+class Facts(NamedTuple):
+    """What all sessions with a database have in common.
+
+    :param lasts: a session stays the same between transactions
+    :param read_committed: that is the default isolation of its transactions
+    """
+
+    lasts: bool
+    read_committed: bool
+
+
+def facts(cr) -> Facts:
+    """What is known about the sessions of a cursor's database; asked once, by a
+    statement that may begin a transaction.
+
+    A transaction-pooling proxy gives its clients another process id than that of the
+    session.
+    """
+    known = _facts.get(cr.dbname)
+    if known is None:
+        cr.execute(READ_FACTS)
+        pid, isolation = cr.fetchone()
+        known = Facts(pid == cr._cnx.get_backend_pid(), isolation == "read committed")
+        _facts[cr.dbname] = known
+    return known
+
+
+@contextmanager
+def session_of_one(cr, job_uuid: str) -> Iterator[None]:
+    """Let the session of a cursor show life for one enqueued job, in the block.
+
+    From before its start, so that there is no gap. Where the lock isn't free, another
+    worker runs the job, and nobody here will.
+    """
+    if not isinstance(cr, Cursor) or not facts(cr).lasts:
+        yield
+        return
+    cr.execute(FIND_ENQUEUED, (job_uuid,))
+    for (job_id,) in cr.fetchall():
+        hold_session(cr, HOLD_JOB, job_id)
+    cr.commit()
+    try:
+        yield
+    finally:
+        with suppress(psycopg2.Error):  # it is gone, and its lock with it
+            leave_session(cr)
+
+
+class JobSession:
+    """The session of a lease: ready for one job after the other.
+
+    :param registry: registry of the database
+    :param lease_id: the lease whose lock shows life
+    """
+
+    def __init__(self, registry, lease_id: int):
+        self.registry = registry
+        self.lease_id = lease_id
+        self.cr = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a session that can work."""
+        return self.cr is not None and not self.cr.closed
+
+    def open(self):
+        """Return a cursor whose session is clean, protected and shows life.
+
+        :raise psycopg2.Error: no session is to be had
+        """
+        if not self.is_open:
+            self.cr = self.registry.cursor()
+            self._watch()
+            if facts(self.cr).lasts:
+                hold_session(self.cr, HOLD_LEASE, self.lease_id)
+                self.cr._cnx.commit()
+        return self.cr
+
+    def _watch(self) -> None:
+        """Notice what is executed, also on cursors that a job makes of the connection."""
+        vars(self.cr._cnx).pop(_LEFT_SOMETHING, None)
+        self.cr._cnx.cursor_factory = WatchedCursor
+        self.cr._obj.close()
+        self.cr._obj = self.cr._cnx.cursor()
+
+    def end_job(self) -> None:
+        """Forget the transaction of a job, and the session if the job marked it."""
+        cr = self.cr
+        if cr is None:
+            return
+        if cr.closed:
+            self._forget()
+            return
+        cr.rollback()
+        cr.transaction = None
+        if _LEFT_SOMETHING in vars(cr._cnx):
+            self.close()
+
+    def close(self) -> None:
+        """Give the session back to the pool, which discards what is left in it."""
+        cr, self.cr = self.cr, None
+        if cr is None:
+            return
+        try:
+            if not cr.closed:
+                leave_session(cr)
+                cr._cnx.cursor_factory = None
+        except psycopg2.Error:
+            pass  # it is gone, and its lock with it
+        finally:
+            cr.close()
+
+    def _forget(self) -> None:
+        cr, self.cr = self.cr, None
+        vars(cr._cnx).pop(_HELD, None)
+        cr.close()
