@@ -24,20 +24,22 @@ QUICK = "(SELECT set_config('synchronous_commit', 'off', true)) AS quick"
 SILENT = """(SELECT set_config('synchronous_commit', 'off', true),
                     set_config('queue_job.bell', 'silent', true)) AS silent"""
 
-#: The liveness locks: (this, id of the job's row) of a transaction, or (that, id of the
-#: lease) of the session in which a lease runs one job after the other.
+#: The liveness locks: (this, id of the job's row) of the session or transaction that
+#: works for one job, (that, id of the lease) of the session in which a lease runs one
+#: job after the other, (the third, id of the row) of who writes down the job's end.
 LIVENESS_LOCK = 1904281959
 LEASE_LOCK = 1904281961
+SETTLE_LOCK = 1904281963
 
 # The locks of this database that show life; and whether one of them, `held`, shows that
 # of the started job in row `j`.
 HELD = f"""
 SELECT classid::bigint AS space, objid::bigint AS key, pid FROM pg_locks
- WHERE locktype = 'advisory' AND classid IN ({LIVENESS_LOCK}, {LEASE_LOCK})
+ WHERE locktype = 'advisory' AND classid IN ({LIVENESS_LOCK}, {LEASE_LOCK}, {SETTLE_LOCK})
    AND objsubid = 2 AND granted
    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
-SHOWS_LIFE = f"""(held.space = {LIVENESS_LOCK} AND held.key = j.id
+SHOWS_LIFE = f"""(held.space <> {LEASE_LOCK} AND held.key = j.id
     OR held.space = {LEASE_LOCK} AND held.key = j.lease_id AND j.state = 'started')"""
 
 # Does this runner still lead, the one that claims, or that granted a lease? Another
@@ -179,6 +181,7 @@ RETURNING id
 HOLD_LEASE = f"SELECT pg_try_advisory_lock({LEASE_LOCK}, %(id)s)"
 HOLD_JOB = f"SELECT pg_try_advisory_lock({LIVENESS_LOCK}, %(id)s)"
 HOLD_LIVENESS = f"SELECT pg_advisory_xact_lock({LIVENESS_LOCK}, %(id)s)"
+HOLD_SETTLEMENT = f"SELECT pg_advisory_xact_lock({SETTLE_LOCK}, %(id)s)"
 LEAVE = "SELECT pg_advisory_unlock_all()"
 
 # Before a commit inside the job: may this attempt still commit? The row lock makes

@@ -101,14 +101,17 @@ def is_held(cr) -> bool:
     return vars(cr._cnx).get(_HELD, False)
 
 
-def hold_transaction(cr, job_id: int | None) -> None:
+def hold_transaction(
+    cr, job_id: int | None, statement: str = HOLD_LIVENESS
+) -> None:
     """Let the present transaction show life and be protected, unless its session does.
 
     :param job_id: id of the job's row, None for a job that is not stored
+    :param statement: `HOLD_LIVENESS`, or `HOLD_SETTLEMENT` to write down its end
     """
     if job_id and not is_held(cr):
         version = cr._cnx.server_version
-        cr.execute(_protecting(HOLD_LIVENESS, version, local=True), {"id": job_id})
+        cr.execute(_protecting(statement, version, local=True), {"id": job_id})
 
 
 @cache

@@ -213,7 +213,7 @@ def _settlement(job) -> Iterator[None]:
             return
         cr = job.env.cr
         with Guard(cr, job) as guard:
-            hold_transaction(cr, job.id)
+            hold_transaction(cr, job.id, claims.HOLD_SETTLEMENT)
             yield
             guard.commit_work()
 

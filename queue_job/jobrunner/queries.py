@@ -8,7 +8,7 @@ They run in autocommit mode. The claim and the return of jobs stand in
 from functools import cache
 
 from ..admission import MARKED, NOT_HELD
-from ..claims import HELD, LEASE_LOCK, QUICK, SHOWS_LIFE, UTC_NOW
+from ..claims import HELD, LEASE_LOCK, QUICK, SETTLE_LOCK, SHOWS_LIFE, UTC_NOW
 
 # Is the addon installed here?
 HAS_QUEUE_JOB = """
@@ -161,10 +161,11 @@ SELECT j.id, j.uuid, j.channel, j.priority, j.date_created, j.state,
            AS running_seconds,
        coalesce(extract(epoch FROM {UTC_NOW} - j.date_enqueued), 0)::float
            AS enqueued_seconds,
-       j.worker_host, j.worker_pid, session.pid AS backend_pid, s.kind AS signal
+       j.worker_host, j.worker_pid, session.pid AS backend_pid,
+       coalesce(session.space = {SETTLE_LOCK}, false) AS settling, s.kind AS signal
   FROM queue_job j
-  LEFT JOIN LATERAL (SELECT pid FROM held WHERE {SHOWS_LIFE}
-                      ORDER BY space LIMIT 1) session ON TRUE
+  LEFT JOIN LATERAL (SELECT pid, space FROM held WHERE {SHOWS_LIFE}
+                      ORDER BY space DESC LIMIT 1) session ON TRUE
   LEFT JOIN LATERAL (SELECT kind FROM queue_job_signal
                       WHERE job_id = j.id AND claim_token = j.claim_token
                       ORDER BY id LIMIT 1) s ON TRUE

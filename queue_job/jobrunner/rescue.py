@@ -47,6 +47,11 @@ STUCK = 8.0
 PATIENCE = 1.0
 
 
+#: Seconds that a worker has to write down the end of a job that was told to stop, with
+#: all that the job's function and other addons hang on it.
+SETTLING = 10.0
+
+
 @dataclass
 class Findings:
     """What a look has found; lists of rows of ``queries.LOOK``."""
@@ -144,6 +149,8 @@ class Watch:
             findings.overdue.append(row)
         if row["signal"] or overdue:
             told[key] = self._told.get(key, now)
+            if row["settling"] and now - told[key] < SETTLING:
+                return
             if row["signal"] == "cancel" and now - told[key] < REACTION * 0.95:
                 self.hurried = True
                 return

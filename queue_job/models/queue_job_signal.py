@@ -17,7 +17,7 @@ import logging
 from odoo import fields, models
 from odoo.sql_db import db_connect
 
-from ..claims import HELD, SHOWS_LIFE
+from ..claims import HELD, SETTLE_LOCK, SHOWS_LIFE
 
 _logger = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ _logger = logging.getLogger(__name__)
 LIVE_SESSIONS = f"""
     SELECT j.id AS job_id, held.pid
     FROM queue_job j JOIN ({HELD}) AS held ON {SHOWS_LIFE}
-    WHERE j.id = ANY(%(ids)s)
+    WHERE j.id = ANY(%(ids)s) AND held.space <> {SETTLE_LOCK}
 """
 
 CANCEL_SESSIONS = f"SELECT pg_cancel_backend(pid) FROM ({LIVE_SESSIONS}) AS live"

@@ -7,6 +7,7 @@ from queue_job.jobrunner.rescue import (
     PATIENCE,
     REACTION,
     SECOND_LOOK,
+    SETTLING,
     STUCK,
     Watch,
     next_deadline,
@@ -23,6 +24,7 @@ def row(state, lease_id=1, backend_pid=None, **values):
         "lease_id": lease_id,
         "backend_pid": backend_pid,
         "signal": None,
+        "settling": False,
         "timeout": 0,
         "running_seconds": 1.0,
         "enqueued_seconds": 0.1,
@@ -160,6 +162,14 @@ def test_a_session_that_ignores_a_cancel_is_forced():
     assert not job["force"] and not watch.hurried
     watch.examine([job], 100.0 + PATIENCE, OWN, set())
     assert job["force"]
+
+
+def test_who_writes_down_the_end_has_time_for_it():
+    watch = Watch()
+    job = row("started", 1, 99, signal="timeout", settling=True)
+    assert look(watch, job) == {"foreign"}
+    assert look(watch, job, now=99.0 + SETTLING) == {"foreign"}
+    assert look(watch, job, now=100.0 + SETTLING) == {"foreign", "to_end"}
 
 
 def test_next_deadline():
