@@ -128,6 +128,17 @@ ITEMS = (
 )
 
 
+#: The value of what can't be read, such as a working directory that was deleted.
+UNKNOWN = object()
+
+
+def _read(item: Item) -> Any:
+    try:
+        return item.read()
+    except OSError:
+        return UNKNOWN
+
+
 class ProcessState:
     """The state of the process before a job, to be put back after it.
 
@@ -136,9 +147,8 @@ class ProcessState:
 
     def __init__(self):
         alone = threading.current_thread() is threading.main_thread()
-        self._before = [
-            (item, item.read()) for item in ITEMS if alone or not item.shared
-        ]
+        known = [(item, _read(item)) for item in ITEMS if alone or not item.shared]
+        self._before = [(item, value) for item, value in known if value is not UNKNOWN]
 
     def restore(self, who: str) -> None:
         """Put back what has changed, with one line in the log that names it.
@@ -148,7 +158,7 @@ class ProcessState:
         changed = []
         for item, value in self._before:
             try:
-                if item.read() != value:
+                if _read(item) != value:
                     changed.append(item.name)
                     item.restore(value)
             except (OSError, TypeError, ValueError, locale.Error) as error:
