@@ -128,7 +128,7 @@ def update_stored(env, ids: Collection[int], names: Collection[str]) -> None:
 
 
 def _compute_stored(env, ids, names) -> list[tuple]:
-    """Compute in the cache; return the fields that have changed, and the ids of each."""
+    """Compute in the cache; return each field that has changed, and the ids."""
     env["queue.job"].browse(ids).modified(names)
     pending = {
         field: env[field.model_name].browse(found)

@@ -36,7 +36,7 @@ class Findings(NamedTuple):
 
     #: Other addons derive something from the columns of a job.
     is_extended: bool
-    #: The fields of a job, all that are computed from them, of any model, and overviews.
+    #: The fields of a job, what is computed from them in any model, and overviews.
     derived: frozenset[Any]
     overviews: tuple[Any, ...]
     #: Names of the fields of a job from which stored fields are computed.
@@ -77,7 +77,9 @@ def _work_out(registry) -> Findings:
     stored_from = frozenset(
         field.name for field in own if any(dep.store for dep in dependents[field])
     )
-    overviews = [registry[m]._fields[n] for m, names in OVERVIEWS.items() for n in names]
+    overviews = [
+        registry[m]._fields[n] for m, names in OVERVIEWS.items() for n in names
+    ]
     return Findings(
         is_extended=bool(stored_from)
         or any(_is_derived(field) for field in fields if not _is_own(field))

@@ -1,5 +1,5 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""What other addons derive from jobs follows each change, whether SQL or the ORM writes.
+"""What others derive from jobs follows each change, whether SQL or the ORM writes.
 
 The fields of others are custom fields here, as an administrator makes them.
 """
@@ -454,6 +454,29 @@ class TestUnflushed(ForeignCase):
         self.assertEqual(channel.waiting_count, waiting + 1)
         states = {node["state"] for node in record.dependency_graph["nodes"]}
         self.assertEqual(states, {PENDING, STARTED})
+
+    def test_the_key_of_a_requeued_job_is_judged_again(self):
+        """A trigger holds the job when its state is written."""
+        job = self.stored(sequence_key="x")
+        self.change(job, "set_failed")
+        record = job.db_record()
+        self.env.cr.execute(
+            "UPDATE queue_job SET gate_state = NULL WHERE id = %s", [job.id]
+        )
+        self.env.invalidate_all()
+        self.assertFalse(record.held_by)
+        record.requeue()
+        self.assertEqual(record.gate_state, "new")
+        self.assertTrue(record.held_by)
+
+    def test_a_renamed_channel(self):
+        channel = self.env["queue.job.channel"].create(
+            {"name": "old", "parent_id": self.env.ref("queue_job.channel_root").id}
+        )
+        record = self.stored(channel="root.old").db_record()
+        self.assertEqual(record.channel, "root.old")
+        channel.name = "new"
+        self.assertEqual(record.channel, "root.new")
 
     def test_own_fields(self):
         job = self.stored()

@@ -135,9 +135,9 @@ class ContractProbe(models.Model):
     def delay_watched(self, method, *args):
         return self._watch(getattr(self.with_delay(), method)(*args))
 
-    def delay_watched_child(self, parent, condition):
+    def delay_watched_child(self, condition, parent, *args):
         """Delay a job and one which waits for it; the second one is shown."""
-        first = getattr(self.delayable(), parent)("x")
+        first = getattr(self.delayable(), parent)(*args)
         child = self.delayable().show_context()
         getattr(first, condition)(child)
         first.delay()
