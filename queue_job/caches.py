@@ -6,10 +6,10 @@ computed from them, in any model, and computes the stored ones anew. After SQL
 `written` does the same, with the ORM's own means, and forgets what we count over many
 jobs. Where nothing of it is cached or stored it does nothing.
 
-What a worker writes beside the transaction of a job, `tell` brings to the stored fields
-of other addons, in a transaction of its own: others see there that a job runs, and the
-row with the field is not locked as long as it does. Where no stored field follows from
-what was written it does nothing.
+What a worker writes beside the transaction of a job, `tell_started` and `tell_released`
+bring to the stored fields of other addons, in a transaction of their own: others see
+there that a job runs, and the row with the field is not locked as long as it does.
+Where no stored field follows from what was written they do nothing.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from odoo import SUPERUSER_ID, api
 from odoo.tools import SQL
 
 from . import fast_path
+from .claims import LIVENESS_LOCK
 
 _logger = logging.getLogger(__name__)
 
@@ -40,6 +41,10 @@ EDGES = ("parent_edge_ids", "child_edge_ids")
 BEGIN_TELLING = """
 SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
 SET LOCAL lock_timeout = '1s'"""
+
+#: Until its own transaction begins, this one shows that the worker of the job lives;
+#: unless another session does so already.
+SHOW_LIFE = f"SELECT pg_try_advisory_xact_lock({LIVENESS_LOCK}, %s)"
 
 
 # -- in the transaction that has written ----------------------------------------------
@@ -80,22 +85,42 @@ def written(
 # -- beside the transaction of a job --------------------------------------------------
 
 
-def tell(registry, ids: Iterable[int], names: Collection[str] = STARTED) -> None:
-    """Bring stored fields up to date that follow from rows whose change is committed.
+def tell_started(registry, job_id: int) -> None:
+    """Let stored fields show that a job runs, whose start is committed.
+
+    Before the first statement of the job's own transaction: its snapshot has to show
+    what is written here, for the job writes the same rows at its end.
+
+    :param registry: of the database
+    """
+    _tell(registry, [job_id], STARTED, alive=job_id)
+
+
+def tell_released(registry, ids: Collection[int]) -> None:
+    """Let stored fields show that jobs were released or cancelled by those before them.
+
+    :param registry: of the database
+    :param ids: of the jobs; the change of their rows is committed
+    """
+    if ids:
+        _tell(registry, list(ids), RELEASED)
+
+
+def _tell(registry, ids: list[int], names: Collection[str], alive=None) -> None:
+    """Compute the stored fields that follow from these.
 
     An error is logged and raised nowhere: the next change of the job, which the ORM
     writes, computes the fields again.
 
-    :param registry: of the database
-    :param ids: of the jobs
-    :param names: of the fields that were written
+    :param alive: id of a job which runs
     """
     if fast_path.findings(registry).stored_from.isdisjoint(names):
         return
-    ids = list(ids)
     try:
         with registry.cursor() as cr:
             cr.execute(BEGIN_TELLING)
+            if alive:
+                cr.execute(SHOW_LIFE, [alive])
             update_stored(api.Environment(cr, SUPERUSER_ID, {}), ids, names)
     except Exception as error:
         _logger.warning(

@@ -264,6 +264,12 @@ class TestNotStored(ForeignCase):
         self.env["queue.job"].requeue_stuck_jobs(enqueued_delta=1)
         self.assertEqual(self.seen(), self.expected(PENDING))
 
+    def test_nothing_is_told_where_nothing_is_stored(self):
+        with mock.patch.object(type(self.registry), "cursor") as cursor:
+            caches.tell_started(self.registry, 1)
+            caches.tell_released(self.registry, [1])
+        cursor.assert_not_called()
+
     def test_a_patched_write_sees_what_it_has_to(self):
         job = self.stored()
         cls = type(job.db_record())
@@ -394,14 +400,17 @@ class TestStored(ForeignCase):
             call()
         return queries
 
-    def test_nothing_is_done_for_other_fields(self):
-        with mock.patch.object(type(self.registry), "cursor") as cursor:
-            caches.tell(self.registry, [1], ["worker_host"])
-            cursor.assert_not_called()
-            with self.assertLogs("odoo.addons.queue_job.caches", "WARNING") as logs:
-                cursor.side_effect = ValueError("no session")
-                caches.tell(self.registry, [1])
-        self.assertIn("no session", logs.output[0])
+    def test_an_error_is_logged_and_stops_no_job(self):
+        with (
+            mock.patch.object(type(self.registry), "cursor") as cursor,
+            self.assertLogs("odoo.addons.queue_job.caches", "WARNING") as logs,
+        ):
+            cursor.side_effect = ValueError("no session")
+            caches.tell_started(self.registry, 1)
+            caches.tell_released(self.registry, [2])
+            caches.tell_released(self.registry, [])
+        self.assertEqual(len(logs.output), 2)
+        self.assertIn("jobs [1]: no session", logs.output[0])
 
 
 @tagged("-at_install", "post_install")
