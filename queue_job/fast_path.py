@@ -7,8 +7,11 @@ So it is used only when nothing hangs there:
 - the first class which defines `create` (or `write`) is one of this addon: no other
   addon overrides it, and nothing is patched onto the class (automation rules, audit
   logs and tests do that);
-- no stored field of another addon is computed from the columns of a job, none has a
-  default, and no other addon constrains a job or lists jobs by one of its columns.
+- no stored field is computed from the columns of a job, no column of another addon has
+  a default, and no other addon redefines a field of ours, constrains a job or lists
+  jobs by one of its columns.
+
+What is not stored hinders nothing: `caches` takes care of it.
 
 The second part is worked out once for each set-up of the registry, the first part at
 every call: patches come and go.
@@ -16,9 +19,28 @@ every call: patches come and go.
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 _ADDON = "odoo.addons.queue_job."
-#: Attribute of the registry: (what each set-up replaces, the verdict for it).
-_VERDICT = "_queue_job_is_extended"
+#: What we count or draw over many jobs, so that no field it depends on can tell of it.
+OVERVIEWS = {
+    "queue.job": ("dependency_graph", "graph_jobs_count", "held_by"),
+    "queue.job.channel": ("running_count", "waiting_count", "oldest_wait"),
+}
+#: Attribute of the registry: (what each set-up replaces, the findings for it).
+_FINDINGS = "_queue_job_findings"
+
+
+class Findings(NamedTuple):
+    """What is hung on the model of jobs, in one set-up of the registry."""
+
+    #: Other addons derive something from the columns of a job.
+    is_extended: bool
+    #: The fields of a job, what is computed from them in any model, and overviews.
+    derived: frozenset[Any]
+    overviews: tuple[Any, ...]
+    #: Names of the fields of a job from which stored fields are computed.
+    stored_from: frozenset[str]
 
 
 def allows(env, method: str) -> bool:
@@ -34,27 +56,49 @@ def allows(env, method: str) -> bool:
 
 def is_extended(registry) -> bool:
     """Whether other addons derive something from the columns of a job."""
+    return findings(registry).is_extended
+
+
+def findings(registry) -> Findings:
+    """Return what is hung on the model of jobs."""
     setup = registry.field_computed
-    known = getattr(registry, _VERDICT, (None, None))
+    known = getattr(registry, _FINDINGS, (None, None))
     if known[0] is not setup:
         known = (setup, _work_out(registry))
-        setattr(registry, _VERDICT, known)
+        setattr(registry, _FINDINGS, known)
     return known[1]
 
 
-def _work_out(registry) -> bool:
+def _work_out(registry) -> Findings:
     model = registry["queue.job"]
-    own = [field for field in model._fields.values() if _is_own(field)]
-    return (
-        any(_is_derived(f) for f in model._fields.values() if not _is_own(f))
+    fields = model._fields.values()
+    own = [field for field in fields if _is_own(field)]
+    dependents = {field: set(registry.get_dependent_fields(field)) for field in fields}
+    stored_from = frozenset(
+        field.name for field in own if any(dep.store for dep in dependents[field])
+    )
+    overviews = [
+        registry[m]._fields[n] for m, names in OVERVIEWS.items() for n in names
+    ]
+    return Findings(
+        is_extended=bool(stored_from)
+        or any(_is_derived(field) for field in fields if not _is_own(field))
         or any(_has_foreign_inverse(registry, field) for field in own)
-        or any(_has_foreign_dependents(registry, field) for field in own)
-        or _has_foreign_constraints(model)
+        or any(_is_redefined(field) for field in own)
+        or _has_foreign_constraints(model),
+        derived=frozenset([*fields, *overviews]).union(*dependents.values()),
+        overviews=tuple(overviews),
+        stored_from=stored_from,
     )
 
 
 def _is_own(field) -> bool:
     return "queue_job" in field._modules
+
+
+def _is_redefined(field) -> bool:
+    """Whether another addon gives a field of ours a default, tracks it and so on."""
+    return len(field._modules) > 1
 
 
 def _is_derived(field) -> bool:
@@ -65,13 +109,6 @@ def _is_derived(field) -> bool:
 def _has_foreign_inverse(registry, field) -> bool:
     return field.type == "many2one" and any(
         not _is_own(inverse) for inverse in registry.field_inverses[field]
-    )
-
-
-def _has_foreign_dependents(registry, field) -> bool:
-    return any(
-        dependent.store and not _is_own(dependent)
-        for dependent in registry.get_dependent_fields(field)
     )
 
 

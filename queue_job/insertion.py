@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from psycopg2.errors import UniqueViolation
 
-from . import dependencies, events, fast_path, gates, rows
+from . import caches, dependencies, events, fast_path, gates, rows
 
 if TYPE_CHECKING:
     from .job import Job
@@ -184,6 +184,8 @@ def _insert(env, batch: list[_New], *, in_savepoint: bool = False) -> None:
                 begin=in_savepoint and number == 1,
                 end=in_savepoint and number == len(pages),
             )
+        ids = [new.job.id for new in batch]
+        caches.written(env, ids, rows.CREATION_COLUMNS + rows.MUTABLE_COLUMNS, True)
     else:
         _insert_by_orm(env, batch, in_savepoint=in_savepoint)
 
@@ -285,11 +287,7 @@ def add_edges(env, jobs: Iterable[Job]) -> None:
                 "conditions": [condition for _ends, condition in page],
             },
         )
-    ends = env["queue.job"].browse({id_ for pair in edges for id_ in pair})
-    ends._invalidate_cache(
-        ["parent_edge_ids", "child_edge_ids", "dependency_ids", "dependent_ids"],
-        ends._ids,
-    )
+    caches.written(env, {id_ for pair in edges for id_ in pair}, caches.EDGES)
 
 
 def _take_edges(edges: dict, child: Job, parents: list[Job]) -> None:

@@ -10,8 +10,8 @@
   with the row as this transaction sees it.
 - SQL writes the row where no other addon is interested (`fast_path`); otherwise the
   ORM does, as superuser and with the edit sentinel. A failure always goes through the
-  ORM, because the followers are told there. In both ways the caches of the ORM show
-  what the row holds.
+  ORM, because the followers are told there. In both ways the caches of the ORM, and
+  what is computed from a job, show what the row holds (`caches`).
 - A transition that `states` does not know is refused for a claimed job, and logged
   for the others: code which drives jobs by itself knows what it does.
 """
@@ -23,7 +23,7 @@ from collections.abc import Iterable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from . import dependencies, events, fast_path, gates, prepared, rows
+from . import caches, dependencies, events, fast_path, gates, prepared, rows
 from .exception import JobFenced, NoSuchJobError
 from .insertion import add_edges, insert_many, orm_jobs
 from .rows import LOAD_COLUMNS, MUTABLE_COLUMNS, from_row
@@ -160,6 +160,8 @@ def store_bare(job: Job) -> None:
     before = _row_before(job)
     values = rows.mutable_values(job)
     _update_by_sql(job, before["state"], _changes(job, before, values))
+    record = job.env["queue.job"].browse(job.id)
+    record._invalidate_cache(None, record._ids)
     job._stored = values
 
 
@@ -175,7 +177,7 @@ def _row_before(job: Job) -> dict[str, Any] | None:
     if job.claim_token is not None and job._stored:
         return {**job._stored, "identity_scope": job.identity_scope}
     env = job.env
-    env["queue.job"].browse(job.id).flush_recordset()
+    caches.flush(env["queue.job"].browse(job.id))
     env.cr.execute(READ_MUTABLE, [job.id])
     row = env.cr.dictfetchone()
     if row is not None:
@@ -207,12 +209,14 @@ def _update(job: Job, old_state: str, changed: dict, extra: dict) -> None:
     )
     if by_sql:
         _update_by_sql(job, old_state, changed)
+        caches.written(env, [job.id], changed)
         return
+    record = orm_jobs(env).browse(job.id)
     if job.claim_token is not None:
+        caches.flush(record)  # the state that this object has stored last
         env.cr.execute(ASSERT_CLAIM, [job.id, job.claim_token, old_state])
         _assert_claimed(job)
-    values = rows.orm_values(job, changed)
-    orm_jobs(env).browse(job.id).write({**values, **extra})
+    record.write({**rows.orm_values(job, changed), **extra})
 
 
 def _tell_of_change(job: Job, old: str) -> None:
@@ -226,8 +230,7 @@ def _tell_of_change(job: Job, old: str) -> None:
 
 def _update_by_sql(job: Job, old_state: str, changed: dict) -> None:
     env = job.env
-    record = env["queue.job"].browse(job.id)
-    record.flush_recordset(changed)
+    caches.flush(env["queue.job"].browse(job.id))
     # all names are columns of ours
     assignments = ", ".join(f"{name} = %s" for name in changed)
     query = f"UPDATE queue_job SET {assignments} WHERE id = %s"
@@ -238,14 +241,6 @@ def _update_by_sql(job: Job, old_state: str, changed: dict) -> None:
     prepared.execute(env.cr, query, params)
     if job.claim_token is not None:
         _assert_claimed(job)
-    _forget_cached(record)
-
-
-def _forget_cached(record) -> None:
-    """Invalidate what the ORM has cached of a job: mostly nothing, in its worker."""
-    cached = record.env.transaction.field_data
-    if any(field.model_name == record._name for field in cached):
-        record._invalidate_cache(None, record._ids)
 
 
 def _assert_claimed(job: Job) -> None:
@@ -321,7 +316,7 @@ def _written(env):
     written: list[tuple[int, str, str | None]] = []
     if fast_path.allows(env, "write"):
         yield written
-        env["queue.job"].browse(id_ for id_, *_ in written).invalidate_recordset()
+        caches.written(env, [id_ for id_, *_ in written], caches.RELEASED)
         _tell_of_cancelled(env, written)
         return
     with env.cr.savepoint(flush=False) as savepoint:

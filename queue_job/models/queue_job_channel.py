@@ -16,6 +16,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.tools.misc import file_open
 
+from .. import caches
 from ..jobrunner.channel_config import canonical_name, split_strip
 from ..jobrunner.config import RunnerConfig
 from ..jobrunner.rate import DEFAULT_PERIOD
@@ -26,6 +27,7 @@ ROOT = "root"
 RENAME_CHANNEL_OF_JOBS = """
     UPDATE queue_job SET channel = %(new)s
     WHERE channel = %(old)s AND state = ANY(%(states)s)
+    RETURNING id
 """
 
 
@@ -224,13 +226,15 @@ class QueueJobChannel(models.Model):
         self.flush_model(["name", "parent_id", "complete_name"])
         self.env["queue.job"].flush_model(["channel", "state"])
         states = [WAIT_DEPENDENCIES, PENDING, FAILED, CANCELLED]
+        renamed = []
         for channel, old in old_names.items():
             if channel.complete_name != old:
                 self.env.cr.execute(
                     RENAME_CHANNEL_OF_JOBS,
                     {"old": old, "new": channel.complete_name, "states": states},
                 )
-        self.env["queue.job"].invalidate_model(["channel"])
+                renamed += [job_id for (job_id,) in self.env.cr.fetchall()]
+        caches.written(self.env, renamed, ["channel"])
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_root(self):

@@ -8,6 +8,8 @@ the child waits for: `done` (the usual one), `failed`, or `always`.
 
 from odoo import api, fields, models
 
+from .. import caches
+
 # A row of JSON on one side is enough: either job may have been stored first.
 EDGES_FROM_JSON = """
     INSERT INTO queue_job_dependency (parent_id, child_id, condition)
@@ -37,6 +39,7 @@ EDGES_FROM_JSON = """
     JOIN queue_job child ON child.uuid = edge.child_uuid
     WHERE parent.id <> child.id
     ON CONFLICT (child_id, parent_id) DO NOTHING
+    RETURNING parent_id, child_id
 """
 
 
@@ -83,3 +86,6 @@ class QueueJobDependency(models.Model):
             {"everything": jobs is None, "ids": [] if jobs is None else jobs.ids},
         )
         self.invalidate_model()
+        if jobs is not None:
+            ends = {job_id for edge in self.env.cr.fetchall() for job_id in edge}
+            caches.written(self.env, ends, caches.EDGES)

@@ -7,7 +7,11 @@ For the rules see `gates`, for who passes the gate `admission`.
 from odoo import api, fields, models
 from odoo.tools.misc import file_open
 
+from .. import caches
 from ..admission import BUSY, MARKED, NOT_HELD
+
+#: What the trigger of the keys looks at.
+WATCHED = frozenset({"state", "channel", "priority", "eta"})
 
 # The first job that a held one waits for: one that has failed or runs, or else the
 # first of those that were let through, or are before it in the order.
@@ -88,6 +92,15 @@ class QueueJob(models.Model):
         super().init()
         with file_open("queue_job/sql/gates.sql") as script:
             self.env.cr.execute(script.read())
+
+    def write(self, vals):
+        result = super().write(vals)
+        if not WATCHED.isdisjoint(vals):
+            held = self.sudo().filtered("gate")
+            if held:  # the trigger writes when the ORM does
+                held.flush_recordset()
+                caches.written(self.env, held.ids, caches.TRIGGERED)
+        return result
 
     @api.depends("state", "gate", "gate_state")
     def _compute_held_by(self):

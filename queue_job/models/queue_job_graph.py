@@ -20,7 +20,7 @@ from odoo import api, fields, models
 # a server-wide module is loaded before its dependencies: name the class itself
 from odoo.addons.base_sparse_field.models.fields import Serialized
 
-from .. import dependencies, events, fast_path, rows
+from .. import caches, dependencies, events, fast_path, rows
 from ..job import Job
 from ..states import CANCELLED, DONE, PENDING, WAIT_DEPENDENCIES
 from .base import Base
@@ -312,8 +312,9 @@ class QueueJob(models.Model):
         """Let the children run whose parents have all ended as they wanted."""
         self.env["queue.job"].flush_model()
         if fast_path.allows(self.env, "write"):
-            dependencies.release_children(self.env.cr, self.ids)
-            self.env["queue.job"].invalidate_model(flush=False)
+            changed = dependencies.released_rows(self.env.cr, self.ids)
+            ids = [job_id for job_id, _state, _result in changed]
+            caches.written(self.env, ids, caches.RELEASED)
             return
         for job in self:  # other addons want to see each child change
             Job._load_from_db_record(job).enqueue_waiting()
@@ -323,7 +324,7 @@ class QueueJob(models.Model):
         if any(self.mapped("identity_key")):
             self.flush_model()
             self.env.cr.execute(TAKE_IDENTITY_SLOTS, {"ids": self.ids})
-            self.invalidate_recordset(["identity_slot"], flush=False)
+            caches.written(self.env, self.ids, ["identity_slot"])
 
     def _write_store_hooks(self):
         """Write what other addons add to the row of a job when it is stored."""

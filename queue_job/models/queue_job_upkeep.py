@@ -9,7 +9,7 @@ started job whose database session still holds its advisory lock.
 
 import logging
 
-from .. import events
+from .. import caches, events
 from ..claims import HELD, SHOWS_LIFE, UTC_NOW
 from ..jobrunner.config import job_time_limit
 from ..states import FAILED
@@ -60,6 +60,12 @@ UNSTICK = """
     RETURNING id, state, died
 """
 
+#: The fields which that writes.
+UNSTUCK = (
+    *("state", "retry", "exc_name", "exc_message", "result", "identity_slot"),
+    *("claim_token", "lease_id", "date_enqueued", "date_started", "worker_pid"),
+)
+
 
 def requeue_stuck(jobs, enqueued_delta: int, started_delta: int) -> None:
     """Put back, or fail, the jobs which nobody runs (see `requeue_stuck_jobs`)."""
@@ -81,7 +87,7 @@ def requeue_stuck(jobs, enqueued_delta: int, started_delta: int) -> None:
     )
     died = [job_id for job_id, _state, died in written if died]
     stuck = jobs.browse(ids)
-    stuck.invalidate_recordset(flush=False)
+    caches.written(jobs.env, ids, UNSTUCK)
     failed._message_post_on_failure()
     for job in stuck:
         _logger.info("job %s was stuck, it is %s", job.uuid, job.state)

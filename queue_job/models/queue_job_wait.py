@@ -8,7 +8,7 @@ queue managers get an answer, and it holds no arguments; the traceback is for ma
 
 from odoo import api, fields, models
 
-from .. import results
+from .. import caches, results
 from ..progress import percent_of_stages
 from ..states import DONE, FAILED
 from .queue_job import MANAGER_GROUP
@@ -73,7 +73,7 @@ class QueueJob(models.Model):
             next_action = self.env["ir.actions.actions"]._for_xml_id(next_action)
         self.flush_recordset(["options", "state"])
         self.env.cr.execute(MARK_AWAITED, (self.id,))
-        self.invalidate_recordset(["options"])
+        caches.written(self.env, self.ids, ["options"])
         return {
             "type": "ir.actions.client",
             "tag": "queue_job_wait",

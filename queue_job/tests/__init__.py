@@ -2,6 +2,7 @@
 
 from . import test_base
 from . import test_book
+from . import test_caches
 from . import test_cli
 from . import test_common
 from . import test_deferred

@@ -180,6 +180,54 @@ class TestJobs:
         assert client.call(MODEL, "read", [record], ["name"])[0]["name"] == "abc"
         server.wait_log("dependents of")
 
+    @staticmethod
+    def shown(database, record):
+        return database.value(
+            "SELECT job_state FROM contract_probe WHERE id = %s", record
+        )
+
+    def test_stored_fields_show_that_a_job_runs(self, client, record, database):
+        """And the job, which writes the same row at its end, meets no conflict."""
+        with database.connect() as session, session.cursor() as holder:
+            holder.execute("SELECT pg_advisory_lock(77)")
+            uuid = client.call(MODEL, "delay_watched", [record], "hold", 77)
+            assert self.shown(database, record) == "pending"
+            database.wait(
+                "SELECT job_state = 'started' FROM contract_probe WHERE id = %s", record
+            )
+            assert database.job(uuid, "state") == "started"
+        database.wait_state(uuid, "done")
+        columns = ("result", "retry")
+        seen = "its job is started, stored: started"
+        assert database.job(uuid, *columns) == (seen, 1)
+        assert self.shown(database, record) == "done"
+
+    def test_a_start_does_not_wait_for_a_locked_row(
+        self, client, record, database, server
+    ):
+        server.expect_log("stored fields of other addons do not show")
+        with database.connect() as session, session.cursor() as holder:
+            holder.execute("SELECT pg_advisory_lock(78)")
+            arguments = ([record], "on_done", "hold", 78)
+            child = client.call(MODEL, "delay_watched_child", *arguments)
+            lock = "SELECT 1 FROM contract_probe WHERE id = %s FOR UPDATE"
+            holder.execute(
+                "BEGIN; " + lock + "; SELECT pg_advisory_unlock(78)", [record]
+            )
+            server.wait_log("stored fields of other addons do not show")
+            database.wait_state(child, "started")
+        database.wait_state(child, "done")
+        assert self.shown(database, record) == "done"
+
+    def test_stored_fields_show_what_a_lease_releases(self, client, record, database):
+        arguments = ([record], "on_failed", "rename", "x")
+        child = client.call(MODEL, "delay_watched_child", *arguments)
+        assert self.shown(database, record) == "wait_dependencies"
+        database.wait_state(child, "cancelled")
+        database.wait(
+            "SELECT job_state = 'cancelled' FROM contract_probe WHERE id = %s", record
+        )
+
     def test_related_actions(self, client, record, server):
         server.expect_log("No action available for this job")
         action = self._open(client, record, "flaky", 1)

@@ -43,6 +43,14 @@ class ContractProbe(models.Model):
 
     name = fields.Char()
     failure = fields.Char()
+    job_id = fields.Many2one("queue.job", ondelete="set null")
+    job_state = fields.Selection(related="job_id.state", store=True)
+    job_note = fields.Char(compute="_compute_job_note")
+
+    @api.depends("job_id.state")
+    def _compute_job_note(self):
+        for probe in self:
+            probe.job_note = f"its job is {probe.sudo().job_id.state}"
 
     # -- jobs ----------------------------------------------------------------------
 
@@ -78,6 +86,12 @@ class ContractProbe(models.Model):
             self.name = name
             self.env.cr.commit()
 
+    def hold(self, key):
+        """Run until somebody gives this advisory lock back; tell what is seen."""
+        before = self.job_note, self.job_state
+        self.env.cr.execute("SELECT pg_advisory_xact_lock(%s)", [key])
+        return f"{before[0]}, stored: {before[1]}"
+
     def auto(self, value):
         self.name = value
         return value
@@ -112,6 +126,22 @@ class ContractProbe(models.Model):
         """Delay a method, which RPC cannot do itself, and return the uuid."""
         delayed = self.with_delay(**(options or {}))
         return getattr(delayed, method)(*args, **(kwargs or {})).uuid
+
+    def _watch(self, job):
+        """Let the fields of the record show the state of a job."""
+        self.job_id = job.db_record()
+        return job.uuid
+
+    def delay_watched(self, method, *args):
+        return self._watch(getattr(self.with_delay(), method)(*args))
+
+    def delay_watched_child(self, condition, parent, *args):
+        """Delay a job and one which waits for it; the second one is shown."""
+        first = getattr(self.delayable(), parent)(*args)
+        child = self.delayable().show_context()
+        getattr(first, condition)(child)
+        first.delay()
+        return self._watch(child._generated_job)
 
     def delay_same(self):
         options = {"identity_key": identity_exact, "eta": 3600}
