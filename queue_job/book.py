@@ -124,8 +124,10 @@ class Book:
         """Give back what was claimed for the lease and not started."""
         self.cr.execute(claims.RETURN_UNSTARTED, {"leases": [self.lease_id]})
 
-    def release_children(self, job_ids: list[int]) -> None:
+    def release_children(self, job_ids: list[int]) -> list[int]:
         """Let the children of jobs that are over run, where their parents allow it.
+
+        :return: the ids of those that were released or cancelled
 
         The bell rings for those that the lease does not take next.
         """
@@ -136,6 +138,7 @@ class Book:
         doomed = [id_ for id_, state, _result in rows_written if state == "cancelled"]
         if doomed:
             events.tell_ids(self.cr, events.CANCELLED, doomed, self.cr.dbname)
+        return [id_ for id_, _state, _result in rows_written]
 
     def ring_for_others(self, taken: list[int]) -> None:
         """Ring for jobs that were released, but for one that the lease takes itself."""

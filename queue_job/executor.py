@@ -33,7 +33,7 @@ import psycopg2
 
 from odoo import SUPERUSER_ID, api
 
-from . import attempt, events, in_progress, prepared, rows
+from . import attempt, caches, events, in_progress, prepared, rows
 from .book import Book
 from .job import Job
 from .jobrunner.lease import BURY, Lease, LeaseRefused
@@ -58,6 +58,16 @@ UPDATE queue_job
        exc_info = %(exc_info)s, lease_id = NULL, identity_slot = NULL
  WHERE id = %(id)s AND claim_token = %(token)s AND state = 'started'
 """
+
+
+UNLOADABLE_COLUMNS = (
+    "state",
+    "exc_name",
+    "exc_message",
+    "exc_info",
+    "lease_id",
+    "identity_slot",
+)
 
 
 class LeaseRun:
@@ -216,7 +226,8 @@ class LeaseRun:
 
     def _release(self):
         if self._over:
-            self.book.release_children(self._over)
+            released = self.book.release_children(self._over)
+            caches.tell_released(self.registry, released)
             self._over.clear()
         if self._left:
             self.book.admit_after(self._left)
@@ -243,6 +254,7 @@ class LeaseRun:
 
     def _run_started(self, values: dict) -> tuple[str, str]:
         self._hear_signals(values)
+        caches.tell_started(self.registry, values["id"])
         env = self._new_env()
         hold_transaction(env.cr, values["id"])
         try:
@@ -332,7 +344,7 @@ class LeaseRun:
         env.cr.rollback()
         env.cr.execute(FAIL_UNLOADABLE, failure)
         record = env["queue.job"].browse(failure["id"])
-        record.invalidate_recordset()
+        caches.written(env, record.ids, UNLOADABLE_COLUMNS)
         record._message_post_on_failure()
         events.tell_ids_after_commit(env.cr, events.FAILED, record.ids)
         env.cr.commit()

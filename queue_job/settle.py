@@ -16,7 +16,7 @@ import psycopg2
 
 from odoo.tools import config
 
-from . import claims, events, outcome, repository, rows
+from . import caches, claims, events, outcome, repository, rows
 from .announce import announce_end
 from .exception import JobFenced
 from .interrupts import Attempt, JobInterrupted
@@ -154,6 +154,7 @@ def record_attempt(job, name: str, exc_name=None, message=None) -> None:
             "message": str(message)[:2000] if message else None,
         },
     )
+    caches.written(job.env, [job.id], ["attempt_ids"])
 
 
 def settle(
