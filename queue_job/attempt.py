@@ -21,7 +21,7 @@ from odoo import http
 from odoo.sql_db import Cursor
 from odoo.tools import config
 
-from . import events, interrupts, reporting, settle, transactions
+from . import events, interrupts, reporting, session, settle, transactions
 from .announce import announce_end
 from .backoff import delay_after, is_one_of
 from .exception import FailedJobError, JobFenced
@@ -84,6 +84,7 @@ def perform(env, job) -> None:
             guard.end_fork()
             env.flush_all()
         job.set_done()
+        session.begin_last(env.cr)
         job.store()
         announce_end(job)
         if config["test_enable"]:

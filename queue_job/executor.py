@@ -283,6 +283,7 @@ class LeaseRun:
             self._session.registry = self.registry
 
     def _perform(self, env, job):
+        self._session.expect(another=bool(self._todo))
         try:
             attempt.alone(self.runjob, env, job, self._state)
         except Exception:  # settled and logged; the next job doesn't care

@@ -26,15 +26,18 @@ class Statements:
 
     def execute(self, cr, query: str, params: list | Mapping) -> None:
         """Execute a statement with ``%s`` or ``%(name)s`` placeholders."""
+        cr.execute(*self.prepare(cr, query, params))
+
+    def prepare(self, cr, query: str, params: list | Mapping) -> tuple:
+        """Return what is to be executed for a statement, and its values."""
         if query not in self._names:
             self._names[query] = ""
-            cr.execute(query, params)
-            return
+            return query, params
         if not self._names[query]:
             self._names[query] = self._prepare(cr, query, params)
         values = [*params.values()] if isinstance(params, Mapping) else params
         arguments = f" ({', '.join(['%s'] * len(values))})" if values else ""
-        cr.execute(f"EXECUTE {self._names[query]}{arguments}", values)
+        return f"EXECUTE {self._names[query]}{arguments}", values
 
     def _prepare(self, cr, query, params) -> str:
         name = f"queue_job_{next(self._numbers)}"
@@ -87,3 +90,9 @@ def execute(cr, query: str, params: list) -> None:
         cr.execute(query, params)
     else:
         statements.execute(cr, query, params)
+
+
+def prepare(cr, query: str, params: list) -> tuple:
+    """Return what is to be executed for a statement, and its values."""
+    statements = vars(cr).get(_ATTRIBUTE)
+    return statements.prepare(cr, query, params) if statements else (query, params)

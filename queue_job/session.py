@@ -34,6 +34,7 @@ from psycopg2.extensions import cursor as PsycopgCursor
 
 from odoo.sql_db import Cursor
 
+from . import prepared
 from .claims import HOLD_JOB, HOLD_LEASE, HOLD_LIVENESS, LEAVE
 from .leftovers import leaves_something
 
@@ -48,6 +49,16 @@ PROTECTED = {
 #: Attributes of a psycopg2 connection of Odoo's pool.
 _LEFT_SOMETHING = "_queue_job_left_something"
 _HELD = "_queue_job_held"
+#: A transaction was begun in which nothing has been executed.
+_FRESH = "_queue_job_fresh"
+#: Another job follows at once.
+_FOLLOWED = "_queue_job_followed"
+
+#: Attribute of a cursor: the statement that is to go with the COMMIT, and its values.
+_LAST = "_queue_job_last"
+
+#: As psycopg2 begins the transactions of Odoo's cursors.
+BEGIN_NEXT = "COMMIT; BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE"
 
 READ_FACTS = """
 SELECT pg_backend_pid(), current_setting('default_transaction_isolation')
@@ -66,6 +77,7 @@ class WatchedCursor(PsycopgCursor):
             text = query.decode(errors="replace")
         elif not isinstance(query, str):
             text = query.as_string(self)
+        setattr(self.connection, _FRESH, False)
         if leaves_something(text):
             setattr(self.connection, _LEFT_SOMETHING, True)
         return super().execute(query, vars)
@@ -123,6 +135,63 @@ def _protecting(statement: str, server_version: int, *, local: bool = False) -> 
         if server_version >= since
     )
     return f"{statement}{settings}"
+
+
+# -- a statement, its COMMIT and the next BEGIN, in one message ------------------------
+
+
+def begin_last(cr) -> None:
+    """Let the statement that ends a job wait for its COMMIT, if it may go with it.
+
+    Where another job follows in the same session, the next transaction is begun by the
+    same message. It has a snapshot of its first statement, as any other.
+    """
+    if is_held(cr) and vars(cr._cnx).get(_FOLLOWED):
+        vars(cr)[_LAST] = None
+
+
+def takes_last(cr) -> bool:
+    """Whether a statement may wait for the COMMIT of a cursor."""
+    return _LAST in vars(cr)
+
+
+def keep_last(cr, query: str, params: list) -> None:
+    """Let a statement go with the COMMIT."""
+    vars(cr)[_LAST] = query, params
+
+
+def forget_last(cr) -> None:
+    """Nothing waits for a COMMIT any more."""
+    vars(cr).pop(_LAST, None)
+
+
+def commit_with_last(cr) -> None:
+    """Commit what a cursor did, and what waits for that.
+
+    :raise psycopg2.Error: of the statement or of the COMMIT
+    """
+    last = vars(cr).pop(_LAST, None)
+    if last is None:
+        type(cr).commit(cr)
+        return
+    statement, values = prepared.prepare(cr, *last)
+    connection = vars(cr._cnx)
+
+    def commit():
+        del connection["commit"]
+        send_and_begin(cr, statement, values)
+
+    connection["commit"] = commit
+    try:
+        type(cr).commit(cr)
+    finally:
+        connection.pop("commit", None)
+
+
+def send_and_begin(cr, statement: str, values) -> None:
+    """Execute a statement, commit, and begin the next transaction; in one message."""
+    PsycopgCursor.execute(cr._obj, f"{statement}; {BEGIN_NEXT}", values)
+    setattr(cr._cnx, _FRESH, True)
 
 
 class Facts(NamedTuple):
@@ -199,13 +268,23 @@ class JobSession:
             self.cr = self.registry.cursor()
             self._watch()
             if facts(self.cr).lasts:
-                hold_session(self.cr, HOLD_LEASE, self.lease_id)
-                self.cr._cnx.commit()
+                self._hold()
         return self.cr
+
+    def _hold(self) -> None:
+        connection = self.cr._cnx
+        statement = _protecting(HOLD_LEASE, connection.server_version)
+        send_and_begin(self.cr, statement, {"id": self.lease_id})
+        setattr(connection, _HELD, True)
+
+    def expect(self, another: bool) -> None:
+        """Say whether another job follows the next one at once."""
+        setattr(self.cr._cnx, _FOLLOWED, another)
 
     def _watch(self) -> None:
         """Notice what is executed, also on cursors that a job makes of the connection."""
-        vars(self.cr._cnx).pop(_LEFT_SOMETHING, None)
+        for name in (_LEFT_SOMETHING, _HELD, _FRESH, _FOLLOWED):
+            vars(self.cr._cnx).pop(name, None)  # of whoever had the connection before
         self.cr._cnx.cursor_factory = WatchedCursor
         self.cr._obj.close()
         self.cr._obj = self.cr._cnx.cursor()
@@ -218,7 +297,11 @@ class JobSession:
         if cr.closed:
             self._forget()
             return
-        cr.rollback()
+        if vars(cr._cnx).get(_FRESH):  # there is nothing to roll back
+            cr.clear()
+            cr.postcommit.clear()
+        else:
+            cr.rollback()
         cr.transaction = None
         if _LEFT_SOMETHING in vars(cr._cnx):
             self.close()

@@ -24,7 +24,7 @@ from odoo.sql_db import Cursor
 from odoo.tools import config
 from odoo.tools.misc import Callbacks
 
-from . import claims
+from . import claims, session
 from .exception import JobCancelled, JobFenced, JobTimeout
 from .session import facts, hold_transaction
 
@@ -152,6 +152,7 @@ class Guard:
 
     def __exit__(self, exc_type, exc, tb):
         attributes = vars(self.cr)
+        session.forget_last(self.cr)
         for name, value in self._before.items():
             if value is _MISSING:
                 attributes.pop(name, None)
@@ -198,9 +199,15 @@ class Guard:
         end_fork(self._pid)
 
     def commit_work(self) -> None:
-        """Commit the work of the method and the end of the job."""
+        """Commit the work of the method and the end of the job.
+
+        :raise JobFenced: the claim of the job is void
+        """
         self.over = True
-        type(self.cr).commit(self.cr)
+        try:
+            session.commit_with_last(self.cr)
+        except psycopg2.errors.DivisionByZero as error:
+            raise JobFenced(f"Job {self.job.uuid} was given to another worker") from error
 
 
 def end_fork(pid: int) -> None:
