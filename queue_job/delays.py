@@ -2,8 +2,8 @@
 """Seconds until the next attempt, as they are given by code, people and servers.
 
 A delay is a number, a text of one, a timedelta, or a pair of them: the bounds of a
-random delay. It is brought between 0 and `LONGEST`, so that the date of the next attempt
-can always be written. A retry pattern maps attempts to delays.
+random delay. It is brought between 0 and `LONGEST`, so that the date of the next
+attempt can always be written. A retry pattern maps attempts to delays.
 """
 
 from __future__ import annotations

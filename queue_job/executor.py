@@ -36,7 +36,7 @@ from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
 from odoo import SUPERUSER_ID, api, http
 
-from . import events, in_progress, prepared, rows
+from . import events, in_progress, options, outcome, prepared, rows, texts
 from .book import Book
 from .job import Job
 from .jobrunner.lease import BURY, Lease, LeaseRefused
@@ -281,7 +281,8 @@ class LeaseRun:
     def _fail_unloadable(self, env, values, error):
         """The job's model, method or arguments are gone: it fails once, and says so."""
         env.cr.rollback()
-        message = f"The job can't be loaded: {error}"
+        reason = outcome.exception_text(error)
+        message = texts.cut(f"The job can't be loaded: {reason}", texts.EXC_MESSAGE)
         _logger.error("job %s failed: %s", values["uuid"], message)
         env.cr.execute(
             FAIL_UNLOADABLE,
@@ -335,8 +336,7 @@ class LeaseRun:
 
 def has_expired(job) -> bool:
     """Whether the job was not to be started any more by now (naive UTC)."""
-    expires = job.options.get("expires")
-    return bool(expires) and datetime.fromisoformat(expires) < datetime.now()
+    return options.has_passed(job.options.get("expires"), datetime.now())
 
 
 def load_whole(env, values: dict) -> Job:

@@ -38,6 +38,7 @@ from .job_dependencies import JobDependencies
 from .job_gate import JobGate
 from .job_results import JobResults
 from .options import DEFAULT_MAX_RETRIES, DEFAULT_PRIORITY  # noqa: F401 (public here)
+from .outcome import exception_text, exception_wish
 from .retry import RETRY_INTERVAL, attempts_exhausted, retry_seconds  # noqa: F401
 from .states import (
     CANCELLED,
@@ -332,10 +333,10 @@ class Job(JobDependencies, JobGate, JobResults):
             else:
                 self._call()
         except RetryableJobError as error:
-            if error.ignore_retry:
+            if exception_wish(error, "ignore_retry"):
                 self.retry -= 1
             elif attempts_exhausted(self.retry, self.max_retries):
-                message = str(error) or type(error).__name__
+                message = exception_text(error) or type(error).__name__
                 raise FailedJobError(
                     f"Max. retries ({self.max_retries}) reached: {message}"
                 ) from error

@@ -66,8 +66,8 @@ Moment = date | str | None
 #: The largest value of a PostgreSQL integer.
 INT_MAX = 2**31 - 1
 
-#: Characters of a channel's name. Together with a key (`gates.LONGEST_KEY`) it fits into
-#: an entry of an index, which takes 2,704 bytes, whatever the characters are.
+#: Characters of a channel's name. With a key (`gates.LONGEST_KEY`) it fits into an
+#: entry of an index, which takes 2,704 bytes, whatever the characters are.
 LONGEST_CHANNEL = 400
 #: Bytes of an identity key: it is an entry of an index as well.
 LONGEST_IDENTITY_KEY = 2_600
@@ -280,7 +280,7 @@ def identity_key(value: Any) -> Any:
 
 
 def identity_text(value: Any) -> str | None:
-    """Return an identity key as it is stored, or None; also what a function returned."""
+    """Return an identity key, given or made by a function, as it is stored, or None."""
     found = text("identity_key", value)
     if found and len(found.encode()) > LONGEST_IDENTITY_KEY:
         _refuse(

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import retry, texts
+from .delays import Seconds
 from .exception import JobCancelled, JobTimeout, RetryableJobError
-from .retry import Cause, Seconds
+from .retry import Cause
 
 #: PostgreSQL: lock not available, serialization failure, deadlock detected.
 CONFLICT_PGCODES = frozenset({"55P03", "40001", "40P01"})

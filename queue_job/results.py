@@ -60,7 +60,7 @@ def of_job(job) -> str | None:
         return None
     stored = job._stored or {}
     # only a text is compared: an array answers with an array
-    loaded = job.result is None or isinstance(job.result, str)
+    loaded = job.result is None or type(job.result) is str
     if loaded and stored.get("state") == "done" and stored["result"] == job.result:
         return stored.get("result_json")
     return dump(job.result, job.job_function_name)

@@ -115,8 +115,8 @@ def retry_seconds(
     return low if low == high else randint(int(low), int(high))
 
 
-def _from_pattern(pattern: Any, attempt: int, name: str) -> tuple | None:
-    """Return the bounds of the delay after an attempt, None if the pattern is silent."""
+def _from_pattern(pattern: Any, attempt: int, name: str) -> tuple[float, float] | None:
+    """Return the bounds of a pattern's delay after an attempt, None if it has none."""
     if is_empty(pattern):
         return None
     try:

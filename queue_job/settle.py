@@ -7,12 +7,10 @@ is written about a started job, with the attempt's line in the job's history.
 """
 
 import logging
-import os
-import socket
 
 import psycopg2
 
-from . import claims, events, outcome, repository
+from . import claims, events, outcome, repository, rows
 from .announce import announce_end
 from .exception import JobFenced
 from .retry import Cancel, Cause, Fail, Retry, decide
@@ -46,10 +44,11 @@ VALUES (%(job_id)s, %(number)s, %(date_start)s, {claims.UTC_NOW}, %(host)s, %(pi
 
 def cause_of(exc: Exception) -> Cause:
     """Why an attempt did not end well."""
-    if isinstance(exc, psycopg2.Error):
+    kind = type(exc)  # isinstance would ask `exc.__class__`, which may raise
+    if issubclass(kind, psycopg2.Error):
         if exc.pgcode in LOST_SESSION_PGCODES or (
             exc.pgcode is None
-            and isinstance(exc, psycopg2.OperationalError | psycopg2.InterfaceError)
+            and issubclass(kind, psycopg2.OperationalError | psycopg2.InterfaceError)
         ):
             return Cause.DEAD
         if exc.pgcode == QUERY_CANCELED and "user request" in str(exc):
@@ -60,10 +59,13 @@ def cause_of(exc: Exception) -> Cause:
 
 def was_interrupted(exc: Exception) -> bool:
     """Whether PostgreSQL, or the loss of its session, raised the error."""
-    while exc is not None:
-        if isinstance(exc, psycopg2.errors.QueryCanceled | psycopg2.InterfaceError):
+    seen = []  # an error may be its own cause
+    while exc is not None and not any(exc is other for other in seen):
+        kind = type(exc)
+        if issubclass(kind, psycopg2.errors.QueryCanceled | psycopg2.InterfaceError):
             return True
-        exc = exc.__cause__ or exc.__context__
+        seen.append(exc)
+        exc = exc.__context__ if exc.__cause__ is None else exc.__cause__
     return False
 
 
@@ -85,19 +87,8 @@ def record_attempt(job, name: str, exc_name=None, message=None) -> None:
     """Write an attempt that did not end in done into the job's history."""
     if not job.id:
         return
-    job.env.cr.execute(
-        RECORD_ATTEMPT,
-        {
-            "job_id": job.id,
-            "number": job.retry,
-            "date_start": job.date_started,
-            "host": job.worker_host or socket.gethostname(),
-            "pid": job.worker_pid or os.getpid(),
-            "outcome": name,
-            "exc_name": exc_name,
-            "message": str(message)[:2000] if message else None,
-        },
-    )
+    values = rows.attempt_values(job, name, exc_name, message)
+    job.env.cr.execute(RECORD_ATTEMPT, values)
 
 
 def settle(job, cause: Cause, decision, failure: dict | None = None) -> None:

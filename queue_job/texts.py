@@ -5,8 +5,8 @@ PostgreSQL takes neither NUL nor lone surrogates (which Python makes of the byte
 file name that is not UTF-8). They are written as Python's `repr` shows them, "\x00" and
 "\udcff": a replacement character would not say which byte it was.
 
-What is too long keeps its two ends, with a note between them: a message begins with what
-it is about, a traceback ends with the error.
+What is too long keeps its two ends, with a note between them: a message begins with
+what it is about, a traceback ends with the error.
 
 >>> storable("report-\udcff.pdf", 100)
 'report-\\udcff.pdf'
@@ -25,7 +25,7 @@ from typing import Any
 
 #: Description of a job, a line in lists.
 DESCRIPTION = 1_000
-#: The call as text, with the `repr` of all arguments: to recognise it, not to repeat it.
+#: The call as text, with the `repr` of all arguments: enough to recognise it.
 FUNC_STRING = 10_000
 #: Class of an exception, with its module: part of groups and of metrics.
 EXC_NAME = 200

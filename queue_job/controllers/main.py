@@ -12,7 +12,6 @@ one line with the job's uuid and its traceback.
 
 import logging
 import time
-import traceback
 from contextlib import contextmanager
 
 from werkzeug.exceptions import Forbidden
@@ -26,7 +25,13 @@ from ..backoff import delay_after, is_one_of
 from ..exception import JobFenced
 from ..job import ENQUEUED, Job
 from ..jobrunner import lease as lease_protocol
-from ..outcome import exception_message, exception_name
+from ..outcome import (
+    exception_message,
+    exception_name,
+    exception_text,
+    exception_traceback,
+    exception_wish,
+)
 from ..retry import Cancel, Cause, Fail, Retry, decide
 from .sample_jobs import SampleJobs
 
@@ -168,7 +173,7 @@ class RunJobController(SampleJobs, http.Controller):
 
         :return: whether the job failed
         """
-        traceback_txt = traceback.format_exc()
+        traceback_txt = exception_traceback(exc)
         transactions.undo(env)
         cause, decision = cls._judge(env, job, exc)
         failure = None
@@ -195,8 +200,8 @@ class RunJobController(SampleJobs, http.Controller):
     def _judge(cls, env, job, exc):
         """The cause of an error and what is decided about the job."""
         cause = settle.cause_of(exc)
-        message = str(exc)
-        seconds = getattr(exc, "seconds", None)
+        message = exception_text(exc)
+        seconds = exception_wish(exc, "seconds")
         config = job.job_config
         if cause is Cause.EXCEPTION and is_one_of(exc, config.retry_on):
             cause = Cause.RETRYABLE
@@ -212,7 +217,7 @@ class RunJobController(SampleJobs, http.Controller):
             exc_name=exception_name(exc),
             message=message,
             seconds=seconds,
-            ignore_retry=getattr(exc, "ignore_retry", False),
+            ignore_retry=exception_wish(exc, "ignore_retry"),
             limit_seconds=job.timeout or None,
         )
         return cause, decision

@@ -174,7 +174,13 @@ class QueueJobFunction(models.Model):
         """Return the dict which the user has typed as a Python literal."""
         try:
             value = ast.literal_eval((text or "").strip() or "{}")
-        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
+        except (
+            ValueError,
+            TypeError,
+            SyntaxError,
+            MemoryError,
+            RecursionError,
+        ) as error:
             raise UserError(
                 self.env._("This is not a valid Python literal: %s", text)
             ) from error
@@ -193,7 +199,9 @@ class QueueJobFunction(models.Model):
         if complaints:
             remedies = self._retry_pattern_remedies()
             lines = [f"{entry}: {remedies[fault]}" for entry, fault in complaints]
-            raise UserError("\n\n".join([self._retry_pattern_error(), "\n".join(lines)]))
+            raise UserError(
+                "\n\n".join([self._retry_pattern_error(), "\n".join(lines)])
+            )
 
     def _retry_pattern_remedies(self):
         """Return what to give instead of an entry that can't be used."""

@@ -9,8 +9,28 @@ from .helper_case import HelperCase
 LOGGERS = (
     "odoo.addons.queue_job.controllers.main",
     "odoo.addons.queue_job.models.queue_job_function",
+    "odoo.addons.queue_job.results",
     "odoo.addons.queue_job.retry",
 )
+
+
+def fails(*args):
+    raise RuntimeError("Don't ask")
+
+
+class Hostile(Exception):
+    """Answers no question."""
+
+    __str__ = __repr__ = __bool__ = fails
+    args = __class__ = __notes__ = property(fails)
+
+
+class HostileRetry(RetryableJobError):
+    __str__ = __repr__ = __bool__ = fails
+    args = seconds = ignore_retry = property(fails)
+
+    def __init__(self):
+        """Don't call the other one."""
 
 
 class TestOddErrors(HelperCase):
@@ -41,6 +61,28 @@ class TestOddErrors(HelperCase):
             self.assertEqual(record.exc_message, expected)
             self.assertIn(expected, record.exc_info)
             self.assertEqual(record.attempt_ids.message, expected)
+
+    def test_no_texts(self):
+        record = self.run_raising(Hostile())
+        self.assertEqual((record.state, record.retry), ("failed", 1))
+        self.assertTrue(record.exc_name.endswith("test_odd_errors.Hostile"))
+        self.assertEqual(
+            record.exc_message, "<unprintable Hostile object: RuntimeError>"
+        )
+        self.assertIn("in function", record.exc_info)
+
+    def test_no_wishes(self):
+        record = self.run_raising(HostileRetry(), max_retries=2)
+        self.assertEqual((record.state, record.retry), ("failed", 2))
+        self.assertIn("Max. retries (2) reached: <unprintable", record.exc_message)
+
+    def test_an_error_that_is_its_own_cause(self):
+        error = ValueError("circle")
+        other = KeyError("other")
+        error.__cause__, other.__cause__ = other, error
+        for cause in (error, other):
+            record = self.run_raising(cause)
+            self.assertEqual((record.state, record.retry), ("failed", 1))
 
     def test_a_long_text(self):
         record = self.run_raising(ValueError("begin" + "x" * 20_000_000 + "end"))
@@ -88,6 +130,8 @@ class TestOddErrors(HelperCase):
             ("nul \0 \udcff", r"nul \x00 \udcff"),
             ({"\0": "\udcff"}, r"{'\x00': '\udcff'}"),
             (10**400, str(10**400)),
+            (10**5000, "<unprintable int object: ValueError>"),
+            (Hostile(), "<unprintable Hostile object: RuntimeError>"),
         ]:
             record = self.run_job(lambda partner, value=value: value)
             self.assertEqual((record.state, record.retry), ("done", 1))

@@ -303,7 +303,12 @@ class TestTexts(RepositoryCase):
         )
         job.store()
         self.assertEqual(self.row(job)["identity_slot"], identity)
-        for change in (job.set_failed, job.set_done, job.set_cancelled, job.set_pending):
+        for change in (
+            job.set_failed,
+            job.set_done,
+            job.set_cancelled,
+            job.set_pending,
+        ):
             with mute_logger("odoo.addons.queue_job.repository"):
                 change()
                 job.store()

@@ -174,9 +174,7 @@ class TestResults(WaitCase):
     def test_texts_are_storable(self):
         value = {"a\0": "\udcff", "b": ["\\u0000", "\\0"]}
         data = results.load(results.dump(value))
-        self.assertEqual(
-            data, {"a\\x00": "\\udcff", "b": ["\\u0000", "\\0"]}
-        )
+        self.assertEqual(data, {"a\\x00": "\\udcff", "b": ["\\u0000", "\\0"]})
 
     def test_what_is_too_large_is_kept_as_text_and_says_so(self):
         with self.assertLogs("odoo.addons.queue_job.results", "WARNING") as logs:

@@ -98,7 +98,8 @@ class Hostile(Exception):
 
 
 @pytest.mark.parametrize(
-    "error", [Hostile(), HttpError(), SimpleNamespace(response=SimpleNamespace(headers=5))]
+    "error",
+    [Hostile(), HttpError(), SimpleNamespace(response=SimpleNamespace(headers=5))],
 )
 def test_who_does_not_ask(error):
     assert asked_delay(error) is None

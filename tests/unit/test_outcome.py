@@ -144,7 +144,7 @@ def chain(length):
 
 def with_notes(*notes):
     error = ValueError("noted")
-    error.__notes__ = list(notes)
+    vars(error)["__notes__"] = list(notes)  # add_note comes with Python 3.11
     return error
 
 
