@@ -125,13 +125,13 @@ def test_moments_that_are_refused(function, value):
 
 @pytest.mark.parametrize("value", ["2026-05-05T00:00:00", "2026-05-05 00:00:00.5"])
 def test_eta_that_the_orm_does_not_read(value):
-    with pytest.raises(ValueError, match="option eta=.*2030-12-31 23:59:59"):
+    with pytest.raises(ValueError, match=r"option eta=.*2030-12-31 23:59:59"):
         options.eta(value, now)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, 10**12, 10**400, "soon", [], 1j])
 def test_countdown_is_refused(value):
-    with pytest.raises(ValueError, match="option countdown=.*: give 30 for half"):
+    with pytest.raises(ValueError, match=r"option countdown=.*: give 30 for half"):
         options.job_arguments({"eta": None}, {"countdown": value})
 
 
@@ -238,7 +238,7 @@ def test_identity_key_is_a_text_or_a_function():
 
 @pytest.mark.parametrize("value", [12, b"key", ("a",), "\0", "x" * 2601])
 def test_what_a_function_returns_as_a_key_is_refused(value):
-    with pytest.raises(ValueError, match="option identity_key=.*: give a text"):
+    with pytest.raises(ValueError, match=r"option identity_key=.*: give a text"):
         options.identity_text(value)
 
 
