@@ -96,6 +96,8 @@ def storable(value: Any, longest: int) -> str | None:
     """
     if value is None or value is False:
         return None
+    if type(value) is str and value.isascii() and "\0" not in value:
+        return cut(value, longest)  # as most texts are
     return cut(clean(of(value)), longest)
 
 
