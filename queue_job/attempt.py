@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextvars
 import logging
 import os
-import traceback
 from contextlib import nullcontext
 
 import psycopg2
@@ -25,7 +24,13 @@ from . import events, interrupts, reporting, session, settle, transactions
 from .announce import announce_end
 from .backoff import delay_after, is_one_of
 from .exception import FailedJobError, JobFenced
-from .outcome import exception_message, exception_name
+from .outcome import (
+    exception_message,
+    exception_name,
+    exception_text,
+    exception_traceback,
+    exception_wish,
+)
 from .retry import Cause, Fail, Retry, decide
 
 #: The name by which other addons know it and mute it.
@@ -63,9 +68,10 @@ def run(controller, env, job) -> None:
     except BaseException as exc:
         transactions.end_fork(pid)
         if _settle_error(controller, env, job, exc, began_as):
-            if isinstance(exc, Exception):
+            if issubclass(type(exc), Exception):
                 raise
-            raise FailedJobError(f"{exception_name(exc)}: {exc}") from exc
+            text = f"{exception_name(exc)}: {exception_text(exc)}"
+            raise FailedJobError(text) from exc
         return
     controller._enqueue_dependent_jobs(env, job)
 
@@ -99,7 +105,7 @@ def _settle_error(controller, env, job, exc, began_as: str) -> bool:
 
     :return: whether the job failed
     """
-    trace = _traceback_of(exc)
+    trace = exception_traceback(exc)
     lost = session_is_lost(env.cr, exc)
     transactions.undo(env, job)
     cause, decision = _judge(job, exc, lost=lost)
@@ -112,7 +118,7 @@ def _settle_error(controller, env, job, exc, began_as: str) -> bool:
             failure["exc_message"] = decision.exc_message
     else:
         _logger.info("job %s: %s: %s", job.uuid, cause.value, decision.message)
-        if isinstance(exc, interrupts.JobInterrupted):
+        if issubclass(type(exc), interrupts.JobInterrupted):
             failure = {"exc_info": trace}  # where the code was
     try:
         decision = settle.settle(job, cause, decision, failure, began_as=began_as)
@@ -134,7 +140,7 @@ def session_is_lost(cr, exc: BaseException) -> bool:
 
     An error of that kind may also come from another database, or be raised by hand.
     """
-    if isinstance(exc, interrupts.JobInterrupted):
+    if issubclass(type(exc), interrupts.JobInterrupted):
         return not exc.reason
     if not isinstance(cr, Cursor) or not settle.tells_of_a_lost_session(exc):
         return False
@@ -161,7 +167,7 @@ def _judge(job, exc: BaseException, *, lost: bool):
 def _judge_by_config(job, exc, *, lost):
     cause = settle.cause_of(exc, lost=lost)
     message = _message_of(exc)
-    seconds = getattr(exc, "seconds", None)
+    seconds = exception_wish(exc, "seconds")
     function = job.job_config
     if cause is Cause.EXCEPTION and is_one_of(exc, function.retry_on):
         cause = Cause.RETRYABLE
@@ -177,26 +183,16 @@ def _judge_by_config(job, exc, *, lost):
         exc_name="" if cause is Cause.TIMEOUT else exception_name(exc),
         message=message,
         seconds=seconds,
-        ignore_retry=getattr(exc, "ignore_retry", False),
+        ignore_retry=exception_wish(exc, "ignore_retry"),
         limit_seconds=job.timeout or None,
     )
     return cause, decision
 
 
 def _message_of(exc: BaseException) -> str:
-    if isinstance(exc, JobFenced):
+    if issubclass(type(exc), JobFenced):
         return settle.OWN_ROW_CHANGED
-    try:
-        return str(exc)
-    except Exception as error:
-        return f"(its text can't be read: {type(error).__name__})"
-
-
-def _traceback_of(exc: BaseException) -> str:
-    try:
-        return "".join(traceback.format_exception(exc))
-    except Exception as error:
-        return f"(the traceback can't be formatted: {type(error).__name__})"
+    return exception_text(exc)
 
 
 def _failure_values(controller, job, trace: str, exc: BaseException) -> dict:
@@ -215,7 +211,7 @@ def _failure_values(controller, job, trace: str, exc: BaseException) -> dict:
 def failure_values(trace: str, exc: BaseException) -> dict:
     """exc_info, exc_name and exc_message of a failure."""
     message = exception_message(exc)
-    if isinstance(exc, JobFenced):
+    if issubclass(type(exc), JobFenced):
         message = settle.OWN_ROW_CHANGED
     return {
         "exc_info": trace,

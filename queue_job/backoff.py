@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
+
+from . import delays, texts
 
 #: Seconds: the delay after the first attempt, and the longest one.
 FIRST_DELAY = 10
@@ -43,7 +44,7 @@ def is_one_of(exc: BaseException, names: Iterable[str]) -> bool:
     """
     known = set()
     for cls in type(exc).__mro__:
-        known |= {cls.__name__, f"{cls.__module__}.{cls.__qualname__}"}
+        known |= {cls.__name__, f"{texts.of(cls.__module__)}.{cls.__qualname__}"}
     return not known.isdisjoint(names)
 
 
@@ -66,27 +67,32 @@ def asked_delay(
     """Return the seconds that the other side asks to wait, None if it does not.
 
     Read from `exc.retry_after`, or the header `Retry-After` of `exc.response`, which
-    holds seconds or a date.
+    holds seconds or a date. What is neither is not asked for: this never raises.
     """
-    asked = getattr(exc, "retry_after", None)
-    if asked is None:
-        headers = getattr(getattr(exc, "response", None), "headers", None) or {}
-        asked = headers.get("Retry-After")
-    seconds = _seconds(asked, now or _utc_now)
+    try:
+        seconds = _seconds(_asked(exc), now or _utc_now)
+    except Exception:  # whatever the attributes of an exception of somebody else do
+        return None
     if seconds is None or seconds <= 0:
         return None
-    return min(round(seconds), LONGEST_ASKED)
+    return round(min(seconds, LONGEST_ASKED))
+
+
+def _asked(exc: BaseException) -> Any:
+    asked = getattr(exc, "retry_after", None)
+    if asked is not None:
+        return asked
+    headers = getattr(getattr(exc, "response", None), "headers", None)
+    return None if headers is None else headers.get("Retry-After")
 
 
 def _seconds(asked: Any, now: Callable[[], datetime]) -> float | None:
     if asked is None:
         return None
-    with suppress(TypeError, ValueError):
-        return float(asked)
     try:
+        return delays.number(asked)
+    except ValueError:
         moment = parsedate_to_datetime(str(asked))
-    except (TypeError, ValueError):
-        return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=timezone.utc)
     return (moment - now()).total_seconds()
@@ -101,4 +107,4 @@ def delay_after(exc: BaseException, attempt: int, pattern: Any) -> int | None:
     asked = asked_delay(exc)
     if asked is not None:
         return asked
-    return None if pattern else backoff(attempt)
+    return backoff(attempt) if texts.is_empty(pattern) else None

@@ -32,6 +32,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from . import texts
+
 _logger = logging.getLogger(__name__)
 
 ENQUEUED, STARTED, DONE, RETRIED = "enqueued", "started", "done", "retried"
@@ -155,8 +157,15 @@ def _event_of(name: str, job: Any) -> JobEvent:
         job.job_function_name,
         job.channel,
         job.retry + (name == STARTED),
-        str(job.exc_message or job.result or "") if name in _WITH_REASON else "",
+        _reason(job) if name in _WITH_REASON else "",
     )
+
+
+def _reason(job: Any) -> str:
+    for value in (job.exc_message, job.result):
+        if not texts.is_empty(value):
+            return texts.storable(value, texts.EXC_MESSAGE) or ""
+    return ""
 
 
 def _events_of_rows(

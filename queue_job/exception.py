@@ -8,6 +8,8 @@ executor; job methods let them pass.
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class BaseQueueJobError(Exception):
     """Root of all errors of the job queue."""
@@ -29,12 +31,18 @@ class RetryableJobError(JobError):
     """The job could not do its work now, and shall be tried again later.
 
     :param msg: shown as the result of the attempt
-    :param seconds: delay of the next attempt, instead of the retry pattern
+    :param seconds: delay of the next attempt, instead of the retry pattern: a number, a
+        timedelta, or a pair of numbers for a random delay. It is brought between 0 and
+        ten years; 0 means as the retry pattern says, and so does what is no delay.
     :param ignore_retry: do not count this attempt against the maximum
     """
 
+    # for subclasses that don't call `__init__`
+    seconds: Any = None
+    ignore_retry: bool = False
+
     def __init__(
-        self, msg: str, seconds: int | None = None, ignore_retry: bool = False
+        self, msg: str, seconds: Any = None, ignore_retry: bool = False
     ) -> None:
         super().__init__(msg)
         self.seconds = seconds
@@ -59,6 +67,8 @@ class JobCancelled(BaseQueueJobError):
 
 class JobTimeout(BaseQueueJobError):
     """The job ran longer than its time limit."""
+
+    limit_seconds: float | None = None
 
     def __init__(self, message: str = "", limit_seconds: float | None = None) -> None:
         if not message and limit_seconds:

@@ -33,7 +33,17 @@ import psycopg2
 
 from odoo import SUPERUSER_ID, api
 
-from . import attempt, caches, events, in_progress, prepared, rows
+from . import (
+    attempt,
+    caches,
+    events,
+    in_progress,
+    options,
+    outcome,
+    prepared,
+    rows,
+    texts,
+)
 from .book import Book
 from .job import Job
 from .jobrunner.lease import BURY, Lease, LeaseRefused
@@ -41,7 +51,6 @@ from .process_state import ProcessState
 from .retry import Cancel, Cause
 from .session import JobSession, hold_transaction, session_of_one
 from .settle import bury, settle
-from .texts import storable
 from .transactions import autocommit
 
 _logger = logging.getLogger(__name__)
@@ -322,17 +331,16 @@ class LeaseRun:
 
     def _fail_unloadable(self, env, values, error):
         """The job's model, method or arguments are gone: it fails once, and says so."""
-        message = f"The job can't be loaded: {error}"
+        reason = outcome.exception_text(error)
+        message = texts.cut(f"The job can't be loaded: {reason}", texts.EXC_MESSAGE)
         _logger.error("job %s failed: %s", values["uuid"], message)
         failure = {
             "id": values["id"],
             "token": values["claim_token"],
-            "exc_name": storable(type(error).__name__),
-            "exc_message": storable(message),
-            "exc_info": storable(
-                f"{message}\nIts model, its method or a model among its arguments was"
-                " removed or renamed since it was enqueued."
-            ),
+            "exc_name": outcome.exception_name(error),
+            "exc_message": message,
+            "exc_info": f"{message}\nIts model, its method or a model among its"
+            " arguments was removed or renamed since it was enqueued.",
         }
         try:
             self._tell_unloadable(env, failure)
@@ -380,8 +388,7 @@ class LeaseRun:
 
 def has_expired(job) -> bool:
     """Whether the job was not to be started any more by now (naive UTC)."""
-    expires = job.options.get("expires")
-    return bool(expires) and datetime.fromisoformat(expires) < datetime.now()
+    return options.has_passed(job.options.get("expires"), datetime.now())
 
 
 def load_whole(env, values: dict) -> Job:

@@ -38,6 +38,7 @@ from .job_dependencies import JobDependencies
 from .job_gate import JobGate
 from .job_results import JobResults
 from .options import DEFAULT_MAX_RETRIES, DEFAULT_PRIORITY  # noqa: F401 (public here)
+from .outcome import exception_text, exception_wish
 from .retry import RETRY_INTERVAL, attempts_exhausted, retry_seconds  # noqa: F401
 from .states import (
     CANCELLED,
@@ -106,8 +107,8 @@ class Job(JobDependencies, JobGate, JobResults):
         self.priority = options.priority(priority)
         self.max_retries = options.max_retries(max_retries)
         self.eta = eta
-        self._description = options.text("description", description)
-        self._channel = options.text("channel", channel)
+        self._description = options.description(description)
+        self._channel = options.channel(channel)
         self._identity_key = options.identity_key(identity_key)
         self.identity_scope = options.identity_scope(identity_scope)
         self._gate = Gate.of(**key_options)
@@ -296,7 +297,7 @@ class Job(JobDependencies, JobGate, JobResults):
     @property
     def identity_key(self) -> str | None:
         if self._identity_key and not isinstance(self._identity_key, str):
-            self._identity_key = self._identity_key(self)
+            self._identity_key = options.identity_text(self._identity_key(self))
         return self._identity_key
 
     @identity_key.setter
@@ -336,10 +337,10 @@ class Job(JobDependencies, JobGate, JobResults):
             else:
                 self._call()
         except RetryableJobError as error:
-            if error.ignore_retry:
+            if exception_wish(error, "ignore_retry"):
                 self.retry -= 1
             elif attempts_exhausted(self.retry, self.max_retries):
-                message = str(error) or type(error).__name__
+                message = exception_text(error) or type(error).__name__
                 raise FailedJobError(
                     f"Max. retries ({self.max_retries}) reached: {message}"
                 ) from error
@@ -434,10 +435,9 @@ class Job(JobDependencies, JobGate, JobResults):
         if result is not None:
             self.result = result
 
-    def _get_retry_seconds(self, seconds=None) -> int:
-        return retry_seconds(
-            self.job_config.retry_pattern, self.retry, seconds, randint=randint
-        )
+    def _get_retry_seconds(self, seconds=None) -> float:
+        pattern, name = self.job_config.retry_pattern, f"job {self.uuid}"
+        return retry_seconds(pattern, self.retry, seconds, randint=randint, name=name)
 
     def __eq__(self, other) -> bool:
         return isinstance(other, Job) and self.uuid == other.uuid

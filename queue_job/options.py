@@ -28,8 +28,10 @@ identity_scope  the key is held until the job has begun ("start") or ended ("don
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from typing import Any, NoReturn
+
+from . import texts
 
 PROPERTIES = (
     "priority",
@@ -59,10 +61,19 @@ IDENTITY_SCOPES = ("start", "done")
 NOTIFY_CHOICES = (True, False, "done", "failed")
 
 #: When something may happen: naive and in UTC, or a text that the ORM will read.
-Moment = datetime | str | None
+Moment = date | str | None
 
 #: The largest value of a PostgreSQL integer.
-_INT_MAX = 2**31 - 1
+INT_MAX = 2**31 - 1
+
+#: Characters of a channel's name. With a key (`gates.LONGEST_KEY`) it fits into an
+#: entry of an index, which takes 2,704 bytes, whatever the characters are.
+LONGEST_CHANNEL = 400
+#: Bytes of an identity key: it is an entry of an index as well.
+LONGEST_IDENTITY_KEY = 2_600
+
+_MOMENT = "a datetime in UTC, a timedelta, seconds from now, or '2030-12-31 23:59:59'"
+_LIMIT = "600 for ten minutes, or 0 for no limit"
 
 
 def check_names(names: Iterable[str], caller: str = "with_delay") -> None:
@@ -105,7 +116,10 @@ def _eta_from_countdown(countdown: Any, eta: Any) -> timedelta:
             f"countdown={countdown!r} and eta={eta!r} are two ways to say when the job "
             "may begin: give one of them."
         )
-    return timedelta(seconds=_number("countdown", countdown, "30 for half a minute"))
+    remedy = "30 for half a minute"
+    delta = _delta("countdown", countdown, remedy)
+    _later("countdown", countdown, delta, datetime.now, remedy)
+    return delta
 
 
 def call_arguments(args: Any, kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -143,50 +157,139 @@ def max_retries(value: Any) -> int:
     return number
 
 
-def eta(value: Any, now: Callable[[], datetime]) -> Moment:
-    """Return the moment before which the job must not begin, naive and in UTC."""
+def eta(value: Any, now: Callable[[], datetime], name: str = "eta") -> Moment:
+    """Return the moment before which the job must not begin, naive and in UTC.
+
+    A text is kept as it is, if the ORM can read it.
+    """
     if not value:
         return None
     if isinstance(value, timedelta):
-        return now() + value
+        return _later(name, value, value, now, _MOMENT)
     if isinstance(value, int | float):
-        return now() + timedelta(seconds=value)
-    if isinstance(value, datetime) and value.tzinfo:
-        return value.astimezone(timezone.utc).replace(tzinfo=None)
-    if isinstance(value, str) or hasattr(value, "isoformat"):
-        moment: Moment = value
-        return moment
-    return _refuse("eta", value, "a datetime in UTC, a timedelta, or seconds from now")
+        return _later(name, value, _delta(name, value, _MOMENT), now, _MOMENT)
+    if isinstance(value, datetime):
+        return _naive(name, value)
+    if isinstance(value, str):
+        return _readable(name, value)
+    if isinstance(value, date):
+        day: Moment = value
+        return day
+    return _refuse(name, value, _MOMENT)
 
 
 def expires(value: Any, now: Callable[[], datetime]) -> str | None:
     """Return the moment after which the job must not begin any more, as text."""
-    moment = eta(value, now)
+    if isinstance(value, str) and value:
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            _refuse("expires", value, _MOMENT)
+    moment = eta(value, now, "expires")
     if moment is None or isinstance(moment, str):
         return moment
+    if not isinstance(moment, datetime):
+        moment = datetime(moment.year, moment.month, moment.day)
     return moment.isoformat(sep=" ", timespec="seconds")
+
+
+def has_passed(expires: Any, now: datetime) -> bool:
+    """Whether a stored moment is over; a text that is none never is.
+
+    :param expires: what :func:`expires` has returned, or what SQL has written
+    :param now: naive and in UTC
+    """
+    try:
+        return bool(expires) and datetime.fromisoformat(expires) < now
+    except (TypeError, ValueError):
+        return False
+
+
+def _later(
+    name: str, value: Any, delta: timedelta, now: Callable[[], datetime], remedy: str
+) -> datetime:
+    try:
+        return now() + delta
+    except OverflowError:
+        _refuse(name, value, f"{remedy}, before the year 10000")
+
+
+def _naive(name: str, value: datetime) -> datetime:
+    if not value.tzinfo:
+        return value
+    try:
+        return value.astimezone(timezone.utc).replace(tzinfo=None)
+    except OverflowError:
+        _refuse(name, value, f"{_MOMENT}, before the year 10000")
+
+
+def _readable(name: str, value: str) -> str:
+    try:  # as `fields.Datetime.to_datetime` does
+        datetime.strptime(value, "%Y-%m-%d %H:%M:%S"[: len(value) - 2])
+    except ValueError:
+        _refuse(name, value, _MOMENT)
+    return value
 
 
 def timeout(value: Any) -> int:
     """Return the time limit in whole seconds, 0 for none."""
     if not value:
         return 0
-    number = _number("timeout", value, "600 for ten minutes, or 0 for no limit")
-    if number < 0:
-        _refuse("timeout", value, "600 for ten minutes, or 0 for no limit")
+    number = _number("timeout", value, _LIMIT)
+    if not 0 <= number <= INT_MAX:
+        _refuse("timeout", value, _LIMIT)
     return max(int(number), 1)
 
 
-def text(name: str, value: Any) -> str | None:
-    """Return a text, or None when it is empty."""
+def description(value: Any) -> str | None:
+    """Return what the job is called, fit to be stored; None when it is empty.
+
+    It is for people, and often holds a name from elsewhere: what can't be stored is
+    replaced, and what is too long is cut (see `texts`), rather than refused.
+    """
+    given = text("description", value, clean=False)
+    return texts.storable(given, texts.DESCRIPTION)
+
+
+def text(name: str, value: Any, *, clean: bool = True) -> str | None:
+    """Return a text, or None when it is empty.
+
+    :param clean: refuse characters that can't be stored: this text identifies something
+    """
     if not value:
         return None
-    return value if isinstance(value, str) else _refuse(name, value, "a text")
+    if not isinstance(value, str):
+        _refuse(name, value, "a text")
+    if clean and not texts.is_clean(value):
+        _refuse(name, value, "a text without NUL characters and lone surrogates")
+    return value
+
+
+def channel(value: Any) -> str | None:
+    """Return the full name of a channel, or None."""
+    name = text("channel", value)
+    if name and len(name) > LONGEST_CHANNEL:
+        _refuse("channel", name, f"a name of {LONGEST_CHANNEL} characters at most")
+    return name
 
 
 def identity_key(value: Any) -> Any:
     """Return a text or a function of the job, or None."""
-    return key("identity_key", value) if value else None
+    found = key("identity_key", value) if value else None
+    return identity_text(found) if isinstance(found, str) else found
+
+
+def identity_text(value: Any) -> str | None:
+    """Return an identity key, given or made by a function, as it is stored, or None."""
+    found = text("identity_key", value)
+    if found and len(found.encode()) > LONGEST_IDENTITY_KEY:
+        _refuse(
+            "identity_key",
+            value,
+            f"a text of {LONGEST_IDENTITY_KEY} bytes at most, say a hash of it, or "
+            "identity_exact",
+        )
+    return found
 
 
 def key(name: str, value: Any) -> Any:
@@ -225,17 +328,26 @@ def _choice(name: str, value: Any, choices: tuple[Any, ...]) -> Any:
 
 def _integer(name: str, value: Any, remedy: str) -> int:
     number = _number(name, value, remedy)
-    if number != int(number) or abs(number) > _INT_MAX:
+    if abs(number) > INT_MAX or number != int(number):
         _refuse(name, value, remedy)
     return int(number)
 
 
+def _delta(name: str, value: Any, remedy: str) -> timedelta:
+    try:
+        return timedelta(seconds=_number(name, value, remedy))
+    except OverflowError:
+        _refuse(name, value, remedy)
+
+
 def _number(name: str, value: Any, remedy: str) -> float:
     try:
-        return value if isinstance(value, int) else float(value)
-    except (TypeError, ValueError):
+        number = value if isinstance(value, int) else float(value)
+    except (TypeError, ValueError, OverflowError):
         return _refuse(name, value, remedy)
+    return _refuse(name, value, remedy) if number != number else number  # NaN
 
 
 def _refuse(name: str, value: Any, remedy: str) -> NoReturn:
-    raise ValueError(f"Job option {name}={value!r} is not usable: give {remedy}.")
+    shown = texts.shown(value)
+    raise ValueError(f"Job option {name}={shown} is not usable: give {remedy}.")

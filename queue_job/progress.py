@@ -5,7 +5,8 @@
 
 - the bounds come together, the lower one below the upper one, or are ignored; once
   known they don't change (default: 0 and 100);
-- the value does not go back, and stays between the bounds;
+- the value does not go back, and stays between the bounds; one that is no number (NaN)
+  is ignored, and so are bounds that are not finite;
 - a new stage begins again, with bounds of its own.
 
 `Throttle` lets a few reports a second through. What it holds back is not lost: it is
@@ -14,16 +15,16 @@ part of the next report that goes out, and the last one always does.
 
 from __future__ import annotations
 
+import math
 from typing import Any
+
+from . import texts
 
 #: Reports a second, and how many may follow each other at once after a pause.
 RATE = 5.0
 BURST = 2
 
 DEFAULT_BOUNDS = (0.0, 100.0)
-
-#: Characters of a message that are kept.
-MAX_TEXT = 500
 
 
 class Progress:
@@ -53,7 +54,7 @@ class Progress:
         stage: str | None = None,
     ) -> None:
         """Take a report; what is None stays as it was."""
-        if stage is not None and stage != self.stage:
+        if stage is not None and _text(stage) != self.stage:
             self.stage, self.value, self.bounds = _text(stage), None, None
         if message is not None:
             self.message = _text(message)
@@ -61,13 +62,18 @@ class Progress:
             self.status = _text(status)
         self._set_bounds(valuemin, valuemax)
         if progress is not None:
-            self._advance(float(progress))
+            self._advance(_number("progress", progress))
 
     def _set_bounds(self, low: float | None, high: float | None) -> None:
-        if self.bounds is None and low is not None and high is not None and low < high:
-            self.bounds = (float(low), float(high))
+        if self.bounds is not None or low is None or high is None:
+            return
+        bounds = _number("valuemin", low), _number("valuemax", high)
+        if bounds[0] < bounds[1] and math.isfinite(bounds[1] - bounds[0]):
+            self.bounds = bounds
 
     def _advance(self, value: float) -> None:
+        if math.isnan(value):
+            return
         low, high = self.bounds or DEFAULT_BOUNDS
         value = min(max(value, low), high)
         self.value = value if self.value is None else max(self.value, value)
@@ -97,7 +103,19 @@ class Progress:
 
 def _text(value: Any) -> str:
     """Return a text that a database takes and a dialog shows."""
-    return str(value).replace("\0", "")[:MAX_TEXT]
+    return texts.storable(value, texts.PROGRESS) or ""
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # an integer of more than 300 digits
+        return math.inf if value > 0 else -math.inf
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{name}={texts.shown(value)} of a progress report is no number: give how "
+            "far the job is, from valuemin to valuemax."
+        ) from error
 
 
 class Throttle:

@@ -3,7 +3,8 @@
 
 The column `result` holds the text of a result, as ever; `result_json` holds its data:
 records as their ids, dates as ISO texts, tuples and sets as lists, actions as they
-are. What has no JSON becomes its text: a job must not fail for what it returns.
+are. What has no JSON becomes its text, and so does what is larger than
+`texts.RESULT_JSON`: a job must not fail for what it returns.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from decimal import Decimal
 from typing import Any
 
 from odoo import models
+
+from . import texts
 
 _logger = logging.getLogger(__name__)
 
@@ -28,12 +31,15 @@ def dump(result: Any, name: str = "a job") -> str | None:
         return None
     try:
         text = json.dumps(_plain(result), ensure_ascii=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        _logger.warning(
-            "The result of %s cannot be kept as data but only as text: %s", name, error
-        )
-        text = json.dumps(str(result), ensure_ascii=False)
-    return text.replace("\\u0000", "")
+        problem = f"it has {len(text):,} characters" * (len(text) > texts.RESULT_JSON)
+    except Exception as error:  # its own, where a subclass of a plain type raises it
+        problem = texts.of(error)
+    if not problem:
+        return text
+    _logger.warning(
+        "The result of %s cannot be kept as data but only as text: %s", name, problem
+    )
+    return json.dumps(texts.storable(result, texts.RESULT), ensure_ascii=False)
 
 
 def load(text: str | None) -> Any:
@@ -53,14 +59,18 @@ def of_job(job) -> str | None:
     if job.state != "done":
         return None
     stored = job._stored or {}
-    if stored.get("state") == "done" and stored.get("result") == job.result:
+    # only a text is compared: an array answers with an array
+    loaded = job.result is None or type(job.result) is str
+    if loaded and stored.get("state") == "done" and stored["result"] == job.result:
         return stored.get("result_json")
     return dump(job.result, job.job_function_name)
 
 
 def _plain(value: Any) -> Any:
-    if value is None or isinstance(value, str | bool | int | float):
+    if value is None or isinstance(value, bool | int | float):
         return value
+    if isinstance(value, str):
+        return texts.clean(value)
     if isinstance(value, models.BaseModel):
         return value.ids
     if isinstance(value, dict):
@@ -76,5 +86,5 @@ def _plain(value: Any) -> Any:
 
 def _key(key: Any) -> str:
     if isinstance(key, str | int | float):
-        return str(key)
+        return texts.clean(str(key))
     raise TypeError(f"{key!r} is no key of a JSON object")

@@ -14,15 +14,25 @@ TIMEOUT    the job ran longer than its limit                  (fails at once)
 CANCEL     a user cancelled the running job                   (cancelled)
 =========  =================================================  ========================
 
-The functions are pure: numbers and texts in, a frozen value out; the caller acts.
+The functions are pure: numbers and texts in, a frozen value out; the caller acts. They
+never raise because of what a job or a retry pattern asks for: who settles a job can't
+settle an error about it. What can't be used is logged and replaced.
 """
 
 from __future__ import annotations
 
 import enum
+import logging
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
+
+from . import delays
+from .delays import Seconds
+from .texts import is_empty, shown
+
+_logger = logging.getLogger(__name__)
 
 #: Seconds until the next attempt when the job function has no retry pattern.
 RETRY_INTERVAL = 600
@@ -52,7 +62,7 @@ class Retry:
     `seconds` None: as the retry pattern of the job function says.
     """
 
-    seconds: int | None
+    seconds: Seconds | None
     attempts: int
     message: str = ""
 
@@ -72,38 +82,70 @@ class Cancel:
     message: str
 
 
-#: A delay, or the two bounds of a random one.
-Seconds = int | tuple[int, int] | list[int]
-
 Decision = Retry | Fail | Cancel
 
 
 def retry_seconds(
-    pattern: Mapping[int, Seconds] | None,
+    pattern: Any,
     attempt: int,
-    seconds: Seconds | None = None,
+    seconds: Any = None,
     *,
     randint: Callable[[int, int], int] = random.randint,
-) -> int:
-    """Return the delay before the next attempt.
+    name: str = "a job",
+) -> float:
+    """Return the delay before the next attempt, from 0 to `delays.LONGEST`.
 
-    `seconds`, when given, wins over the pattern. A pattern maps an attempt to the
-    delay used from this attempt on; before its first key the default is used. A pair
-    means a random delay between its two bounds.
+    A pattern maps an attempt to the delay used from this attempt on; before its first
+    key the default is used. A pair means a random delay between its two bounds.
 
     >>> [retry_seconds({1: 60, 3: 10}, attempt) for attempt in (1, 2, 3, 4)]
     [60, 60, 10, 10]
     >>> retry_seconds({3: 180}, 1)
     600
+
+    :param pattern: a dictionary, or None
+    :param seconds: what the job asks for (see `delays`); it wins over the pattern,
+        unless it is 0 or empty
+    :param name: whose delay it is, for the warning about one that can't be used
     """
-    value = seconds
-    if not value:
-        reached = [key for key in pattern or () if key <= attempt]
-        value = pattern[max(reached)] if pattern and reached else RETRY_INTERVAL
-    if isinstance(value, tuple | list):
-        low, high = value
-        return randint(low, high)
-    return value
+    bounds = None if is_empty(seconds) else _usable(seconds, name)
+    if bounds is None:
+        bounds = _from_pattern(pattern, attempt, name)
+    low, high = bounds or (RETRY_INTERVAL, RETRY_INTERVAL)
+    return low if low == high else randint(int(low), int(high))
+
+
+def _from_pattern(pattern: Any, attempt: int, name: str) -> tuple[float, float] | None:
+    """Return the bounds of a pattern's delay after an attempt, None if it has none."""
+    if is_empty(pattern):
+        return None
+    try:
+        delay_from = {int(key): delay for key, delay in pattern.items()}
+        reached = [key for key in delay_from if key <= attempt]
+    except Exception:
+        _logger.warning("%s: retry pattern %s is not usable", name, shown(pattern))
+        return None
+    return _usable(delay_from[max(reached)], name) if reached else None
+
+
+def _usable(delay: Any, name: str) -> tuple[float, float] | None:
+    """Return the bounds of a delay; None, and a line in the log, if it is none."""
+    try:
+        low, high = delays.bounds(delay)
+        fault = delays.fault_of(low, high)
+    except Exception as error:
+        _logger.warning("%s: %s, the retry pattern or the default is used", name, error)
+        return None
+    low, high = delays.usable(low, high)
+    if fault:
+        _logger.warning(
+            "%s: a delay of %s seconds is %s, %s is used instead",
+            name,
+            shown(delay),
+            fault.value,
+            low if low == high else f"{low} to {high}",
+        )
+    return low, high
 
 
 def attempts_exhausted(attempt: int, max_retries: int | None) -> bool:
@@ -118,7 +160,7 @@ def decide(
     *,
     exc_name: str = "",
     message: str = "",
-    seconds: int | None = None,
+    seconds: Seconds | None = None,
     ignore_retry: bool = False,
     limit_seconds: float | None = None,
     randint: Callable[[int, int], int] = random.randint,
@@ -145,8 +187,8 @@ def decide(
 
 
 def _delay(
-    cause: Cause, seconds: int | None, randint: Callable[[int, int], int]
-) -> int | None:
+    cause: Cause, seconds: Seconds | None, randint: Callable[[int, int], int]
+) -> Seconds | None:
     if cause is Cause.CONFLICT:
         return randint(*CONFLICT_DELAY_SECONDS)
     if cause is Cause.DEAD:
@@ -160,7 +202,8 @@ def _exhausted(
     cause: Cause, max_retries: int | None, exc_name: str, message: str
 ) -> Fail:
     if cause is Cause.DEAD:
-        return Fail(DEAD_NAME, DEAD_MESSAGE)
+        said = f"{DEAD_MESSAGE}: {message}" if message else DEAD_MESSAGE
+        return Fail(DEAD_NAME, said)
     why = message or exc_name or cause.value
     return Fail("FailedJobError", f"Max. retries ({max_retries}) reached: {why}")
 

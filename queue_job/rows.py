@@ -10,14 +10,18 @@ addons, which may do as they like.
 from __future__ import annotations
 
 import json
+import os
+import socket
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from odoo import fields
 
-from . import results
+from . import results, texts
 from .fields import encode
+from .options import INT_MAX
 from .states import FINAL, IN_FLIGHT, PENDING, STARTED, WAIT_DEPENDENCIES
+from .texts import is_empty, storable
 
 if TYPE_CHECKING:
     from .job import Job
@@ -209,13 +213,13 @@ def mutable_values(job: Job) -> dict[str, Any]:
     return {
         "state": job.state,
         "priority": job.priority,
-        "retry": job.retry,
+        "retry": min(job.retry, INT_MAX),
         "max_retries": job.max_retries,
-        "exc_name": _text(job.exc_name),
-        "exc_message": _text(job.exc_message),
-        "exc_info": _text(job.exc_info),
+        "exc_name": storable(job.exc_name, texts.EXC_NAME),
+        "exc_message": storable(job.exc_message, texts.EXC_MESSAGE),
+        "exc_info": storable(job.exc_info, texts.EXC_INFO),
         "company_id": job.company_id or None,
-        "result": _text(job.result or None),
+        "result": None if is_empty(job.result) else storable(job.result, texts.RESULT),
         "result_json": results.of_job(job),
         "date_enqueued": job.date_enqueued,
         "date_started": job.date_started,
@@ -243,8 +247,8 @@ def new_row(job: Job) -> dict[str, Any]:
         uuid=job.uuid,
         user_id=job.user_id,
         channel=job.channel,
-        name=_text(job.description),
-        func_string=_text(job.func_string),
+        name=storable(job.description, texts.DESCRIPTION),
+        func_string=storable(job.func_string, texts.FUNC_STRING),
         date_created=job.date_created,
         model_name=job.model_name,
         method_name=job.method_name,
@@ -260,6 +264,25 @@ def new_row(job: Job) -> dict[str, Any]:
         gate_limit=job.gate_limit,
     )
     return row
+
+
+def attempt_values(job: Job, outcome: str, exc_name=None, message=None) -> dict:
+    """Return the line of the present attempt in the history of the job.
+
+    :param outcome: one of the field `outcome` of `queue.job.attempt`
+    :param exc_name: of what ended it
+    :param message: a text, or any object
+    """
+    return {
+        "job_id": job.id,
+        "number": min(job.retry, INT_MAX),
+        "date_start": job.date_started,
+        "host": job.worker_host or socket.gethostname(),
+        "pid": job.worker_pid or os.getpid(),
+        "outcome": outcome,
+        "exc_name": storable(exc_name, texts.EXC_NAME),
+        "message": None if is_empty(message) else storable(message, texts.ATTEMPT),
+    }
 
 
 def encode_arguments(job: Job, arguments: tuple | dict) -> str:
@@ -325,10 +348,3 @@ def orm_values(job: Job, row: dict[str, Any]) -> dict[str, Any]:
     if values.get("dependencies"):
         values["dependencies"] = json.loads(values["dependencies"])
     return values
-
-
-def _text(value) -> str | None:
-    if value is None or value is False:
-        return None
-    text = value if isinstance(value, str) else str(value)
-    return text.replace("\0", "") if "\0" in text else text

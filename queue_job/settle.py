@@ -7,8 +7,6 @@ is written about a started job, with the attempt's line in the job's history.
 """
 
 import logging
-import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,14 +14,14 @@ import psycopg2
 
 from odoo.tools import config
 
-from . import caches, claims, events, outcome, repository, rows
+from . import caches, claims, events, outcome, repository, rows, texts
 from .announce import announce_end
 from .exception import JobFenced
 from .interrupts import Attempt, JobInterrupted
+from .options import INT_MAX
 from .retry import Cancel, Cause, Decision, Fail, Retry, decide
 from .session import hold_transaction
 from .states import DONE, FAILED, STARTED
-from .texts import storable
 from .transactions import Guard, autocommit
 
 _logger = logging.getLogger(__name__)
@@ -84,14 +82,15 @@ UPDATE queue_job
 
 def tells_of_a_lost_session(exc: BaseException | None) -> bool:
     """Whether PostgreSQL has ended a session, or the connection to it is gone."""
-    while exc is not None:
-        if isinstance(exc, psycopg2.Error):
-            if exc.pgcode in LOST_SESSION_PGCODES:
-                return True
-            lost = psycopg2.OperationalError | psycopg2.InterfaceError
-            if exc.pgcode is None and isinstance(exc, lost):
-                return True
-        exc = exc.__cause__ or exc.__context__
+    for each in outcome.chain(exc):
+        kind = type(each)  # isinstance would ask `__class__`, which may raise
+        if not issubclass(kind, psycopg2.Error):
+            continue
+        if each.pgcode in LOST_SESSION_PGCODES:
+            return True
+        lost = psycopg2.OperationalError | psycopg2.InterfaceError
+        if each.pgcode is None and issubclass(kind, lost):
+            return True
     return False
 
 
@@ -100,11 +99,12 @@ def cause_of(exc: BaseException, *, lost: bool = False) -> Cause:
 
     :param lost: the session in which it worked was ended
     """
-    if isinstance(exc, JobInterrupted) and exc.reason:
+    kind = type(exc)  # isinstance would ask `__class__`, which may raise
+    if issubclass(kind, JobInterrupted) and exc.reason:
         return Cause.TIMEOUT
     if lost:
         return Cause.DEAD
-    if isinstance(exc, psycopg2.Error):
+    if issubclass(kind, psycopg2.Error):
         if exc.pgcode == QUERY_CANCELED and "user request" in str(exc):
             return Cause.CONFLICT  # meant for the job that had this session before
         return outcome.classify(exc, exc.pgcode)
@@ -113,14 +113,8 @@ def cause_of(exc: BaseException, *, lost: bool = False) -> Cause:
 
 def was_interrupted(exc: BaseException) -> bool:
     """Whether PostgreSQL, or the loss of its session, raised the error."""
-    while exc is not None:
-        if isinstance(
-            exc,
-            psycopg2.errors.QueryCanceled | psycopg2.InterfaceError | JobInterrupted,
-        ):
-            return True
-        exc = exc.__cause__ or exc.__context__
-    return False
+    ends = psycopg2.errors.QueryCanceled | psycopg2.InterfaceError | JobInterrupted
+    return any(issubclass(type(each), ends) for each in outcome.chain(exc))
 
 
 def signal_of(cr, job) -> tuple[Cause, str] | None:
@@ -141,19 +135,8 @@ def record_attempt(job, name: str, exc_name=None, message=None) -> None:
     """Write an attempt that did not end in done into the job's history."""
     if not job.id:
         return
-    job.env.cr.execute(
-        RECORD_ATTEMPT,
-        {
-            "job_id": job.id,
-            "number": job.retry,
-            "date_start": job.date_started,
-            "host": job.worker_host or socket.gethostname(),
-            "pid": job.worker_pid or os.getpid(),
-            "outcome": name,
-            "exc_name": exc_name,
-            "message": str(message)[:2000] if message else None,
-        },
-    )
+    values = rows.attempt_values(job, name, exc_name, message)
+    job.env.cr.execute(RECORD_ATTEMPT, values)
     caches.written(job.env, [job.id], ["attempt_ids"])
 
 
@@ -179,7 +162,7 @@ def settle(
     :return: the decision that was carried out; None if the attempt had been committed
     :raise JobFenced: the job was given to another worker meanwhile
     """
-    problem: BaseException | None = None
+    problem: BaseException = RuntimeError("it was undone again and again")
     for number in range(SETTLE_TRIES):
         try:
             with _settlement(job):
@@ -334,11 +317,11 @@ def _settle_at_last(job, decision, failure, began_as, problem) -> Decision | Non
     :raise JobFenced: the row belongs to another attempt, or to none
     """
     failure = failure or failure_of(decision) or {}
-    name = failure.get("exc_name") or type(problem).__name__
+    name = failure.get("exc_name") or outcome.exception_name(problem)
+    reason = failure.get("exc_message") or getattr(decision, "message", "")
     message = (
-        f"{failure.get('exc_message') or getattr(decision, 'message', '')}\n"
-        f"The end of the attempt could not be written as it should be:"
-        f" {_text_of(problem)}"
+        f"{texts.of(reason)}\nThe end of the attempt could not be written as it should"
+        f" be: {_text_of(problem)}"
     )
     _logger.error(
         "%s: job %s: its end can't be written as it should be, it fails: %s",
@@ -351,10 +334,10 @@ def _settle_at_last(job, decision, failure, began_as, problem) -> Decision | Non
         "id": job.id,
         "token": job.claim_token,
         "state": began_as,
-        "retry": job.retry,
-        "exc_name": storable(name),
-        "exc_message": storable(message),
-        "exc_info": storable(str(failure.get("exc_info") or message)),
+        "retry": min(job.retry, INT_MAX),
+        "exc_name": texts.storable(name, texts.EXC_NAME),
+        "exc_message": texts.storable(message, texts.EXC_MESSAGE),
+        "exc_info": texts.storable(failure.get("exc_info") or message, texts.EXC_INFO),
     }
     try:
         with job._env.registry.cursor() as cr, autocommit(cr):
@@ -374,11 +357,8 @@ def _settle_at_last(job, decision, failure, began_as, problem) -> Decision | Non
     return Fail(name, message)
 
 
-def _text_of(error: BaseException | None) -> str:
-    try:
-        return f"{type(error).__name__}: {error}"
-    except Exception:
-        return type(error).__name__
+def _text_of(error: BaseException) -> str:
+    return f"{outcome.exception_name(error)}: {outcome.exception_text(error)}"
 
 
 def bury(job, cause: Cause) -> None:

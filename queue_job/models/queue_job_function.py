@@ -26,6 +26,7 @@ from odoo import api, fields, models, tools
 from odoo.exceptions import UserError
 
 from ..backoff import names_of
+from ..delays import LONGEST, MENDED, Fault, read_pattern
 from ..fields import JobSerialized
 
 _logger = logging.getLogger(__name__)
@@ -149,11 +150,16 @@ class QueueJobFunction(models.Model):
     @api.depends("retry_pattern")
     def _compute_edit_retry_pattern(self):
         for function in self:
-            function.edit_retry_pattern = str(function._parse_retry_pattern())
+            stored = function._stored_retry_pattern()
+            pattern, complaints = read_pattern(stored)
+            # what is wrong is shown as it is, for whoever mends it
+            function.edit_retry_pattern = str(stored if complaints else pattern)
 
     def _inverse_edit_retry_pattern(self):
         for function in self:
-            function.retry_pattern = function._literal(function.edit_retry_pattern)
+            pattern = function._literal(function.edit_retry_pattern)
+            function._refuse_faults(pattern)
+            function.retry_pattern = pattern
 
     @api.depends("related_action")
     def _compute_edit_related_action(self):
@@ -168,7 +174,13 @@ class QueueJobFunction(models.Model):
         """Return the dict which the user has typed as a Python literal."""
         try:
             value = ast.literal_eval((text or "").strip() or "{}")
-        except (ValueError, TypeError, SyntaxError, MemoryError) as error:
+        except (
+            ValueError,
+            TypeError,
+            SyntaxError,
+            MemoryError,
+            RecursionError,
+        ) as error:
             raise UserError(
                 self.env._("This is not a valid Python literal: %s", text)
             ) from error
@@ -179,9 +191,28 @@ class QueueJobFunction(models.Model):
     @api.constrains("retry_pattern")
     def _check_retry_pattern(self):
         for function in self:
-            for attempt, seconds in function.retry_pattern.items():
-                if not (_is_int(attempt) and _is_delay(seconds)):
-                    raise UserError(function._retry_pattern_error())
+            function._refuse_faults(function.retry_pattern)
+
+    def _refuse_faults(self, pattern):
+        """Raise an error that names each entry which can't be used as it is."""
+        complaints = read_pattern(pattern)[1]
+        if complaints:
+            remedies = self._retry_pattern_remedies()
+            lines = [f"{entry}: {remedies[fault]}" for entry, fault in complaints]
+            raise UserError(
+                "\n\n".join([self._retry_pattern_error(), "\n".join(lines)])
+            )
+
+    def _retry_pattern_remedies(self):
+        """Return what to give instead of an entry that can't be used."""
+        return {
+            Fault.PATTERN: self.env._("give a dictionary"),
+            Fault.ATTEMPT: self.env._("give the number of an attempt as the key"),
+            Fault.SECONDS: self.env._("give seconds, or two numbers of them: (1, 10)"),
+            Fault.NEGATIVE: self.env._("give 0 or more seconds"),
+            Fault.TOO_LONG: self.env._("give %s seconds at most", LONGEST),
+            Fault.REVERSED: self.env._("give the smaller number of seconds first"),
+        }
 
     def _retry_pattern_error(self):
         # the braces are an example
@@ -213,22 +244,37 @@ class QueueJobFunction(models.Model):
         if any(function.timeout < 0 for function in self):
             raise UserError(self.env._("A timeout cannot be negative."))
 
-    def _parse_retry_pattern(self):
-        """Return the pattern with numbers as keys, and tuples where a pair is given."""
+    def _stored_retry_pattern(self):
+        """Return the dictionary, or whatever else stands in the database."""
         try:
-            return {
-                int(attempt): (
-                    tuple(delay) if isinstance(delay, (list, tuple)) else int(delay)
-                )
-                for attempt, delay in (self.retry_pattern or {}).items()
-            }
-        except (TypeError, ValueError):
+            return self.retry_pattern
+        except ValueError as error:
+            return f"no JSON: {error}"
+
+    def _parse_retry_pattern(self):
+        """Return the pattern with numbers as keys, and tuples where a pair is given.
+
+        Whatever stands in the database, this does not raise: jobs of the function
+        could neither be enqueued nor settled.
+        """
+        pattern, complaints = read_pattern(self._stored_retry_pattern())
+        lines = "; ".join(f"{entry} ({fault.value})" for entry, fault in complaints)
+        if any(fault not in MENDED for _entry, fault in complaints):
             _logger.error(
                 "Invalid retry pattern for job function %s, it must be a dictionary "
-                "of numbers; the default is used instead",
+                "of numbers; the default is used instead: %s",
                 self.name,
+                lines,
             )
             return {}
+        if complaints:
+            _logger.warning(
+                "Retry pattern for job function %s: %s; %s is used instead",
+                self.name,
+                lines,
+                pattern,
+            )
+        return pattern
 
     # -- configuration of jobs -----------------------------------------------------
 
@@ -319,18 +365,3 @@ class QueueJobFunction(models.Model):
         result = super().unlink()
         self.env.registry.clear_cache()
         return result
-
-
-def _is_int(value) -> bool:
-    try:
-        int(value)
-    except (TypeError, ValueError):
-        return False
-    return True
-
-
-def _is_delay(value) -> bool:
-    """Whether this is a number of seconds, or a pair of them."""
-    if isinstance(value, (tuple, list)):
-        return len(value) == 2 and all(_is_int(bound) for bound in value)
-    return _is_int(value)

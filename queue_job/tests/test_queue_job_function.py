@@ -3,7 +3,8 @@
 
 from odoo.exceptions import UserError
 from odoo.tests import TransactionCase
-from odoo.tools import mute_logger
+
+from odoo.addons.queue_job.delays import LONGEST, Fault
 
 
 class FunctionCase(TransactionCase):
@@ -73,6 +74,29 @@ class TestEdition(FunctionCase):
         for text in ("{1: (1, 2, 3)}", "{'a': 1}", "{1: 'b'}", "[1]", "{1: x}", "{"):
             with self.subTest(text), self.assertRaises(UserError):
                 self.function(edit_retry_pattern=text)
+
+    def test_the_message_names_each_entry_and_what_to_give(self):
+        cases = [
+            ("{1: (10, 1)}", r"'?1'?: [(\[]10, 1.: give the smaller number .* first"),
+            ("{1: -5, 2: 3}", "'?1'?: -5: give 0 or more seconds"),
+            ("{1: 99999999999}", "'?1'?: 99999999999: give 315360000 seconds at most"),
+            ("{1: 1e999}", "'?1'?: inf: give 315360000 seconds at most"),
+            ("{'a': 1}", "'a': 1: give the number of an attempt"),
+            ("{1: 1j}", "'?1'?: 1j: give seconds, or two"),
+            ("{(1, 2): 3}", r"\(1, 2\): 3: give the number of an attempt"),
+        ]
+        for text, message in cases:
+            with self.subTest(text), self.assertRaisesRegex(UserError, message):
+                self.function(edit_retry_pattern=text)
+        with self.assertRaisesRegex(UserError, "give a dictionary"):
+            self.function(retry_pattern=[1])
+
+    def test_every_fault_has_a_remedy(self):
+        self.assertEqual(set(self.functions._retry_pattern_remedies()), set(Fault))
+
+    def test_a_literal_too_deep(self):
+        with self.assertRaisesRegex(UserError, "not a valid Python literal"):
+            self.function(edit_retry_pattern="(" * 5000)
 
     def test_message_names_the_function(self):
         with self.assertRaisesRegex(
@@ -153,16 +177,56 @@ class TestConfig(FunctionCase):
         function.unlink()
         self.assertEqual(channel(), "root")
 
-    @mute_logger("odoo.addons.queue_job.models.queue_job_function")
-    def test_broken_retry_pattern_in_the_database(self):
-        function = self.function()
+    def with_pattern_of_sql(self, text):
+        function = self.functions.search([("name", "=", "<res.users>.read")])
+        function = function or self.function()
         self.env.flush_all()
         self.env.cr.execute(
             "UPDATE queue_job_function SET retry_pattern = %s WHERE id = %s",
-            ['{"a": 1}', function.id],
+            [text, function.id],
         )
         function.invalidate_recordset()
-        self.assertEqual(function._parse_retry_pattern(), {})
+        return function
+
+    def test_broken_retry_pattern_in_the_database(self):
+        cases = [
+            ('{"a": 1}', "ERROR", {}),
+            ('{"1": [1, 2, 3]}', "ERROR", {}),
+            ('{"1": {"2": 3}}', "ERROR", {}),
+            ('{"1": null}', "ERROR", {}),
+            ("[1]", "ERROR", {}),
+            ("12", "ERROR", {}),
+            ('"{broken"', "ERROR", {}),
+            ('"{\\"1\\": NaN}"', "ERROR", {}),
+            ('{"1": [10, 1]}', "WARNING", {1: (1, 10)}),
+            ('{"1": -5}', "WARNING", {1: 0}),
+            ('{"1": 99999999999}', "WARNING", {1: LONGEST}),
+            ('"{\\"1\\": Infinity}"', "WARNING", {1: LONGEST}),
+        ]
+        name = "odoo.addons.queue_job.models.queue_job_function"
+        for text, level, expected in cases:
+            with self.subTest(text):
+                function = self.with_pattern_of_sql(text)
+                self.env.registry.clear_cache()
+                with self.assertLogs(name, level) as logs:
+                    config = self.functions.job_config("<res.users>.read")
+                self.assertEqual(config.retry_pattern, expected)
+                self.assertEqual(len(logs.records), 1)
+                self.assertEqual(logs.records[0].levelname, level)
+                self.assertIn("<res.users>.read", logs.output[0])
+                # said once
+                with self.assertNoLogs(name):
+                    self.functions.job_config("<res.users>.read")
+                self.assertTrue(function.edit_retry_pattern)
+
+    def test_a_broken_pattern_is_shown_to_whoever_mends_it(self):
+        function = self.with_pattern_of_sql('{"1": [10, 1]}')
+        self.assertEqual(function.edit_retry_pattern, "{'1': [10, 1]}")
+
+    def test_no_pattern(self):
+        for text in (None, "null", "{}"):
+            function = self.with_pattern_of_sql(text)
+            self.assertEqual(function._parse_retry_pattern(), {})
 
 
 class TestInstallMode(FunctionCase):

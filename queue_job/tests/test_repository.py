@@ -1,13 +1,27 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Jobs and their rows: SQL and the ORM leave the same, the fence holds."""
 
+from contextlib import nullcontext
 from datetime import datetime, timedelta
+from random import randrange
 from unittest import mock
+
+from markupsafe import Markup
 
 from odoo.tests import TransactionCase
 from odoo.tools import mute_logger
+from odoo.tools.translate import LazyGettext
 
-from .. import dependencies, fast_path, repository
+from .. import (
+    dependencies,
+    fast_path,
+    gates,
+    options,
+    repository,
+    rows,
+    settle,
+    texts,
+)
 from ..exception import JobFenced
 from ..job import LIVENESS_LOCK, Job
 from ..states import (
@@ -178,7 +192,7 @@ class TestStore(RepositoryCase):
             self.env.flush_all()
         post.assert_called()
         loaded = Job.load(self.env, job.uuid)
-        self.assertEqual((loaded.exc_name, loaded.exc_message), ("E", "mm"))
+        self.assertEqual((loaded.exc_name, loaded.exc_message), ("E", r"m\x00m"))
         loaded.store()
         self.assertEqual(job.db_record().exc_name, "E")
 
@@ -190,6 +204,124 @@ class TestStore(RepositoryCase):
         job.set_started()
         job.store()
         self.assertEqual(job.db_record().state, STARTED)
+
+
+class Hostile:
+    """What a method may return or raise with."""
+
+    def __str__(self):
+        raise RuntimeError("no text")
+
+    __bool__ = __eq__ = __repr__ = __str__
+    __hash__ = object.__hash__
+
+
+@mute_logger("odoo.tools.translate")  # misses the language of the lazy text
+class TestTexts(RepositoryCase):
+    """Whatever a job says, its row can be written."""
+
+    #: value, and what is in the column
+    VALUES = [
+        ("nul \0 and \udcff", "nul \\x00 and \\udcff"),
+        (Hostile(), "<unprintable Hostile object: RuntimeError>"),
+        (b"\0", r"b'\x00'"),
+        (Markup("<b>\0</b>"), "<b>\\x00</b>"),
+        (LazyGettext("Draft", _module="base"), "Draft"),
+    ]
+
+    def test_texts_are_cleaned(self):
+        for value, expected in self.VALUES:
+            for path in (nullcontext, self.by_orm):
+                job = self.stored()
+                job.set_failed(exc_name=value, exc_message=value, exc_info=value)
+                job.result = value
+                with path():
+                    job.store()
+                row = self.row(job)
+                for name in ("exc_name", "exc_message", "exc_info", "result"):
+                    self.assertEqual(row[name], expected, name)
+
+    def test_texts_are_cut(self):
+        value = "begin" + "x" * 1_000_000 + "end"
+        job = Job(self.partner.write, args=(value,), description=value)
+        job.set_failed(exc_name=value, exc_message=value, exc_info=value)
+        job.result = value
+        job.store()
+        row = self.row(job)
+        longest = {
+            "name": texts.DESCRIPTION,
+            "func_string": texts.FUNC_STRING,
+            "exc_name": texts.EXC_NAME,
+            "exc_message": texts.EXC_MESSAGE,
+            "exc_info": texts.EXC_INFO,
+            "result": texts.RESULT,
+        }
+        for name, length in longest.items():
+            self.assertLessEqual(len(row[name]), length, name)
+            self.assertIn("characters left out", row[name], name)
+
+    def test_the_arguments_are_kept_whole(self):
+        value = "begin\0\udcff" + "x" * 100_000
+        job = Job(self.partner.write, args=(value,))
+        job.store()
+        self.assertEqual(Job.load(self.env, job.uuid).args, (value,))
+
+    def test_the_counter_has_an_end(self):
+        job = self.stored()
+        job.retry = 2**31 + 5
+        job.store()
+        self.assertEqual(self.row(job)["retry"], 2**31 - 1)
+
+    def test_a_delay_that_no_calendar_has(self):
+        job = self.stored()
+        with self.assertLogs("odoo.addons.queue_job.retry", "WARNING") as logs:
+            job.postpone(result="later", seconds=10**12)
+        self.assertIn(job.uuid, logs.output[0])
+        job.store()
+        self.assertGreater(self.row(job)["eta"], job.date_created + timedelta(3600))
+
+    def test_the_history(self):
+        for value, expected in [*self.VALUES, (None, None), ("", None)]:
+            job = self.stored()
+            job.retry = 2**31
+            values = rows.attempt_values(job, "failed", value, value)
+            self.env.cr.execute(settle.RECORD_ATTEMPT, values)
+            attempt = self.env["queue.job.attempt"].search([("job_id", "=", job.id)])
+            self.assertEqual(attempt.message or None, expected)
+            self.assertEqual(attempt.exc_name or None, expected)
+            self.assertEqual(attempt.number, 2**31 - 1)
+
+    def test_the_longest_keys_fit_into_their_indexes(self):
+        def odd(length):  # what takes four bytes and is not compressed
+            return "".join(chr(randrange(0x20000, 0x2A000)) for _i in range(length))
+
+        identity = odd(options.LONGEST_IDENTITY_KEY // 4)
+        job = self.job(
+            channel="root." + odd(options.LONGEST_CHANNEL - 5),
+            identity_key=identity,
+            sequence_key=odd(gates.LONGEST_KEY),
+        )
+        job.store()
+        self.assertEqual(self.row(job)["identity_slot"], identity)
+        for change in (
+            job.set_failed,
+            job.set_done,
+            job.set_cancelled,
+            job.set_pending,
+        ):
+            with mute_logger("odoo.addons.queue_job.repository"):
+                change()
+                job.store()
+        self.assertEqual(self.row(job)["state"], "pending")
+
+    def test_keys_that_no_index_takes_are_refused_before_anything_is_written(self):
+        self.job()  # reads the configuration of the function
+        for value in ("\0", "\udcff", "x" * 5000, 12):
+            for name in ("identity_key", "sequence_key", "channel"):
+                given = value if name == "channel" else lambda job, value=value: value
+                with self.subTest(name, value=value), self.assertQueryCount(0):
+                    with self.assertRaisesRegex(ValueError, f"option {name}="):
+                        self.job(**{name: given}).store()
 
 
 class TestFence(RepositoryCase):

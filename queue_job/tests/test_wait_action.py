@@ -1,7 +1,7 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 from odoo.tests import new_test_user
 
-from odoo.addons.queue_job import results
+from odoo.addons.queue_job import results, texts
 from odoo.addons.queue_job.announce import MESSAGE_TYPE
 from odoo.addons.queue_job.jobs import (
     CLOSE_FEEDBACK,
@@ -170,6 +170,32 @@ class TestResults(WaitCase):
         with self.assertLogs("odoo.addons.queue_job.results", "WARNING"):
             text = results.dump(object())
         self.assertIn("object", results.load(text))
+
+    def test_texts_are_storable(self):
+        value = {"a\0": "\udcff", "b": ["\\u0000", "\\0"]}
+        data = results.load(results.dump(value))
+        self.assertEqual(data, {"a\\x00": "\\udcff", "b": ["\\u0000", "\\0"]})
+
+    def test_what_is_too_large_is_kept_as_text_and_says_so(self):
+        with self.assertLogs("odoo.addons.queue_job.results", "WARNING") as logs:
+            text = results.dump(["x" * texts.RESULT_JSON], "<res.partner>.write")
+        self.assertIn("<res.partner>.write", logs.output[0])
+        self.assertIn("characters left out", results.load(text))
+        self.assertLess(len(text), 2 * texts.RESULT)
+
+    def test_what_has_no_text_either(self):
+        class Array(list):
+            def __str__(self):
+                raise RuntimeError("no text")
+
+            __iter__ = __bool__ = __eq__ = __repr__ = __str__
+            __hash__ = object.__hash__
+
+        with self.assertLogs("odoo.addons.queue_job.results", "WARNING"):
+            record = self.run_job(lambda partner: Array())
+        self.assertEqual(record.state, "done")
+        self.assertIn("unprintable Array", record.result)
+        self.assertIn("unprintable Array", results.load(record.result_json))
 
     def test_of_a_job(self):
         record = self.run_job(lambda partner: partner)

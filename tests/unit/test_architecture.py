@@ -22,6 +22,8 @@ PURE = [
     "progress",
     "backoff",
     "retry",
+    "delays",
+    "texts",
     "outcome",
     "events",
     "tracing",

@@ -1,6 +1,6 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 import doctest
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 
 import pytest
@@ -57,6 +57,21 @@ def test_backoff_has_a_random_part():
         ("-5", None),
         ("soon", None),
         ("99999999", module.LONGEST_ASKED),
+        ("10e400", module.LONGEST_ASKED),
+        ("inf", module.LONGEST_ASKED),
+        ("-inf", None),
+        ("nan", None),
+        ("", None),
+        (b"120", 120),
+        (b"\xff", None),
+        ("9\0", None),
+        ("Mon, 01 Jan 1900 00:00:00 GMT", None),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", module.LONGEST_ASKED),
+        ("Fri, 31 Dec 99999 23:59:59 GMT", None),
+        ("Sat, 21 Nov 2026 12:05:00 +99999999999", None),
+        (timedelta(minutes=2), 120),
+        (object(), None),
+        ([], None),
     ],
 )
 def test_retry_after(asked, seconds):
@@ -68,6 +83,31 @@ def test_retry_after_as_an_attribute():
     error.retry_after = 7
     assert asked_delay(error) == 7
     assert asked_delay(ValueError()) is None
+
+
+class Hostile(Exception):
+    """Raises whatever is asked of it."""
+
+    __module__ = None
+
+    @property
+    def retry_after(self):
+        raise RuntimeError("no attribute")
+
+    response = retry_after
+
+
+@pytest.mark.parametrize(
+    "error",
+    [Hostile(), HttpError(), SimpleNamespace(response=SimpleNamespace(headers=5))],
+)
+def test_who_does_not_ask(error):
+    assert asked_delay(error) is None
+
+
+def test_an_odd_class_has_a_name():
+    assert is_one_of(Hostile(), ["Hostile"])
+    assert not is_one_of(Hostile(), ["Other"])
 
 
 def test_what_wins():

@@ -1,9 +1,11 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """From an exception to an outcome."""
 
+import sys
+
 import pytest
 
-from queue_job import outcome
+from queue_job import outcome, texts
 from queue_job.exception import (
     FailedJobError,
     JobCancelled,
@@ -60,3 +62,193 @@ def test_timeout_names_the_limit():
     failed = after_failure(JobTimeout(limit_seconds=5), 1, 5)
     assert failed.exc_name.endswith("JobTimeout")
     assert "5 seconds" in failed.exc_message
+
+
+def test_the_first_argument_is_kept_as_it_is():
+    assert outcome.exception_message(Exception({"code": 5}, "x")) == {"code": 5}
+    assert outcome.exception_message(Exception()) == ""
+
+
+def raising(name, error=RuntimeError):
+    """A property that raises."""
+
+    def fail(self):
+        raise error(f"no {name}")
+
+    return property(fail)
+
+
+class NoText(Exception):
+    def __str__(self):
+        raise RuntimeError("no text")
+
+    __repr__ = __str__
+
+
+class NoClass(Exception):
+    __class__ = raising("class")
+
+
+class NoArgs(Exception):
+    args = raising("args", SystemExit)
+
+
+class OddArgs(Exception):
+    args = 5
+
+
+class NoWishes(RetryableJobError):
+    seconds = raising("seconds")
+    ignore_retry = raising("ignore_retry")
+
+    def __init__(self):
+        Exception.__init__(self)
+
+
+class NoNotes(Exception):
+    __notes__ = raising("notes")
+
+
+class NoText12(Exception):
+    def __str__(self):
+        return 12
+
+
+class ExitsInText(Exception):
+    def __str__(self):
+        sys.exit(3)
+
+
+class NoName(type):
+    __name__ = raising("name")
+
+
+NoNameError = NoName("NoNameError", (Exception,), {})
+NoModule = type("NoModule", (Exception,), {"__module__": None})
+OddModule = type("OddModule", (Exception,), {"__module__": 5})
+LongName = type("E" * 5000, (Exception,), {"__module__": "m" * 5000})
+OddName = type("OddName", (Exception,), {"__module__": "m\udcff"})
+BadSyntax = type(
+    "BadSyntax", (SyntaxError,), {"lineno": object(), "text": 5, "msg": NoText()}
+)
+
+
+def chain(length):
+    """An exception with so many causes."""
+    error = ValueError("first")
+    for number in range(length):
+        previous, error = error, ValueError(number)
+        error.__cause__ = previous
+    return error
+
+
+def with_notes(*notes):
+    error = ValueError("noted")
+    vars(error)["__notes__"] = list(notes)  # add_note comes with Python 3.11
+    return error
+
+
+HOSTILE = [
+    NoText(),
+    NoClass("x"),
+    NoArgs("x"),
+    OddArgs("x"),
+    NoWishes(),
+    NoNotes("x"),
+    NoText12("x"),
+    ExitsInText("x"),
+    NoNameError("x"),
+    NoModule("x"),
+    OddModule("x"),
+    LongName("x"),
+    OddName("x"),
+    BadSyntax("x"),
+    Exception(NoText()),
+    Exception("nul \0 and \udcff"),
+    Exception(b"bytes \0"),
+    Exception("x" * 20_000_000),
+    Exception(10**5000),
+    KeyError(NoText()),
+    OSError(2, "gone", "\udcff"),
+    UnicodeDecodeError("utf-8", b"\xff", 0, 1, "why \0"),
+    chain(5000),
+    with_notes(NoText(), "note \0", 5),
+]
+if sys.version_info >= (3, 11):
+    HOSTILE.append(ExceptionGroup("all \0", [NoText(), ValueError("\udcff")]))  # noqa: F821
+
+
+def raised(error):
+    try:
+        raise error
+    except BaseException as caught:
+        return caught
+
+
+def is_storable(text, longest):
+    return (
+        type(text) is str
+        and len(text) <= longest
+        and "\0" not in text
+        and bool(text.encode())
+    )
+
+
+@pytest.mark.parametrize("number", range(len(HOSTILE)))  # pytest looks at parameters
+def test_whatever_the_exception_does(number):
+    error = raised(HOSTILE[number])
+    assert is_storable(outcome.exception_name(error), texts.EXC_NAME)
+    assert is_storable(outcome.exception_text(error) or "-", texts.EXC_MESSAGE)
+    message = texts.storable(outcome.exception_message(error), texts.EXC_MESSAGE)
+    assert is_storable(message or "-", texts.EXC_MESSAGE)
+    traceback_text = outcome.exception_traceback(error)
+    assert is_storable(traceback_text, texts.EXC_INFO)
+    assert after_failure(error, 1, 5, traceback_text=traceback_text)
+
+
+@pytest.mark.parametrize(
+    ("error", "name"),
+    [
+        (NoModule(), "NoModule"),
+        (OddModule(), "OddModule"),
+        (OddName(), "m\\udcff.OddName"),
+        (NoNameError(), "Exception"),
+    ],
+)
+def test_odd_names(error, name):
+    assert outcome.exception_name(error).endswith(name)
+
+
+def test_a_traceback_names_the_place_and_the_causes():
+    def place():
+        try:
+            raise ValueError("first")
+        except ValueError as error:
+            raise KeyError("second") from error
+
+    try:
+        place()
+    except KeyError as error:
+        text = outcome.exception_traceback(error)
+    assert "in place" in text
+    assert text.index("ValueError: first") < text.index("KeyError: 'second'")
+    assert text.endswith("KeyError: 'second'\n")
+
+
+def test_a_long_traceback_ends_with_the_error():
+    text = outcome.exception_traceback(raised(ValueError("x" * 1_000_000 + " end")))
+    assert text.startswith("Traceback")
+    assert text.endswith(" end\n")
+    assert "characters left out" in text
+
+
+def test_a_retryable_error_without_wishes():
+    assert after_failure(NoWishes(), 1, 5) == Postponed(None, "", 1)
+    assert outcome.exception_wish(NoWishes(), "seconds") is None
+    assert outcome.exception_wish(ValueError(), "ignore_retry") is False
+
+    class Busy(RetryableJobError):
+        def __init__(self):
+            """Don't call the other one."""
+
+    assert (Busy().seconds, Busy().ignore_retry) == (None, False)

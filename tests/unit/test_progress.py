@@ -1,9 +1,12 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 import doctest
+import math
+from decimal import Decimal
 
 import pytest
 
 from queue_job import progress as module
+from queue_job import texts
 from queue_job.progress import Progress, Throttle, percent_of_stages
 
 
@@ -51,11 +54,61 @@ class TestProgress:
         progress.update(message="Still there")
         assert (progress.percent, progress.message) == (10, "Still there")
 
-    def test_texts_are_cut_and_clean(self):
+    @pytest.mark.parametrize("name", ["message", "status", "stage"])
+    def test_texts_are_cut_and_clean(self, name):
         progress = Progress()
-        progress.update(message="a\0b" + "c" * 10_000)
-        assert progress.message.startswith("abc")
-        assert len(progress.message) == module.MAX_TEXT
+        progress.update(**{name: "a\0b\udcff" + "c" * 10_000})
+        text = getattr(progress, name)
+        assert text.startswith("a\\x00b\\udcffc")
+        assert texts.PROGRESS - 5 < len(text) <= texts.PROGRESS
+
+    @pytest.mark.parametrize("stage", ["a\0", "x" * 1000, 12])
+    def test_an_odd_stage_begins_once(self, stage):
+        progress = Progress()
+        progress.update(stage=stage, progress=50)
+        progress.update(stage=stage, progress=20)
+        assert progress.percent == 50
+
+    def test_a_message_may_be_any_object(self):
+        progress = Progress()
+        progress.update(message=12, status=False, stage=10**5000)
+        assert (progress.message, progress.status) == ("12", "")
+        assert progress.stage.startswith("<unprintable int")
+
+    @pytest.mark.parametrize(
+        ("value", "percent"),
+        [
+            (math.nan, 40),
+            (math.inf, 100),
+            (-math.inf, 40),
+            (10**400, 100),
+            (-(10**400), 40),
+            (Decimal("50"), 50),
+            ("50", 50),
+        ],
+    )
+    def test_odd_numbers(self, value, percent):
+        progress = Progress()
+        progress.update(progress=40)
+        progress.update(progress=value)
+        assert progress.percent == percent
+
+    @pytest.mark.parametrize("value", ["half", [], object(), 1j])
+    @pytest.mark.parametrize("name", ["progress", "valuemin", "valuemax"])
+    def test_no_numbers(self, name, value):
+        report = {"valuemin": 0, "valuemax": 5, name: value}
+        with pytest.raises(ValueError, match=f"{name}=.* is no number: give "):
+            Progress().update(**report)
+
+    @pytest.mark.parametrize(
+        "bounds",
+        [(0, math.nan), (math.nan, 5), (0, math.inf), (-(10**400), 5), (-1e308, 1e308)],
+    )
+    def test_bounds_that_are_not_finite_are_ignored(self, bounds):
+        progress = Progress()
+        progress.update(progress=40, valuemin=bounds[0], valuemax=bounds[1])
+        assert progress.bounds is None
+        assert progress.percent == 40
 
     def test_a_stage_begins_again(self):
         progress = Progress()

@@ -1,8 +1,15 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """The delay before an attempt, and what follows from each way to end one."""
 
+import doctest
+import logging
+import math
+from datetime import timedelta
+
 import pytest
 
+from queue_job import retry as module
+from queue_job.delays import LONGEST
 from queue_job.retry import (
     CONFLICT_DELAY_SECONDS,
     RETRY_INTERVAL,
@@ -55,6 +62,114 @@ def test_a_pair_is_a_random_delay(pair):
 
     assert retry_seconds({1: pair}, 1, randint=randint) == 10020
     assert retry_seconds({}, 1, pair, randint=randint) == 10020
+
+
+def test_examples():
+    assert not doctest.testmod(module).failed
+
+
+class Refuses:
+    """As an array does, when it is asked whether it is true."""
+
+    def __bool__(self):
+        raise ValueError("ambiguous")
+
+    @property
+    def __class__(self):
+        raise RuntimeError("no class")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        ("30", 30),
+        (1.5, 1.5),
+        (timedelta(minutes=2), 120),
+        (True, 1),
+        # no wish
+        (None, 60),
+        (0, 60),
+        (0.0, 60),
+        ("", 60),
+        (False, 60),
+        (timedelta(0), 60),
+    ],
+)
+def test_delays_that_are_asked_for(seconds, expected, caplog):
+    assert retry_seconds(PATTERN, 1, seconds) == expected
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        # as near as possible
+        (10**12, LONGEST),
+        (10**400, LONGEST),
+        (math.inf, LONGEST),
+        ("10e400", LONGEST),
+        (timedelta.max, LONGEST),
+        (-5, 0),
+        (-math.inf, 0),
+        (timedelta.min, 0),
+        # not usable: as if nothing was asked for
+        (math.nan, 60),
+        ("soon", 60),
+        ((1, 2, 3), 60),
+        ((None, 5), 60),
+        (object(), 60),
+        ({"a": 1}, 60),
+        pytest.param(Refuses(), 60, id="refuses"),
+    ],
+)
+def test_odd_delays_are_replaced_and_logged(seconds, expected, caplog):
+    assert retry_seconds(PATTERN, 1, seconds, name="job abc") == expected
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert record.getMessage().startswith("job abc: ")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "bounds"),
+    [
+        ({1: (10, 1)}, (1, 10)),
+        ({1: (-5, 5)}, (0, 5)),
+        ({1: (1, 10**12)}, (1, LONGEST)),
+        ({1: ("10", 1.5)}, (1, 10)),
+    ],
+)
+def test_odd_bounds(pattern, bounds):
+    def randint(low, high):
+        assert isinstance(low, int)
+        assert isinstance(high, int)
+        return low, high
+
+    assert retry_seconds(pattern, 1, randint=randint) == bounds
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ({"1": 60, "3": 10}, 60),
+        ({0: 60}, 60),
+        ({-1: 60}, 60),
+        ({1: 0}, 0),
+        ({1: -5}, 0),
+        ({1: 99999999999}, LONGEST),
+        ({1: math.nan}, RETRY_INTERVAL),
+        ({1: (1, 2, 3)}, RETRY_INTERVAL),
+        ({1: "soon"}, RETRY_INTERVAL),
+        ({1: None}, RETRY_INTERVAL),
+        ({1: {"2": 3}}, RETRY_INTERVAL),
+        ({"a": 60}, RETRY_INTERVAL),
+        ({math.nan: 60}, RETRY_INTERVAL),
+        ([60], RETRY_INTERVAL),
+        ("60", RETRY_INTERVAL),
+        pytest.param(Refuses(), RETRY_INTERVAL, id="refuses"),
+    ],
+)
+def test_whatever_the_pattern_is(pattern, expected):
+    assert retry_seconds(pattern, 2) == expected
 
 
 @pytest.mark.parametrize(
