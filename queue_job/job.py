@@ -30,7 +30,7 @@ from odoo import models
 from . import options, repository, tracing
 from .claims import LIVENESS_LOCK
 from .exception import FailedJobError, NoSuchJobError, RetryableJobError
-from .fields import decode
+from .fields import decode, decode_arguments
 from .fields import rebind_to_cr as _rebind_to_cr
 from .gates import Gate
 from .identity import identity_exact, identity_exact_hasher  # noqa: F401 (public here)
@@ -239,13 +239,13 @@ class Job(JobDependencies, JobGate, JobResults):
     @property
     def args(self) -> tuple:
         if self._args is None:
-            self._args = tuple(decode(self._payload.get("args"), self._env) or ())
+            self._args = tuple(decode_arguments(self._payload, "args", self._env) or ())
         return _rebind_to_cr(self._args, self.env.cr)
 
     @property
     def kwargs(self) -> dict:
         if self._kwargs is None:
-            self._kwargs = decode(self._payload.get("kwargs"), self._env) or {}
+            self._kwargs = decode_arguments(self._payload, "kwargs", self._env) or {}
         return _rebind_to_cr(self._kwargs, self.env.cr)
 
     @property
