@@ -36,7 +36,7 @@ from .gates import Gate
 from .identity import identity_exact, identity_exact_hasher  # noqa: F401 (public here)
 from .job_dependencies import JobDependencies
 from .job_gate import JobGate
-from .job_results import JobResults
+from .job_results import JobResults, refuse_lazy_method
 from .options import DEFAULT_MAX_RETRIES, DEFAULT_PRIORITY  # noqa: F401 (public here)
 from .retry import RETRY_INTERVAL, attempts_exhausted, retry_seconds  # noqa: F401
 from .states import (
@@ -90,6 +90,7 @@ class Job(JobDependencies, JobGate, JobResults):
     ):
         if not _is_model_method(func):
             raise TypeError("Job accepts only methods of Models")
+        refuse_lazy_method(func)
         recordset = func.__self__
         env = recordset.env
         self._init_state()
