@@ -32,8 +32,8 @@ def dump(result: Any, name: str = "a job") -> str | None:
         _logger.warning(
             "The result of %s cannot be kept as data but only as text: %s", name, error
         )
-        text = json.dumps(str(result), ensure_ascii=False)
-    return text.replace("\\u0000", "")
+        text = json.dumps(_text(result), ensure_ascii=False)
+    return text
 
 
 def load(text: str | None) -> Any:
@@ -59,12 +59,17 @@ def of_job(job) -> str | None:
 
 
 def _plain(value: Any) -> Any:
-    if value is None or isinstance(value, str | bool | int | float):
+    if isinstance(value, str):
+        return _clean(value)
+    if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, models.BaseModel):
         return value.ids
     if isinstance(value, dict):
-        return {_key(key): _plain(item) for key, item in value.items()}
+        items = {_key(key): _plain(item) for key, item in value.items()}
+        if len(items) < len(value):
+            raise TypeError("two keys of a dictionary are the same text")
+        return items
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(item) for item in value]
     if isinstance(value, date):
@@ -76,5 +81,19 @@ def _plain(value: Any) -> Any:
 
 def _key(key: Any) -> str:
     if isinstance(key, str | int | float):
-        return str(key)
+        return _clean(str(key))
     raise TypeError(f"{key!r} is no key of a JSON object")
+
+
+def _clean(text: str) -> str:
+    """Return a text without what PostgreSQL cannot hold."""
+    if text.isascii():
+        return text.replace("\0", "")
+    return text.replace("\0", "").encode(errors="replace").decode()
+
+
+def _text(result: Any) -> str:
+    try:
+        return _clean(str(result))
+    except Exception:  # it is done, whatever its result thinks of it
+        return f"<{type(result).__name__}>"

@@ -171,6 +171,20 @@ class TestResults(WaitCase):
             text = results.dump(object())
         self.assertIn("object", results.load(text))
 
+        class Odd:
+            def __str__(self):
+                raise ValueError
+
+        for value in ({1: "a", "1": "b"}, Odd()):
+            with self.assertLogs("odoo.addons.queue_job.results", "WARNING"):
+                text = results.dump(value)
+            self.assertIn(results.load(text), (str({1: "a", "1": "b"}), "<Odd>"))
+
+    def test_texts_that_the_database_cannot_hold(self):
+        value = {"a\0": "b\0", "c": ["\udcff", "\\u0000", "é"]}
+        expected = {"a": "b", "c": ["?", "\\u0000", "é"]}
+        self.assertEqual(results.load(results.dump(value)), expected)
+
     def test_of_a_job(self):
         record = self.run_job(lambda partner: partner)
         self.assertEqual(record.result, str(self.partner))
