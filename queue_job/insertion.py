@@ -54,7 +54,7 @@ UPDATE queue_job SET identity_slot = NULL WHERE id IN (
 )"""
 
 READ_HOLDERS = f"""
-SELECT identity_slot, {", ".join(rows.LOAD_COLUMNS)}
+SELECT identity_slot, {rows.select_list()}
   FROM queue_job WHERE identity_slot = ANY(%(keys)s)"""
 
 

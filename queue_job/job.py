@@ -30,13 +30,13 @@ from odoo import models
 from . import options, repository, tracing
 from .claims import LIVENESS_LOCK
 from .exception import FailedJobError, NoSuchJobError, RetryableJobError
-from .fields import decode
+from .fields import decode, decode_arguments
 from .fields import rebind_to_cr as _rebind_to_cr
 from .gates import Gate
 from .identity import identity_exact, identity_exact_hasher  # noqa: F401 (public here)
 from .job_dependencies import JobDependencies
 from .job_gate import JobGate
-from .job_results import JobResults
+from .job_results import JobResults, refuse_lazy_method
 from .options import DEFAULT_MAX_RETRIES, DEFAULT_PRIORITY  # noqa: F401 (public here)
 from .outcome import exception_text, exception_wish
 from .retry import RETRY_INTERVAL, attempts_exhausted, retry_seconds  # noqa: F401
@@ -92,6 +92,7 @@ class Job(JobDependencies, JobGate, JobResults):
     ):
         if not _is_model_method(func):
             raise TypeError("Job accepts only methods of Models")
+        refuse_lazy_method(func)
         recordset = func.__self__
         env = recordset.env
         self._init_state()
@@ -241,13 +242,13 @@ class Job(JobDependencies, JobGate, JobResults):
     @property
     def args(self) -> tuple:
         if self._args is None:
-            self._args = tuple(decode(self._payload.get("args"), self._env) or ())
+            self._args = tuple(decode_arguments(self._payload, "args", self._env) or ())
         return _rebind_to_cr(self._args, self.env.cr)
 
     @property
     def kwargs(self) -> dict:
         if self._kwargs is None:
-            self._kwargs = decode(self._payload.get("kwargs"), self._env) or {}
+            self._kwargs = decode_arguments(self._payload, "kwargs", self._env) or {}
         return _rebind_to_cr(self._kwargs, self.env.cr)
 
     @property

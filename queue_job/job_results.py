@@ -3,11 +3,58 @@
 
 from __future__ import annotations
 
+import contextlib
+import inspect
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any
 
 from . import results
 
 CLOSE = {"type": "ir.actions.act_window_close"}
+
+_LAZY_CODE = (
+    inspect.CO_GENERATOR
+    | inspect.CO_COROUTINE
+    | inspect.CO_ITERABLE_COROUTINE
+    | inspect.CO_ASYNC_GENERATOR
+)
+_LAZY_RESULTS = (
+    GeneratorType,
+    CoroutineType,
+    AsyncGeneratorType,
+    contextlib._GeneratorContextManager,
+    contextlib._AsyncGeneratorContextManager,
+    map,
+    filter,
+)
+
+
+def refuse_lazy_method(func) -> None:
+    """Check that a call of the method does its work.
+
+    :raise TypeError: it only makes a generator or a coroutine
+    """
+    code = getattr(func.__func__, "__code__", None)
+    if code is not None and code.co_flags & _LAZY_CODE:
+        raise TypeError(
+            f"{func.__self__._name}.{func.__name__} is a generator or a coroutine: as a"
+            " job it would be done without having run. Delay a plain method that runs"
+            " it to its end."
+        )
+
+
+def _refuse_lazy_result(result, name: str) -> None:
+    """Check that what a method has returned is not work that is still to be done.
+
+    :raise TypeError: it is a generator, or a coroutine or the like
+    """
+    if isinstance(result, _LAZY_RESULTS) or inspect.isawaitable(result):
+        if isinstance(result, CoroutineType):
+            result.close()  # else Python warns that nobody has awaited it
+        raise TypeError(
+            f"{name} has returned a {type(result).__name__}: its work is not done"
+            " before somebody runs that to its end. Do so in the method."
+        )
 
 
 class JobResults:
@@ -22,7 +69,9 @@ class JobResults:
                 return
             if len(existing) < len(self.recordset):
                 self.recordset = existing
-        self.result = self.func(*self.args, **self.kwargs)
+        result = self.func(*self.args, **self.kwargs)
+        _refuse_lazy_result(result, self.job_function_name)
+        self.result = result
 
     def wait_action(self, next_action=None, **options) -> dict[str, Any]:
         """Return an action which waits for the job; see `wait_action` of `queue.job`.

@@ -74,7 +74,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, models.BaseModel):
         return value.ids
     if isinstance(value, dict):
-        return {_key(key): _plain(item) for key, item in value.items()}
+        items = {_key(key): _plain(item) for key, item in value.items()}
+        if len(items) < len(value):
+            raise TypeError("two keys of a dictionary are the same text")
+        return items
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(item) for item in value]
     if isinstance(value, date):

@@ -242,6 +242,11 @@ def new_row(job: Job) -> dict[str, Any]:
     recordset = job.recordset
     # as they were given: nothing is called here, so there is nothing to copy
     args, kwargs = job._args, job._kwargs
+    payload = {  # first, for what is refused may not even have a repr()
+        "records": _encode_records(job, recordset),
+        "args": encode_arguments(job, args) if args else "[]",
+        "kwargs": encode_arguments(job, kwargs) if kwargs else "{}",
+    }
     row = mutable_values(job)
     row.update(
         uuid=job.uuid,
@@ -254,9 +259,7 @@ def new_row(job: Job) -> dict[str, Any]:
         method_name=job.method_name,
         job_function_id=config.job_function_id or None,
         channel_method_name=job.job_function_name,
-        records=encode(recordset),
-        args=encode_arguments(job, args) if args else "[]",
-        kwargs=encode_arguments(job, kwargs) if kwargs else "{}",
+        **payload,
         timeout=job.timeout or None,
         options=json.dumps(job.options) if job.options else None,
         identity_scope="done" if job.identity_scope == "done" else None,
@@ -285,6 +288,15 @@ def attempt_values(job: Job, outcome: str, exc_name=None, message=None) -> dict:
     }
 
 
+def _encode_records(job: Job, records) -> str:
+    try:
+        return encode(records)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"The records of {job.job_function_name} cannot be kept in a job: {error}"
+        ) from error
+
+
 def encode_arguments(job: Job, arguments: tuple | dict) -> str:
     """Return the JSON of arguments; a TypeError names the one that has none."""
     try:
@@ -302,7 +314,7 @@ def encode_arguments(job: Job, arguments: tuple | dict) -> str:
 
 def _check_argument(job: Job, name, value) -> None:
     try:
-        encode(value)
+        encode((value,))
     except (TypeError, ValueError) as error:
         where = f"Argument {name!r}" if isinstance(name, str) else f"Argument {name}"
         raise TypeError(

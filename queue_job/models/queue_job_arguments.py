@@ -22,10 +22,32 @@ SIMPLE_TAGS = {
     "datetime_isoformat",
     "date_isoformat",
     "etree_element",
+    "time_isoformat",
     "python_decimal",
     "python_bytes",
+    "python_bytearray",
+    "python_float",
+    "python_uuid",
+    "markup",
 }
-LIST_TAGS = {"python_tuple", "python_set"}
+LIST_TAGS = {
+    "python_tuple",
+    "python_set",
+    "python_frozenset",
+    "python_deque",
+    "python_range",
+    "python_timedelta",
+    "odoo_orderedset",
+    "odoo_lastorderedset",
+    "odoo_domain",
+}
+DICT_TAGS = {
+    "python_dict",
+    "python_ordereddict",
+    "python_counter",
+    "python_defaultdict",
+    "odoo_frozendict",
+}
 
 
 class QueueJobArguments(models.AbstractModel):
@@ -46,6 +68,8 @@ class QueueJobArguments(models.AbstractModel):
             described.append({"name": "self", **self._describe_value(records)})
         for position, value in enumerate(args or [], start=1):
             described.append({"name": f"{position}", **self._describe_value(value)})
+        if kwargs and kwargs.get("_type") in DICT_TAGS:  # a keyword is called so
+            kwargs = dict(kwargs["value"])
         for name, value in (kwargs or {}).items():
             described.append({"name": name, **self._describe_value(value)})
         return described
@@ -113,4 +137,17 @@ def _plain(value):
         return value.get("value")
     if tag in LIST_TAGS:
         return _plain(value.get("value"))
+    if tag in DICT_TAGS and isinstance(value.get("value"), list):
+        return _plain_pairs(value["value"])
     return {key: _plain(item) for key, item in value.items()}
+
+
+def _plain_pairs(pairs):
+    """Return a dictionary; the pairs, if its keys become the same text."""
+    pairs = [(_plain(key), _plain(item)) for key, item in pairs]
+    plain = {_key_text(key): item for key, item in pairs}
+    return plain if len(plain) == len(pairs) else pairs
+
+
+def _key_text(key):
+    return key if isinstance(key, str) else json.dumps(key, ensure_ascii=False)

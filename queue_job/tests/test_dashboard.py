@@ -4,8 +4,11 @@
 from datetime import timedelta
 from unittest.mock import patch
 
+from markupsafe import Markup
+
 from odoo import fields
 from odoo.exceptions import AccessError, UserError
+from odoo.fields import Domain
 from odoo.tests import TransactionCase, new_test_user
 
 from ..health import Problem
@@ -300,6 +303,22 @@ class TestArguments(DashboardCase):
         self.assertEqual(rows["2"]["text"], "5")
         self.assertEqual(rows["when"]["text"], self.now.isoformat())
         self.assertEqual(rows["pair"]["text"].split(), "[ 1, [ 2 ] ]".split())
+
+    def test_data_without_its_tags(self):
+        rows = self.arguments(
+            args=({1: "a", "b": {2: (3,)}}, {1: "a", "1": "b"}, Markup("<b>")),
+            kwargs={"_type": "python_set", "domain": Domain("a", "in", {1})},
+        )
+        self.assertEqual(
+            {name: row["text"].split() for name, row in rows.items()},
+            {
+                "1": '{ "1": "a", "b": { "2": [ 3 ] } }'.split(),
+                "2": '[ [ 1, "a" ], [ "1", "b" ] ]'.split(),
+                "3": ["<b>"],
+                "_type": ["python_set"],
+                "domain": '[ [ "a", "in", [ 1 ] ] ]'.split(),
+            },
+        )
 
     def test_a_model_that_is_gone(self):
         job = self.create_job()

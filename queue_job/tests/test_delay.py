@@ -4,6 +4,8 @@
 import gc
 from unittest import mock
 
+from markupsafe import Markup
+
 from odoo.tests import TransactionCase
 from odoo.tools import mute_logger
 
@@ -344,6 +346,37 @@ class TestDelay(DelayCase):
             self.partner.with_delay().write({"name": "x"}, object())
         with self.assertRaisesRegex(TypeError, r"Argument 'vals' .* of type dict"):
             self.partner.with_delay().write(vals={"name": [1j]})
+        new = self.partner.new({"name": "x"})
+        with self.assertRaisesRegex(TypeError, "Argument 1 of .*: .*is not saved"):
+            self.partner.with_delay().write(new)
+        with self.assertRaisesRegex(TypeError, "The records of .*: .*is not saved"):
+            new.with_delay().write({})
+        values = {}
+        values["self"] = [values]
+        with self.assertRaisesRegex(TypeError, "Argument 'vals' of .* holds itself"):
+            self.partner.with_delay().write(vals=values)
+
+    def test_nothing_is_written_where_an_argument_is_refused(self):
+        calls = [self.node("a"), self.partner.delayable().write({1j: 1})]
+        jobs = self.env["queue.job"].search_count([])
+        with self.assertRaisesRegex(TypeError, "Argument 1"):
+            group(*calls).delay()
+        self.assertEqual(self.env["queue.job"].search_count([]), jobs)
+
+    def test_arguments_that_are_in_the_database(self):
+        """PostgreSQL holds each text, and each kind of key."""
+        values = {
+            "text": "NUL \0, half a pair \udcff",
+            "bound": float("inf"),
+            "keys": {self.partner: {1: Markup("<b/>")}, 1: "a", "1": "b"},
+            "payload": {"_type": "odoo_recordset", "model": "res.users", "ids": [1]},
+        }
+        job = self.partner.with_delay().write(values, _type="python_set", value=[1])
+        loaded = Job.load(self.env, job.uuid)
+        self.assertEqual(loaded.args, (values,))
+        self.assertEqual(repr(loaded.args), repr((values,)))
+        self.assertEqual(loaded.kwargs, {"_type": "python_set", "value": [1]})
+        self.assertEqual(loaded.db_record().args, [values])
 
     def test_store_may_be_replaced(self):
         with mock.patch.object(Job, "store") as store:

@@ -1,6 +1,9 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """The job in memory."""
 
+import types
+import warnings
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from unittest import mock
 
@@ -68,6 +71,65 @@ class TestJob(TransactionCase):
                 self.assertRaisesRegex(TypeError, "Job accepts only methods of Models"),
             ):
                 Job(func)
+
+    def test_only_methods_that_do_their_work(self):
+        def generator(self):
+            yield
+
+        async def coroutine(self):
+            pass
+
+        async def both(self):
+            yield
+
+        for method in (generator, coroutine, both, types.coroutine(generator)):
+            method.__name__ = "exists"
+            self.patch(type(self.partner), "exists", method)
+            with (
+                self.subTest(method=method),
+                self.assertRaisesRegex(TypeError, "res.partner.exists is a generator"),
+            ):
+                Job(self.partner.exists)
+            with self.assertRaisesRegex(TypeError, "without having run"):
+                self.partner.with_delay().exists()
+
+    def job_that_returns(self, function):
+        def exists(records):
+            return function()
+
+        self.patch(type(self.partner), "exists", exists)
+        return Job(self.partner.exists)
+
+    def test_results_that_are_work_still_to_be_done(self):
+        async def work():
+            raise AssertionError
+
+        async def items():
+            yield
+
+        @contextmanager
+        def manager():
+            yield
+
+        class Future:
+            def __await__(self):
+                yield
+
+        lazy = [work, items, manager, Future]
+        lazy += [lambda: (n for n in [1]), lambda: map(print, [1])]
+        for function in (*lazy, lambda: filter(print, [1])):
+            job = self.job_that_returns(function)
+            with (
+                self.subTest(function=function),
+                warnings.catch_warnings(),
+                self.assertRaisesRegex(TypeError, "exists has returned a"),
+            ):
+                warnings.simplefilter("error")  # as of a coroutine nobody awaits
+                job.perform()
+            self.assertIsNone(job.result)
+        for value in ([1], self.partner, {"a": 1}.items(), mock.MagicMock()):
+            job = self.job_that_returns(lambda value=value: value)
+            self.assertIs(job.perform(), value)
 
     def test_kinds_of_arguments(self):
         self.assertEqual(Job(self.partner.write, args=[1, 2]).args, (1, 2))

@@ -197,6 +197,11 @@ class TestResults(WaitCase):
         self.assertIn("unprintable Array", record.result)
         self.assertIn("unprintable Array", results.load(record.result_json))
 
+    def test_keys_that_would_fall_together(self):
+        with self.assertLogs("odoo.addons.queue_job.results", "WARNING"):
+            text = results.dump({1: "a", "1": "b"})
+        self.assertEqual(results.load(text), str({1: "a", "1": "b"}))
+
     def test_of_a_job(self):
         record = self.run_job(lambda partner: partner)
         self.assertEqual(record.result, str(self.partner))

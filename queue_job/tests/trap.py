@@ -34,7 +34,7 @@ Actual enqueued jobs:
 
 Arguments make the same journey as in production, to JSON and back: a value which has no
 JSON is refused by the call that enqueues it. With ``trap_jobs(json_round_trip=...)``,
-"strict" also refuses what comes back different, such as numbers as keys of a dict, and
+"strict" also refuses what is not equal to what comes back, such as XML elements, and
 False accepts everything.
 
 Rows, states, retries and due dates are not shown: for these, see :mod:`.drain`.
