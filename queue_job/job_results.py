@@ -48,11 +48,12 @@ def _refuse_lazy_result(result, name: str) -> None:
 
     :raise TypeError: it is a generator, or a coroutine or the like
     """
-    if isinstance(result, _LAZY_RESULTS) or inspect.isawaitable(result):
-        if isinstance(result, CoroutineType):
+    kind = type(result)  # isinstance would ask `result.__class__`, which may raise
+    if issubclass(kind, _LAZY_RESULTS) or hasattr(kind, "__await__"):
+        if issubclass(kind, CoroutineType):
             result.close()  # else Python warns that nobody has awaited it
         raise TypeError(
-            f"{name} has returned a {type(result).__name__}: its work is not done"
+            f"{name} has returned a {kind.__name__}: its work is not done"
             " before somebody runs that to its end. Do so in the method."
         )
 
