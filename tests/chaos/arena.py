@@ -33,7 +33,7 @@ from tests.harness.rpc import PROBE
 from tests.harness.server import Server
 from tests.harness.waiting import wait_for
 
-from . import journal
+from tests.harness import journal
 from .cluster import ThrowawayCluster
 
 CAPACITY = 4

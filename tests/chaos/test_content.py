@@ -11,7 +11,9 @@ import pytest
 from tests.harness.database import Database
 from tests.harness.waiting import wait_for
 
-from . import journal, network
+from tests.harness import journal
+
+from . import network
 from .arena import CAPACITY
 from .cluster import TEMPLATE
 
