@@ -36,7 +36,7 @@ CHUNK = 50
 #: When nothing has happened for so long, nothing will, in seconds.
 STALL_SECONDS = 25.0
 #: Between two looks at what is left, and for a phase at most.
-LOOK_SECONDS, PHASE_SECONDS = 0.5, 1800
+LOOK_SECONDS, PHASE_SECONDS = 0.5, 900
 #: What is due later than this doesn't run before the verdict, in seconds.
 FAR_SECONDS = 30
 
@@ -178,9 +178,10 @@ class Batch:
             state = left, self.journal_path.stat().st_size
             if state != seen:
                 seen, since = state, now
-            return not left or now - since > STALL_SECONDS
+            return not left or now > limit or now - since > STALL_SECONDS
 
-        wait_for(is_over, "the end of a phase", seconds=PHASE_SECONDS)
+        limit = since + PHASE_SECONDS
+        wait_for(is_over, "the end of a phase", seconds=2 * PHASE_SECONDS)
 
     # -- the verdicts ----------------------------------------------------------------
 

@@ -57,7 +57,7 @@ def all_behaviours() -> Iterator[Behaviour]:
 
 
 def returns() -> Iterator[Behaviour]:
-    yield Behaviour("work", done())
+    yield Behaviour("one_effect", done(), "work")
     odd = ("nothing", "object", "class", "records", "huge", "nul", "surrogate", "bytes")
     for what in (*odd, "nan", "nested", "endless"):
         # it says that the result has no JSON
@@ -271,7 +271,7 @@ def processes() -> Iterator[Behaviour]:
         # in a threaded server they are those of the neighbours as well
         name = f"leave_{what}"
         left = Behaviour(name, done(), "leave_in_process", arguments)
-        yield left.only(servers=(PREFORK,))
+        yield left.only(servers=(PREFORK,), wild=True)
     for what in ("user", "database", "context", "decimal", "request"):
         yield Behaviour(f"leave_{what}", done(), "leave_in_thread", {"what": what})
     yield Behaviour("leave_thread", done(), arguments={"seconds": 1})

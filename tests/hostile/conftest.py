@@ -5,6 +5,7 @@ only for the cells that are. The counts are printed at the end.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -23,7 +24,7 @@ from .table import SERVERS, THREADED
 __all__ = ["stack"]
 
 #: Workers and job slots of each server: most jobs of this table sleep.
-WORKERS, SLOTS = 10, 6
+WORKERS, SLOTS = 8, 6
 BATCHES: dict[str, Batch] = {}
 LINES: list[str] = []
 
@@ -40,11 +41,11 @@ def batches(request, stack) -> Iterator[dict[str, Batch]]:
     for kind in SERVERS:
         cells = [cell for cell in wanted if cell.server == kind]
         if cells:
-            BATCHES[kind] = _run(stack, directory, kind, cells)
+            BATCHES[kind] = _run(request, stack, directory, kind, cells)
     yield BATCHES
 
 
-def _run(stack, directory, kind, cells) -> Batch:
+def _run(request, stack, directory, kind, cells) -> Batch:
     workers = 0 if kind == THREADED else WORKERS
     with database_maker(stack) as make, server_maker(stack, directory, make()) as start:
         server = start(
@@ -52,12 +53,21 @@ def _run(stack, directory, kind, cells) -> Batch:
         )
         server.expect_log(".*")  # the batch looks at the log itself
         server.wait_runner()
-        batch = Batch(server, cells, lambda line: LINES.append(f"{kind}: {line}"))
+        batch = Batch(server, cells, lambda line: _say(request, f"{kind}: {line}"))
         try:
             batch.run()
         finally:
             remove_strays(server)
     return batch
+
+
+def _say(request, line: str) -> None:
+    """Show what is going on, for it takes minutes; and again at the end."""
+    LINES.append(line)
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        sys.stdout.write(f"  {line}\n")
+        sys.stdout.flush()
 
 
 def pytest_terminal_summary(terminalreporter) -> None:

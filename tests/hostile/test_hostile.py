@@ -4,7 +4,7 @@ its end is what the table says, and its neighbours don't notice.
 
 One cell, by its id:
 
-    python3 -m setup pytest tests/hostile --full -k prefork-lease_middle-plain-work-none
+    python3 -m setup pytest tests/hostile --full -k prefork-lease_middle-plain-one_effect-none
 """
 
 from dataclasses import replace
@@ -62,7 +62,7 @@ class TestServer:
     @pytest.mark.parametrize("name", WRONG)
     def test_a_wrong_expectation_is_noticed(self, batch, name):
         """Else a right verdict would be worth nothing."""
-        cell = next((c for c in batch.cells if c.behaviour.name == "work"), None)
+        cell = next((c for c in batch.cells if c.behaviour.name == "one_effect"), None)
         if cell is None:
             pytest.skip("the cell isn't wanted")
         facts = batch.facts[cell.id]
