@@ -215,7 +215,7 @@ def sessions() -> Iterator[Behaviour]:
     harmless = (
         *("temp_table", "temp_sequence", "statement_timeout", "advisory_lock"),
         *("listen", "hold_cursor", "prepared", "custom_setting", "time_zone"),
-        *("date_style", "isolation"),
+        "isolation",
     )
     for what in harmless:
         yield from _left(what, done())
@@ -225,6 +225,7 @@ def sessions() -> Iterator[Behaviour]:
         "read_only_characteristics": "read-only",
         "read_only_default": "read-only",
         "role": "permission denied|read",
+        "date_style": "date",
         "tiny_statement_timeout": "timeout",
         "lock_timeout": "timeout",
     }.items():
@@ -234,12 +235,15 @@ def sessions() -> Iterator[Behaviour]:
 def _left(what: str, right: Right, says: str = "") -> Iterator[Behaviour]:
     """Uncommitted and committed, by two jobs in a row."""
     log = (BAD_QUERY,)
-    before = (right, failed("", says, log=log)) if says else right
-    after = (right, failed("", says, "work", log=log)) if says else right
+    undone = failed("", says, log=log)
+    rights = (right, undone) if says else right
     arguments = {"what": what}
-    yield Behaviour(f"leave_{what}", before, "leave", arguments, times=2)
+    yield Behaviour(f"leave_{what}", rights, "leave", arguments, times=2)
+    if says:  # the commit itself may run into it, or the end
+        rights = (right, undone, failed("", says, "work", log=log))
     arguments = {"what": what, "commit": True}
-    committed = Behaviour(f"leave_{what}_committed", after, "leave", arguments, times=2)
+    name = f"leave_{what}_committed"
+    committed = Behaviour(name, rights, "leave", arguments, times=2)
     yield committed.only(modes=FREE)
 
 

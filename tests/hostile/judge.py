@@ -14,7 +14,7 @@ from tests.harness.database import FINAL
 
 from .cells import HOSTILE, Cell
 from .facts import JobFacts
-from .table import NONE, PREFORK, Right
+from .table import DOCUMENTED, NONE, PREFORK, Right
 
 #: The longest text of an error that is worth keeping, in characters.
 LONGEST_TEXT = 2_000_000
@@ -182,10 +182,15 @@ def _log(cell: Cell, job: JobFacts, right: Right) -> list[str]:
         for record in job.log
         if not any(re.search(pattern, str(record)) for pattern in announced)
     ]
-    problems = [f"stray log record: {str(record)[:300]}" for record in stray]
+    problems = _strays(stray)
     if right.lines is not None and len(job.log) != right.lines:
         problems.append(f"is in {len(job.log)} alarming records, not {right.lines}")
     return problems
+
+
+def _strays(records) -> list[str]:
+    shown = [f"stray log record: {str(record)[:300]}" for record in records[:3]]
+    return shown + ["and more"] * (len(records) > len(shown))
 
 
 # -- its neighbours --------------------------------------------------------------------
@@ -198,7 +203,7 @@ def _of_neighbour(cell, job, rights, known) -> list[str]:
     problems += _effects(job, Counter(["work"]))
     if len(job.attempts) != 1:
         problems.append(f"has begun {len(job.attempts)} times")
-    problems += [f"stray log record: {str(record)[:300]}" for record in job.log]
+    problems += _strays(job.log)
     if not job.details:
         return problems
     problems += _surroundings(cell, job.details, known)
@@ -217,7 +222,8 @@ def _surroundings(cell: Cell, found: dict[str, Any], known) -> list[str]:
         if any(found[part] == calm[part] for calm in known):
             continue
         for name, value in found[part].items():
-            if all(value != calm[part].get(name) for calm in known):
+            strange = all(value != calm[part].get(name) for calm in known)
+            if strange and name not in DOCUMENTED:
                 usual = known[0][part].get(name) if known else None
                 problems.append(f"finds {part} {name} = {value!r}, not {usual!r}")
     return problems

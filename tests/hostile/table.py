@@ -26,6 +26,9 @@ NONE = "none"
 TIMEOUT, CANCEL = "timeout", "cancel"
 KILLED, ENDED, FAILOVER = "worker_killed", "session_ended", "failover"
 
+#: What a job may leave behind in its process: the documentation says so.
+DOCUMENTED = frozenset({"environ"})
+
 #: Attempts that a hostile job has.
 MAX_RETRIES = 3
 
