@@ -57,6 +57,7 @@ class TestQueueJobHostile(models.Model):
             "process": self._process_state(),
             "parameter": self.env["ir.config_parameter"].sudo().get_param(parameter),
             "backend": cr._cnx.get_backend_pid(),
+            "pid": [os.getpid(), threading.get_ident()],
         }
         self._work(details=found)
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import psutil
 
+from setup.console import SetupError
 from setup.odoo_log import LogRecord, stray
 from tests.harness import journal
 from tests.harness.database import FINAL
@@ -57,7 +58,16 @@ SELECT split_part(names.name, '.', 3), names.name, parent.id, 1, false, 30
 PARAMETERS = """
 INSERT INTO ir_config_parameter (key, value) SELECT unnest(%s::text[]), 'old'
 """
+PHASES = ("calm", "quiet", "interrupted", "failover", "wild", "forked")
 CALM = Behaviour("calm", done(), "work")
+
+
+def _phase_of(cell: Cell) -> str:
+    if cell.behaviour.wild:  # a forked process may hold sessions that others had
+        return "forked" if cell.behaviour.does == "fork" else "wild"
+    if cell.interruption == NONE:
+        return "quiet"
+    return "failover" if cell.interruption == FAILOVER else "interrupted"
 
 
 class Batch:
@@ -88,23 +98,19 @@ class Batch:
         for name, cells in self._phases():
             if cells:
                 started = time.monotonic()
-                self._run_phase(sorted(cells, key=lambda c: -c.behaviour.lasts))
+                try:
+                    self._run_phase(sorted(cells, key=lambda c: -c.behaviour.lasts))
+                except SetupError as error:  # the server is gone: judge what there is
+                    self.errors.append(error)
                 seconds = time.monotonic() - started
                 self.say(f"{name}: {len(cells)} cells in {seconds:.0f} s")
         self._judge()
 
     def _phases(self) -> list[tuple[str, list[Cell]]]:
-        phases = {"calm": [], "quiet": [], "interrupted": [], "wild": [], "failover": []}
-        for cell in self._calm_cells():
-            phases["calm"].append(cell)
+        phases = {name: [] for name in PHASES}
+        phases["calm"] += self._calm_cells()
         for cell in self.cells:
-            if cell.behaviour.wild:
-                phases["wild"].append(cell)
-            elif cell.interruption == NONE:
-                phases["quiet"].append(cell)
-            else:
-                failover = cell.interruption == FAILOVER
-                phases["failover" if failover else "interrupted"].append(cell)
+            phases[_phase_of(cell)].append(cell)
         return list(phases.items())
 
     def _calm_cells(self) -> Iterable[Cell]:
@@ -189,8 +195,9 @@ class Batch:
         roles = {}
         cells = [*self._calm_cells(), *self.cells]
         for cell in cells:
+            self.uuids.setdefault(cell.id, [])
             names = [role for role, _job in cell.jobs()]
-            roles |= zip(self.uuids[cell.id], names, strict=True)
+            roles |= zip(self.uuids[cell.id], names, strict=False)
         attempts = journal.read(self.journal_path)
         journal.bury(attempts, self.kills)
         records = self.server.records()

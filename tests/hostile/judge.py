@@ -12,7 +12,7 @@ from typing import Any
 from tests.harness import journal
 from tests.harness.database import FINAL
 
-from .cells import HOSTILE, Cell
+from .cells import AFTER, BEFORE, HOSTILE, Cell
 from .facts import JobFacts
 from .table import DOCUMENTED, NONE, PREFORK, Right
 
@@ -59,13 +59,14 @@ def judge(
     """
     rights = tuple(cell.rights if rights is None else rights)
     verdict = Verdict(cell, jobs=len(jobs))
-    before = [job for job in jobs if job.role != HOSTILE and job.details]
-    known = [*calm, *[job.details for job in before[:1] if job is not jobs[-1]]]
+    if not jobs:
+        verdict.problems.append("could not be enqueued")
+    before = next((job.details for job in jobs if job.role == BEFORE), None)
     for job in jobs:
         if job.role == HOSTILE:
             found = min((_of_hostile(cell, job, r) for r in rights), key=len)
         else:
-            found = _of_neighbour(cell, job, rights, known)
+            found = _of_neighbour(cell, job, rights, before, calm)
         verdict.problems += [f"{job.role}: {problem}" for problem in found]
     _count(cell, jobs, rights, verdict)
     if verdict.overlapping:
@@ -196,7 +197,7 @@ def _strays(records) -> list[str]:
 # -- its neighbours --------------------------------------------------------------------
 
 
-def _of_neighbour(cell, job, rights, known) -> list[str]:
+def _of_neighbour(cell, job, rights, before, calm) -> list[str]:
     problems = []
     if job.state != "done":
         problems.append(f"is {job.state}{_error(job)}")
@@ -206,24 +207,31 @@ def _of_neighbour(cell, job, rights, known) -> list[str]:
     problems += _strays(job.log)
     if not job.details:
         return problems
-    problems += _surroundings(cell, job.details, known)
-    parameters = {right.parameter for right in rights} if job.role == "after" else {"old"}
+    parameters = {"old"}
+    if job.role == AFTER:
+        problems += _surroundings(cell, job.details, before, calm)
+        parameters = {right.parameter for right in rights}
     if job.details["parameter"] not in parameters:
         problems.append(f"reads {job.details['parameter']!r}, not {parameters}")
     return problems
 
 
-def _surroundings(cell: Cell, found: dict[str, Any], known) -> list[str]:
-    """What the neighbour finds that none of the calm jobs has found."""
+#: What a neighbour finds, and by what one sees that two have found the same one.
+PARTS = {"session": "backend", "thread": "pid", "process": "pid"}
+
+
+def _surroundings(cell: Cell, found: dict[str, Any], before, calm) -> list[str]:
+    """What is not as the neighbour before found it, if it was in the same place; what
+    is not as in a calm server, if there was none."""
     problems = []
-    for part in ("session", "thread", "process"):
+    for part, place in PARTS.items():
         if part == "process" and cell.server != PREFORK:
             continue  # that of others, too
-        if any(found[part] == calm[part] for calm in known):
+        if before and before[place] != found[place]:
             continue
+        known = [details[part] for details in ([before] if before else calm)]
         for name, value in found[part].items():
-            strange = all(value != calm[part].get(name) for calm in known)
-            if strange and name not in DOCUMENTED:
-                usual = known[0][part].get(name) if known else None
-                problems.append(f"finds {part} {name} = {value!r}, not {usual!r}")
+            usual = [each.get(name) for each in known]
+            if value not in usual and name not in DOCUMENTED:
+                problems.append(f"finds {part} {name} = {value!r}, not {usual[0]!r}")
     return problems
