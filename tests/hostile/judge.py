@@ -22,6 +22,7 @@ LONGEST_TEXT = 2_000_000
 #: What an interruption makes the server say about a job.
 INTERRUPTION_LOG = (
     r"its session is ended",
+    r"odoo\.sql_db: bad query",
     r"ends without its worker",
     r"dead job|found dead",
     r"given to another worker",
