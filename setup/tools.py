@@ -18,6 +18,7 @@ from . import cache, python_env
 from .console import SetupError
 from .stack import open_stack
 
+#: What kills, and what harms itself.
 CHAOS = ("tests/chaos", "tests/hostile")
 
 

@@ -267,6 +267,7 @@ SERVER_LOG = (
     r"Worker .* (unregistered|timeout|died)",
     r"database lost|has lost the lead|Leader|leader",
     r"terminating connection",
+    r"odoo\.http: Exception during request handling",  # the classic request fails
 )
 
 

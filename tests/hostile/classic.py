@@ -68,6 +68,11 @@ class ClassicRunner:
 
     def _request(self, uuid: str) -> None:
         try:
-            self.server.get("/queue_job/runjob", job_uuid=uuid)
+            requests.get(
+                f"{self.server.url}/queue_job/runjob",
+                params={"job_uuid": uuid},
+                headers={"X-Odoo-Database": self.server.database},
+                timeout=PATIENCE_SECONDS,
+            )
         except requests.RequestException:
             pass  # its worker is gone
