@@ -18,6 +18,15 @@ from odoo.exceptions import AccessError
 
 class TestQueueJobHostile(models.Model):
     _name = "test.queue.job.hostile"
+    _inherit = [
+        "test.queue.job.hostile.neighbour",
+        "test.queue.job.hostile.transaction",
+        "test.queue.job.hostile.elsewhere",
+        "test.queue.job.hostile.error",
+        "test.queue.job.hostile.process",
+        "test.queue.job.hostile.sleep",
+        "test.queue.job.hostile.row",
+    ]
     _description = "Effect of a hostile job"
 
     job_uuid = fields.Char(index=True)

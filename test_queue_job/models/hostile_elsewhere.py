@@ -10,8 +10,9 @@ from odoo import models
 from odoo.sql_db import connection_info_for
 
 
-class TestQueueJobHostile(models.Model):
-    _inherit = "test.queue.job.hostile"
+class TestQueueJobHostileElsewhere(models.AbstractModel):
+    _name = "test.queue.job.hostile.elsewhere"
+    _description = "What happens elsewhere while a hostile job runs"
 
     def _do_parameter_set_elsewhere(self, parameter):
         """The next job must see it: the cache was told by a signal."""

@@ -7,7 +7,7 @@ import asyncio
 import sys
 
 import psycopg2
-import psycopg2.errors
+from psycopg2.errors import SerializationFailure
 
 from odoo import models
 from odoo.exceptions import AccessError, UserError, ValidationError
@@ -15,7 +15,9 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.addons.queue_job.exception import FailedJobError, RetryableJobError
 
 HUGE = 20_000_000
-RAISE_CONFLICT = "DO $$ BEGIN RAISE EXCEPTION 'conflict' USING ERRCODE = '40001'; END $$"
+RAISE_CONFLICT = """
+DO $$ BEGIN RAISE EXCEPTION 'conflict' USING ERRCODE = '40001'; END $$
+"""
 
 
 class OwnBaseException(BaseException):
@@ -45,7 +47,7 @@ ERRORS = {
     "AccessError": lambda: AccessError("raised by the method"),
     "RetryableJobError": lambda: RetryableJobError("raised by the method"),
     "FailedJobError": lambda: FailedJobError("raised by the method"),
-    "SerializationFailure": lambda: psycopg2.errors.SerializationFailure("by the method"),
+    "SerializationFailure": lambda: SerializationFailure("by the method"),
     "OperationalError": lambda: psycopg2.OperationalError("raised by the method"),
     "InterfaceError": lambda: psycopg2.InterfaceError("raised by the method"),
     "IntegrityError": lambda: psycopg2.IntegrityError("raised by the method"),
@@ -84,8 +86,9 @@ async def _coroutine():
     return 1
 
 
-class TestQueueJobHostile(models.Model):
-    _inherit = "test.queue.job.hostile"
+class TestQueueJobHostileError(models.AbstractModel):
+    _name = "test.queue.job.hostile.error"
+    _description = "What hostile jobs raise and return"
 
     # -- what it returns -----------------------------------------------------------
 

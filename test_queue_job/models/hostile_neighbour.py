@@ -27,7 +27,8 @@ SELECT coalesce(jsonb_object_agg(name, setting), '{}')
 
 # The locks, the prepared statements of the queue itself are left out.
 SESSION = """
-SELECT current_user::text AS role, current_setting('transaction_read_only') AS read_only,
+SELECT current_user::text AS role,
+       current_setting('transaction_read_only') AS read_only,
        current_setting('transaction_isolation') AS isolation,
        coalesce(current_setting('hostile.flag', true), '') AS flag,
        current_schemas(false)::text AS schemas,
@@ -42,8 +43,9 @@ SELECT current_user::text AS role, current_setting('transaction_read_only') AS r
 """
 
 
-class TestQueueJobHostile(models.Model):
-    _inherit = "test.queue.job.hostile"
+class TestQueueJobHostileNeighbour(models.AbstractModel):
+    _name = "test.queue.job.hostile.neighbour"
+    _description = "What its neighbours do"
 
     def _do_look_around(self, parameter):
         cr = self.env.cr

@@ -71,8 +71,9 @@ def _enter_and_remove():
     path.rmdir()
 
 
-class TestQueueJobHostile(models.Model):
-    _inherit = "test.queue.job.hostile"
+class TestQueueJobHostileProcess(models.AbstractModel):
+    _name = "test.queue.job.hostile.process"
+    _description = "What hostile jobs do to their process"
 
     def _do_leave_in_process(self, what):
         self._work()

@@ -10,8 +10,9 @@ WRITES = {
 }
 
 
-class TestQueueJobHostile(models.Model):
-    _inherit = "test.queue.job.hostile"
+class TestQueueJobHostileRow(models.AbstractModel):
+    _name = "test.queue.job.hostile.row"
+    _description = "What hostile jobs do to their row and the queue"
 
     # -- its own row ---------------------------------------------------------------
 

@@ -15,8 +15,9 @@ from odoo import models
 STEP_SECONDS = 0.2
 
 
-class TestQueueJobHostile(models.Model):
-    _inherit = "test.queue.job.hostile"
+class TestQueueJobHostileSleep(models.AbstractModel):
+    _name = "test.queue.job.hostile.sleep"
+    _description = "How hostile jobs take their time"
 
     @contextmanager
     def _between_effects(self):

@@ -33,8 +33,9 @@ LEFT_IN_SESSION = {
 }
 
 
-class TestQueueJobHostile(models.Model):
-    _inherit = "test.queue.job.hostile"
+class TestQueueJobHostileTransaction(models.AbstractModel):
+    _name = "test.queue.job.hostile.transaction"
+    _description = "What hostile jobs do to transaction and session"
 
     # -- commits and rollbacks -----------------------------------------------------
 

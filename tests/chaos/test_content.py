@@ -8,10 +8,9 @@ from pathlib import Path
 import psycopg2
 import pytest
 
+from tests.harness import journal
 from tests.harness.database import Database
 from tests.harness.waiting import wait_for
-
-from tests.harness import journal
 
 from . import network
 from .arena import CAPACITY

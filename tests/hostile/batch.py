@@ -76,7 +76,9 @@ class Batch:
     :param server: with several job slots, see the fixtures
     """
 
-    def __init__(self, server: Server, cells: Sequence[Cell], say: Callable[[str], None]):
+    def __init__(
+        self, server: Server, cells: Sequence[Cell], say: Callable[[str], None]
+    ):
         self.server = server
         self.db = server.db
         self.cells = cells

@@ -283,7 +283,11 @@ def processes() -> Iterator[Behaviour]:
 
 def deaths() -> Iterator[Behaviour]:
     dead = failed("JobFoundDead", "dead", starts=MAX_RETRIES, dies=True)
-    harmful = {"wild": True, "servers": (PREFORK,), "positions": (MIDDLE, LAST, CLASSIC)}
+    harmful = {
+        "wild": True,
+        "servers": (PREFORK,),
+        "positions": (MIDDLE, LAST, CLASSIC),
+    }
     for how in ("exit", "kill", "segfault"):
         died = Behaviour(f"die_by_{how}", dead, "die", {"how": how})
         yield died.only(**harmful)

@@ -100,8 +100,10 @@ def _is_lost(job: JobFacts, rights: Iterable[Right]) -> bool:
     if job.state not in FINAL:
         return not any(job.state == right.state for right in rights)
     dones = [Counter(right.effects) for right in rights if right.state == "done"]
-    return job.state == "done" and bool(dones) and not any(
-        effects <= job.effects for effects in dones
+    return (
+        job.state == "done"
+        and bool(dones)
+        and not any(effects <= job.effects for effects in dones)
     )
 
 

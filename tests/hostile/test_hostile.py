@@ -4,7 +4,7 @@ its end is what the table says, and its neighbours don't notice.
 
 One cell, by its id:
 
-    python3 -m setup pytest tests/hostile --full -k prefork-lease_middle-plain-one_effect-none
+    python3 -m setup pytest tests/hostile --full -k prefork-lease_last-plain-commit-none
 """
 
 from dataclasses import replace
