@@ -180,15 +180,39 @@ def rebind_to_cr(value, cr):
 
     Containers are always rebuilt: what the method does to them stays with it.
     """
+    return _rebind(
+        value,
+        lambda records: (
+            records if records.env.cr is cr else records.with_env(records.env(cr=cr))
+        ),
+    )
+
+
+def _rebind(value, bind):
+    """Return `value` with `bind(records)` for every recordset in it."""
     if isinstance(value, models.BaseModel):
-        return value if value.env.cr is cr else value.with_env(value.env(cr=cr))
+        return bind(value)
     if isinstance(value, dict):
-        return {key: rebind_to_cr(item, cr) for key, item in value.items()}
+        return {key: _rebind(item, bind) for key, item in value.items()}
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(rebind_to_cr(item, cr) for item in value))
+        return type(value)(*(_rebind(item, bind) for item in value))
     if isinstance(value, list | tuple | set):
-        return type(value)(rebind_to_cr(item, cr) for item in value)
+        return type(value)(_rebind(item, bind) for item in value)
     return value
+
+
+class _Token(str):
+    """A value of the context which nobody else can make: compared by identity.
+
+    As a text it may be in the context of an action which is sent to the client.
+    """
+
+    __slots__ = ()
+
+
+#: In the context as `queue_job_read_as`: the records of a job that are read from its
+#: fields get the environment of the reader, not that of the job.
+AS_READER = _Token("reader")
 
 
 class JobSerialized(fields.Json):
@@ -229,6 +253,8 @@ class JobSerialized(fields.Json):
         decoded = decode(value, record.env)
         if decoded is None:
             return self._empty_values[self.base_type](record.env)
+        if record.env.context.get("queue_job_read_as") is AS_READER:
+            return _rebind(decoded, lambda records: records.with_env(record.env))
         return decoded
 
     def convert_to_column(self, value, record, values=None, validate=True):
