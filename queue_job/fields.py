@@ -17,6 +17,7 @@ from .values import (
     decode,
     decode_arguments,
     encode,
+    rebind,
     rebind_to_cr,
 )
 
@@ -29,6 +30,20 @@ __all__ = [
     "encode",
     "rebind_to_cr",
 ]
+
+
+class _Token(str):
+    """A value of the context which nobody else can make: compared by identity.
+
+    As a text it may be in the context of an action which is sent to the client.
+    """
+
+    __slots__ = ()
+
+
+#: In the context as `queue_job_read_as`: the records of a job that are read from its
+#: fields get the environment of the reader, not that of the job.
+AS_READER = _Token("reader")
 
 
 class JobSerialized(fields.Json):
@@ -75,7 +90,11 @@ class JobSerialized(fields.Json):
             decoded = decode(value, env)
         else:
             decoded = decode(value, env, Rights(env.uid, su=False))
-        return self._empty_values[self.base_type](env) if decoded is None else decoded
+        if decoded is None:
+            return self._empty_values[self.base_type](env)
+        if env.context.get("queue_job_read_as") is AS_READER:
+            return rebind(decoded, lambda records: records.with_env(env))
+        return decoded
 
     def convert_to_column(self, value, record, values=None, validate=True):
         if validate or isinstance(value, str):

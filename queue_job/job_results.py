@@ -8,7 +8,7 @@ import inspect
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any
 
-from . import results
+from . import related_action, results
 
 CLOSE = {"type": "ir.actions.act_window_close"}
 
@@ -89,7 +89,12 @@ class JobResults:
         return self.db_record()._parents_results()
 
     def related_action(self):
-        """Return the action which shows what the job is about, None for none."""
+        """Return the action which shows what the job is about, None for none.
+
+        The method runs with the rights of who has loaded or delayed the job.
+
+        :raise AccessError: the job function names a method which is no related action
+        """
         config = self.job_config
         if not config.related_action_enable:
             return None
@@ -97,4 +102,5 @@ class JobResults:
         name = config.related_action_func_name or record._default_related_action
         if not isinstance(name, str):
             raise ValueError(f"{name!r} is no name of a method")
-        return getattr(record, name)(**config.related_action_kwargs)
+        kwargs = config.related_action_kwargs
+        return related_action.call(record, self._env, name, kwargs)

@@ -25,7 +25,7 @@ from __future__ import annotations
 import io
 import json
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Iterator, Mapping, MappingView
+from collections.abc import Callable, Iterator, Mapping, MappingView
 from enum import Enum
 from math import isfinite
 from pathlib import PurePath
@@ -243,23 +243,32 @@ def rebind_to_cr(value, cr):
 
     Containers are always rebuilt: what the method does to them stays with it.
     """
+
+    def bind(records):
+        return records if records.env.cr is cr else records.with_env(records.env(cr=cr))
+
+    return rebind(value, bind)
+
+
+def rebind(value, bind: Callable):
+    """Return `value` with `bind(records)` for every recordset in it."""
     kind = type(value)
     if kind in PLAIN:
         return value
     if isinstance(value, models.BaseModel):
-        return value if value.env.cr is cr else value.with_env(value.env(cr=cr))
+        return bind(value)
     if isinstance(value, dict):
         items = {
-            key if type(key) is str else rebind_to_cr(key, cr): rebind_to_cr(item, cr)
+            key if type(key) is str else rebind(key, bind): rebind(item, bind)
             for key, item in value.items()
         }
         return items if kind is dict else _dict_like(value, items)
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return kind(*(rebind_to_cr(item, cr) for item in value))
+        return kind(*(rebind(item, bind) for item in value))
     if isinstance(value, deque):
-        return deque((rebind_to_cr(item, cr) for item in value), value.maxlen)
+        return deque((rebind(item, bind) for item in value), value.maxlen)
     if isinstance(value, list | tuple | set | frozenset | OrderedSet):
-        return kind(rebind_to_cr(item, cr) for item in value)
+        return kind(rebind(item, bind) for item in value)
     return value
 
 

@@ -20,6 +20,7 @@ from ..utils import must_run_without_delay
 class Base(models.AbstractModel):
     _inherit = "base"
 
+    @api.private
     def with_delay(
         self,
         priority=None,
@@ -65,6 +66,7 @@ class Base(models.AbstractModel):
             **given(options, "with_delay"),
         )
 
+    @api.private
     def delayable(
         self,
         priority=None,

@@ -37,6 +37,9 @@ _logger = logging.getLogger(__name__)
 # What a user may set to done, and cancel without asking a worker.
 OPEN_STATES = (*WAITING, FAILED)
 
+# An edge may lead to jobs which the user may not see: none is written by users.
+GRAPH_FIELDS = ("dependencies", "graph_uuid")
+
 
 class QueueJob(models.Model):
     _name = "queue.job"
@@ -227,7 +230,7 @@ class QueueJob(models.Model):
     def _check_protected_fields(self, vals):
         protected = set(self._protected_fields)
         if not self.env.su:
-            protected.update(ENGINE_COLUMNS)
+            protected.update(ENGINE_COLUMNS, GRAPH_FIELDS)
         denied = [name for name in vals if name in protected]
         if denied:
             raise AccessError(
@@ -324,8 +327,9 @@ class QueueJob(models.Model):
         return True
 
     def open_related_action(self):
-        """Open what the job is about."""
+        """Open what the job is about, with the rights of the user."""
         self.ensure_one()
+        self.check_access("read")
         try:
             job = Job.load(self.env, self.uuid)
             _decoded = job.recordset

@@ -278,10 +278,12 @@ class QueueJobDashboard(models.AbstractModel):
     @api.model
     def get_function_statistics(self, names, days=7):
         """Return {function: statistics} of the last days."""
+        self._check_access()
         since = fields.Datetime.now() - timedelta(days=days)
         return {row["function"]: row for row in self._functions(since, list(names))}
 
     @api.model
     def get_channel_loads(self):
         """Return {channel: {running, waiting, oldest}}, running with those below."""
+        self._check_access()
         return {row["name"]: row for row in self._channels(self._rows(queries.WAITING))}

@@ -9,8 +9,9 @@ several modules may declare the same one, the records merge.
 - `retry_pattern`: {attempt: seconds}, from that attempt on; the seconds may be a pair,
   for a random delay between the two.
 - `related_action`: {"enable": bool, "func_name": str, "kwargs": dict}, where the
-  method is one of `queue.job`.
-- `on_fail_method`: called on the records when a job of the function has failed.
+  method is one that an addon has added to `queue.job`; see `related_action`.
+- `on_fail_method`: called on the records when a job of the function has failed. It has
+  the rights of the job's user: only administrators choose it.
 - `retry_on`: names of exceptions after which a job is tried again, see `backoff`.
 - `timeout`: seconds after which a running job is stopped and fails.
 - `allow_commit`: run on a cursor of its own, as the community addon does; commits in
@@ -23,8 +24,9 @@ import re
 from collections import namedtuple
 
 from odoo import api, fields, models, tools
-from odoo.exceptions import UserError
+from odoo.exceptions import AccessError, UserError
 
+from .. import related_action as related_actions
 from ..backoff import names_of
 from ..delays import LONGEST, MENDED, Fault, read_pattern
 from ..fields import JobSerialized
@@ -34,6 +36,11 @@ _logger = logging.getLogger(__name__)
 regex_job_function_name = re.compile(r"^<([0-9a-z_\.]+)>\.([0-9a-zA-Z_]+)$")
 
 RELATED_ACTION_KEYS = {"enable", "func_name", "kwargs"}
+
+RELATED_ACTION_FIELDS = {"related_action", "edit_related_action"}
+
+# On which method of which records the method for failures is called.
+ON_FAIL_FIELDS = {"on_fail_method", "name", "model_id", "method"}
 
 
 class QueueJobFunction(models.Model):
@@ -116,6 +123,7 @@ class QueueJobFunction(models.Model):
     # -- name ----------------------------------------------------------------------
 
     @staticmethod
+    @api.private
     def job_function_name(model_name, method_name):
         """Return the name of the function of a method: `<model>.method`."""
         return f"<{model_name}>.{method_name}"
@@ -239,6 +247,41 @@ class QueueJobFunction(models.Model):
                     )
                 )
 
+    def _check_chosen_actions(self, names):
+        """What users name is there, and meant to be a related action.
+
+        Not a constraint: those run as superuser. Data files may name what another
+        module defines.
+
+        :param names: of the fields that were written
+        """
+        if RELATED_ACTION_FIELDS & set(names) and not self.env.su:
+            for function in self:
+                function._check_chosen_action()
+
+    def _check_chosen_action(self):
+        name = self.related_action.get("func_name")
+        kwargs = self.related_action.get("kwargs", {})
+        if not isinstance(kwargs, dict):
+            raise UserError(
+                self.env._("The kwargs of a related action are a dictionary.")
+            )
+        if not name:
+            return
+        related_actions.check(self.env, name)
+        if name.startswith("_") and not related_actions.has_usual_name(name):
+            self._check_administrator()
+
+    def _check_administrator(self):
+        """Only administrators choose private methods which are called later."""
+        if not (self.env.su or self.env.user.has_group("base.group_system")):
+            raise AccessError(
+                self.env._(
+                    "Only administrators choose the method for failed jobs, and "
+                    "private methods as related actions."
+                )
+            )
+
     @api.constrains("timeout")
     def _check_timeout(self):
         if any(function.timeout < 0 for function in self):
@@ -278,6 +321,7 @@ class QueueJobFunction(models.Model):
 
     # -- configuration of jobs -----------------------------------------------------
 
+    @api.private
     def job_default_config(self):
         """Return the configuration of a function without a record."""
         return self.JobConfig(
@@ -292,6 +336,7 @@ class QueueJobFunction(models.Model):
         )
 
     @api.model
+    @api.private
     @tools.ormcache("name")
     def job_config(self, name):
         """Return the configuration of a function; read once, then from the cache."""
@@ -334,12 +379,15 @@ class QueueJobFunction(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         """Create functions; at install, two modules may declare the same one."""
+        if any(vals.get("on_fail_method") for vals in vals_list):
+            self._check_administrator()
         if self.env.context.get("install_mode"):
             functions = self.browse()
             for vals in vals_list:
                 functions += self._update_declared(vals) or super().create([vals])
         else:
             functions = super().create(vals_list)
+        functions._check_chosen_actions(name for vals in vals_list for name in vals)
         self.env.registry.clear_cache()
         return functions
 
@@ -357,9 +405,22 @@ class QueueJobFunction(models.Model):
         return existing
 
     def write(self, vals):
+        self._check_on_fail_choice(vals)
         result = super().write(vals)
+        self._check_chosen_actions(vals)
         self.env.registry.clear_cache()
         return result
+
+    def _check_on_fail_choice(self, vals):
+        """A method for failures is not chosen, nor moved to others, by anybody."""
+        changed = [name for name in ON_FAIL_FIELDS if name in vals]
+        for function in self if changed else ():
+            present = {"model_id": function.model_id.id}
+            same = all(
+                vals[name] == present.get(name, function[name]) for name in changed
+            )
+            if vals.get("on_fail_method", function.on_fail_method) and not same:
+                self._check_administrator()
 
     def unlink(self):
         result = super().unlink()

@@ -121,10 +121,12 @@ class QueueJob(models.Model):
         if not other_id:
             return self.env._("Held: its key is to be judged")
         other = self.browse(other_id)
+        visible = other.has_access("read")
+        name = other.display_name if visible else self.env._("of another company")
         if state == "failed":
             return self.env._(
                 "Held: job %s of its key has failed; requeue it, cancel it or set it "
                 "to done",
-                other.display_name,
+                name,
             )
-        return self.env._("Held: waits for job %s of its key", other.display_name)
+        return self.env._("Held: waits for job %s of its key", name)

@@ -1,7 +1,7 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Who may see and change jobs."""
 
-from odoo.exceptions import AccessError
+from odoo.exceptions import AccessError, UserError
 from odoo.service.model import call_kw
 from odoo.tools import mute_logger
 
@@ -70,6 +70,54 @@ class TestSecurity(JobCase):
         for field in ("claim_token", "lease_id", "identity_slot", "result_json"):
             with self.subTest(field), self.assertRaises(AccessError):
                 self.rpc(self.manager, "write", job.ids, {field: 1})
+
+    def test_rpc_cannot_join_jobs(self):
+        """An edge could reach a job of another company, and cancel it."""
+        company = self.env["res.company"].create({"name": "Other company"})
+        other = self.job("wait_dependencies", company_id=company.id)
+        job = self.job()
+        for values in (
+            {"dependencies": {"reverse_depends_on": [other.uuid]}},
+            {"graph_uuid": "x"},
+        ):
+            with self.subTest(values), self.assertRaises(AccessError):
+                self.rpc(self.manager, "write", job.ids, values)
+
+    def test_only_administrators_choose_the_method_for_failures(self):
+        """It runs with the rights of the user of the job."""
+        admin = self.env.ref("base.user_admin")
+        functions = self.env["queue.job.function"]
+        function = functions.create({"name": "<res.partner>.read"})
+        users = self.env.ref("base.model_res_users").id
+
+        def call(user, method, *args):
+            return call_kw(functions.with_user(user), method, args, {})
+
+        chosen = {"on_fail_method": "unlink"}
+        with self.assertRaises(AccessError):
+            call(self.manager, "create", [{"name": "<res.users>.read", **chosen}])
+        with self.assertRaises(AccessError):
+            call(self.manager, "write", function.ids, chosen)
+        call(admin, "write", function.ids, chosen)
+        for moved in ({"name": "<res.users>.read"}, {"model_id": users}):
+            with self.subTest(moved), self.assertRaises(AccessError):
+                call(self.manager, "write", function.ids, moved)
+        call(self.manager, "write", function.ids, {"timeout": 5, **chosen})
+        call(self.manager, "write", function.ids, {"on_fail_method": False})
+        call(self.manager, "write", function.ids, {"model_id": users})
+
+    def test_rpc_cannot_rename_the_root_channel(self):
+        root = self.env.ref("queue_job.channel_root").with_user(self.manager)
+        with self.assertRaises(UserError):
+            root.with_context(install_mode=True).name = "trunk"
+
+    def test_held_by_a_job_of_another_company(self):
+        company = self.env["res.company"].create({"name": "Other company"})
+        same = {"gate": "k", "gate_limit": 0}
+        self.job("failed", company_id=company.id, name="Secret", **same)
+        held = self.job(gate_state="waiting", **same).with_user(self.manager)
+        self.assertIn("another company", held.held_by)
+        self.assertNotIn("Secret", held.held_by)
 
     def test_rpc_cannot_requeue_stuck_jobs(self):
         with self.assertRaises(AccessError):

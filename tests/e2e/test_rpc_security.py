@@ -1,8 +1,8 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """What users try over RPC: nobody creates a job or changes what it does."""
 
+import json
 import secrets
-from contextlib import suppress
 
 import pytest
 
@@ -10,7 +10,9 @@ from setup.console import SetupError
 
 MANAGER = "group_queue_job_manager"
 JOB = "queue.job"
-REFUSAL = r"(?i)not allowed|only administrators|private|remotely|access"
+REFUSAL = (
+    r"(?i)not allowed|no related action|only administrators|private|remotely|access"
+)
 NEW = {
     "uuid": "forged",
     "state": "pending",
@@ -119,6 +121,25 @@ def _create(client, job, context):
     assert not answer["ids"] and answer["messages"]
 
 
+def test_a_related_action_is_no_way_to_call_anything(server, database, job):
+    """Nor is what a manager has named before, with an earlier version."""
+    client = _user(server, MANAGER)
+    action = {"func_name": "write", "kwargs": {"vals": {"user_id": 1}}}
+    function = {"name": "<test.queue.job.probe>.record_run"}
+    (function_id,) = client.call(f"{JOB}.function", "create", [function])
+    for values in ({"related_action": action}, {"edit_related_action": str(action)}):
+        _refused(client, f"{JOB}.function", "write", [function_id], values)
+    _refused(
+        client, f"{JOB}.function", "write", [function_id], {"on_fail_method": "unlink"}
+    )
+    database.rows(
+        "UPDATE queue_job_function SET related_action = %s WHERE id = %s RETURNING id",
+        json.dumps(action),
+        function_id,
+    )
+    _refused(client, JOB, "open_related_action", [job])
+
+
 def test_an_employee_sees_nothing(server, database, job):
     client = _user(server)
     for method in ("read", "requeue", "button_done", "button_cancelled", "cancel"):
@@ -127,11 +148,16 @@ def test_an_employee_sees_nothing(server, database, job):
     _refused(client, f"{JOB}.function", "search_read", [])
     uuid = database.value("SELECT uuid FROM queue_job WHERE id = %s", job)
     assert client.call(JOB, "wait_state", uuid)["state"] == "unknown"
+    for method, args in (
+        ("get_function_statistics", [["<test.queue.job.probe>.record_run"]]),
+        ("get_channel_loads", []),
+    ):
+        _refused(client, f"{JOB}.dashboard", method, *args)
+    _refused(client, f"{JOB}.function", "job_config", "<res.users>.read")
 
 
 def test_a_delayed_call_does_not_travel(server, job):
     """What `with_delay` returns is a thing of its process: nothing is called on it."""
     client = _user(server)
     for method in ("with_delay", "delayable"):
-        with suppress(SetupError):
-            client.call("res.users", method, [client.uid])
+        _refused(client, "res.users", method, [client.uid])

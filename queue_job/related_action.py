@@ -1,0 +1,74 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Which methods of `queue.job` are related actions, and with whose rights they run.
+
+Job functions name their related action in the database, where job queue managers may
+change it. Two rules keep that from being a way to call anything:
+
+- It has to be meant for it: a method that an addon has added to `queue.job`, whatever
+  its name, or one called `related_action…`. What Odoo or this addon defines is not.
+- It runs with the rights of whoever asks for it, and so do the records which it finds
+  in the fields of the job.
+"""
+
+from __future__ import annotations
+
+from odoo.api import Environment
+from odoo.exceptions import AccessError
+from odoo.models import BaseModel
+
+from .fields import AS_READER
+
+OWN_MODULE = __name__.split(".")[2]
+USUAL_NAME = "related_action"
+
+
+def is_related_action(model: type[BaseModel], name: str) -> bool:
+    """Whether the method may be called as a related action.
+
+    :param model: the class of `queue.job` in the registry
+    """
+    if not callable(getattr(model, name, None)):
+        return False
+    if has_usual_name(name):
+        return True
+    owners = [cls for cls in model.mro() if cls is not model and name in vars(cls)]
+    return bool(owners) and all(_adds_to(cls, model) for cls in owners)
+
+
+def has_usual_name(name: str) -> bool:
+    """Whether the name says that the method is a related action."""
+    return name.lstrip("_").startswith(USUAL_NAME)
+
+
+def _adds_to(cls: type, model: type[BaseModel]) -> bool:
+    """Whether the class is what another addon adds to the model itself."""
+    is_of_model = getattr(cls, "_name", None) == model._name
+    return is_of_model and cls._module not in (None, OWN_MODULE)
+
+
+def check(env: Environment, name: str) -> None:
+    """Refuse what is no related action.
+
+    :raise AccessError: the method is not meant for it, or does not exist
+    """
+    if isinstance(name, str) and is_related_action(env.registry["queue.job"], name):
+        return
+    raise AccessError(
+        env._(
+            "%s is no related action. Name a method that an addon has added to "
+            "queue.job for this purpose.",
+            name,
+        )
+    )
+
+
+def call(record: BaseModel, env: Environment, name: str, kwargs: dict):
+    """Call the related action, with the rights of the environment.
+
+    :param record: the `queue.job` record
+    :param env: of whoever asks for it
+    :raise AccessError: the method is not meant for it
+    """
+    check(env, name)
+    record = record.with_env(env).with_context(queue_job_read_as=AS_READER)
+    return getattr(record, name)(**kwargs)
