@@ -6,6 +6,7 @@ from . import test_cli
 from . import test_common
 from . import test_deferred
 from . import test_delay
+from . import test_deleted_parents
 from . import test_docs_tasks
 from . import test_drain
 from . import test_dashboard
