@@ -15,6 +15,7 @@ from . import test_failure_policy
 from . import test_fields
 from . import test_gates
 from . import test_gc
+from . import test_graph_keys
 from . import test_heard_in_between
 from . import test_insertion
 from . import test_job
