@@ -241,7 +241,7 @@ def repaired_rows(
     """
     texts = {"parent_deleted": parent_deleted, "not_failed": not_failed}
     cr.execute(REPAIR_RELEASES, {"ids": list(job_ids), **texts})
-    rows = cr.fetchall()
+    rows: list[tuple[int, str, str | None]] = cr.fetchall()
     return rows + released_rows(
         cr,
         [id_ for id_, state, _result in rows if state == "cancelled"],

@@ -1,15 +1,15 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Which calls of a graph are new jobs, and which are jobs that exist.
 
-A call that was delayed before is its job. For the others the identity keys decide: there
-is one waiting job for each key, and no call of a graph is lost to that.
+A call that was delayed before is its job. For the others the identity keys decide:
+there is one waiting job for each key, and no call of a graph is lost to that.
 
 - Calls with the same key are one job, and a call whose key a stored job holds is that
   job. The edges from and to the call are edges of that job.
 - A call that has to run after the job which has its key cannot be that job: it becomes
   the key's second job. So it is where the graph puts one behind the other, where the
-  stored edges do, and where the stored job has been given to a worker and cannot be made
-  to wait for new parents.
+  stored edges do, and where the stored job has been given to a worker and cannot be
+  made to wait for new parents.
 - If every call has a key and every key is held, nothing is created. An edge which would
   need a second job is left out then.
 
@@ -47,8 +47,8 @@ WITH RECURSIVE path AS (
 )
 SELECT start, id FROM path WHERE id = ANY(%(ids)s)"""
 
-# Of two transactions which join the same jobs in opposite orders one has to see the edges
-# of the other, or the jobs would wait for each other.
+# Of two transactions which join the same jobs in opposite orders one has to see the
+# edges of the other, or the jobs would wait for each other.
 LOCK_WAITING = """
 SELECT id FROM queue_job
  WHERE id = ANY(%(ids)s) AND state IN ('pending', 'wait_dependencies')

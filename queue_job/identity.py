@@ -36,8 +36,9 @@ class PartKeys:
     """The identity keys of the parts of a split recordset.
 
     The parts carry different records, so no two of them may be the same job. A text is
-    made a key for each part by its records. A function is asked for the key of each part;
-    one that gives several parts the same key is treated like a text from the second on.
+    made a key for each part by its records. A function is asked for the key of each
+    part; one that gives several parts the same key is treated like a text from the
+    second on.
 
     :param key: the identity key of what is split
     """
@@ -51,7 +52,7 @@ class PartKeys:
         ids = sorted(job_.recordset.ids)
         if isinstance(self._key, str):
             return _key_of_records(self._key, ids)
-        key = self._key(job_)
+        key: str | None = self._key(job_)
         if key and self._given.setdefault(key, ids) != ids:
             return _key_of_records(key, ids)
         return key

@@ -87,8 +87,8 @@ def orm_jobs(env):
 def insert_many(env, jobs: Iterable[Job], *, dedupe: bool = False) -> dict[Job, Any]:
     """Create the rows of jobs, and the edges to those that are stored.
 
-    :param dedupe: if each of the jobs has an identity key, and each key is held by a job
-        which another transaction has just created, create nothing
+    :param dedupe: if each of the jobs has an identity key, and each key is held by a
+        job which another transaction has just created, create nothing
     :return: {job: record of its twin} when nothing was created
     """
     batch = [_New(job, rows.new_row(job), rows.hook_values(job)) for job in jobs]
@@ -118,7 +118,8 @@ def _insert_keyed(env, batch: list[_New], keyed: list[_New], dedupe: bool) -> di
         holders = _holders(env, [new.row["identity_key"] for new in keyed])
         # a job without a key is never left out
         if dedupe and all(new.row["identity_key"] in holders for new in batch):
-            _log_held(keyed, holders, logging.DEBUG, "not enqueued, %s is job %s already")
+            text = "not enqueued, %s is job %s already"
+            _log_held(keyed, holders, logging.DEBUG, text)
             return {
                 new.job: _twin_record(env, holders[new.row["identity_key"]])
                 for new in keyed

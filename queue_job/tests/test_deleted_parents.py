@@ -160,7 +160,7 @@ class TestDeletedParent(DeletedParentCase):
         self.assertEqual(child.result, DELETED)
 
     def test_all_jobs_at_once(self):
-        parent, child = self.pair()
+        _parent, child = self.pair()
         self.join(self.job("pending"), child)
         self.join(child, self.job("wait_dependencies"), "always")
         self.env.flush_all()

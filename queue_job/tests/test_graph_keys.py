@@ -129,7 +129,9 @@ class TestHeldKeys(GraphKeysCase):
             self.assertEqual(self.created(graph), 0)
         self.assertEqual(held.state, "enqueued")
         self.assertFalse(held.dependency_ids + first.dependency_ids)
-        self.assertIn(f"is job {held.uuid} already, which does not wait", logs.output[0])
+        self.assertIn(
+            f"is job {held.uuid} already, which does not wait", logs.output[0]
+        )
 
     def test_a_job_that_runs_is_waited_for_and_its_row_left_alone(self):
         held = self.held("busy", "enqueued")
@@ -376,7 +378,9 @@ class TestDelayedBefore(GraphKeysCase):
 
 class TestConcurrentGraphs(RaceCase):
     def call(self, env, key=None, name="x"):
-        return env.user.delayable(identity_key=key, eta=3600, description=self.KEY).exists()
+        return env.user.delayable(
+            identity_key=key, eta=3600, description=self.KEY
+        ).exists()
 
     def forget_jobs(self):
         with self.registry.cursor() as cr:
@@ -388,7 +392,7 @@ class TestConcurrentGraphs(RaceCase):
             return cr.fetchone()[0]
 
     def test_a_job_that_is_not_visible(self):
-        """The call without a key is created; an edge to the job can't be written yet."""
+        """The call without a key is created; an edge to the job can't be yet."""
         self.call(self.first, self.KEY).delay()
         self.first.cr.commit()
         order, sync = self.call(self.second), self.call(self.second, self.KEY)
