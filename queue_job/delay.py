@@ -23,6 +23,7 @@ from itertools import pairwise
 from . import options
 from .delayable_graph import DelayableGraph
 from .graph import Graph  # noqa: F401 (public here)
+from .identity import PartKeys
 from .job import Job
 
 _logger = logging.getLogger(__name__)
@@ -93,9 +94,20 @@ class DelayableGroup(_Node):
         for parent in self._members:
             for child in delayables:
                 self._graph.add_edge(parent, child, condition)
+        if not self._members:
+            self._add_to_nothing(delayables, condition)
+
+    def _add_to_nothing(self, delayables, condition: str) -> None:
+        """Add what follows an empty group: nothing has to be done before it."""
+        for child in delayables:
+            if condition == "failed":
+                _logger.info("not enqueued, an empty group cannot fail: %s", child)
+            else:
+                self._graph.add_vertex(child)
 
     def _head(self) -> list:
-        return [head for member in self._members for head in member._head()]
+        nodes = self._members or self._graph._graph
+        return [head for node in nodes for head in node._head()]
 
     def _tail(self) -> list:
         return [tail for member in self._members for tail in member._tail()]
@@ -122,10 +134,16 @@ class DelayableChain(_Node):
             self._graph.add_edge(self._members[-1], child, condition)
 
     def _head(self) -> list:
-        return self._members[0]._head() if self._members else []
+        heads: list = []
+        for member in self._members:
+            heads += member._head()
+            if member._tail():
+                break
+        return heads
 
     def _tail(self) -> list:
-        return self._members[-1]._tail() if self._members else []
+        tails = (member._tail() for member in reversed(self._members))
+        return next(filter(None, tails), [])
 
     def __repr__(self) -> str:
         return _repr_of_members(self)
@@ -234,19 +252,23 @@ class Delayable(_Node):
         if not self._job_method:
             raise ValueError("No method set on the Delayable")
         starts = range(0, len(self.recordset), size)
+        keys = self.identity_key
+        if keys and len(starts) > 1:
+            keys = PartKeys(keys)
         parts = [
-            self._part(self.recordset[start : start + size], number, len(starts))
+            self._part(self.recordset[start : start + size], number, len(starts), keys)
             for number, start in enumerate(starts, start=1)
         ]
         self._generated_job = True  # replaced by its parts: nobody forgot it
         return DelayableChain(*parts) if chain else DelayableGroup(*parts)
 
-    def _part(self, recordset, number: int, count: int) -> Delayable:
+    def _part(self, recordset, number: int, count: int, identity_key) -> Delayable:
         part = Delayable(
             recordset,
             **{name: getattr(self, name) for name in self._properties},
             **self._extras,
         )
+        part.identity_key = identity_key
         part.description = f"{self._base_description()} (split {number}/{count})"
         part._job_method = getattr(recordset, self._job_method.__name__)
         part._job_args = self._job_args

@@ -6,7 +6,7 @@
 2. Each call becomes a `Job`, all of them with one graph uuid.
 3. If one of the calls has to run now, all run now, parents first, and nothing is
    stored.
-4. Calls with an identity key are compared with the jobs that wait (see `_link_twins`).
+4. Calls with an identity key may be one job, or jobs that exist (see `graph_keys`).
 5. What is new is inserted in bulk.
 
 An edge carries a condition: the end of the parent which the child waits for.
@@ -18,10 +18,11 @@ import uuid
 from collections import deque
 from typing import TYPE_CHECKING
 
-from . import repository
+from odoo.models import BaseModel
+
+from . import graph_keys, repository
 from .graph import Graph
 from .job import Job
-from .states import PENDING, WAIT_DEPENDENCIES
 from .utils import must_run_without_delay
 
 if TYPE_CHECKING:
@@ -42,9 +43,16 @@ class DelayableGraph(Graph):
 
     def add_edge(self, parent, child, condition: str = "done"):  # pylint: disable=missing-return
         """Add an edge: the child waits for this end of the parent."""
+        is_known = child in self._graph.get(parent, ())
+        if is_known and self.condition(parent, child) != condition:
+            condition = "always"  # it was added for the one end and for the other
         super().add_edge(parent, child)
         if condition != "done":
             self._conditions[parent, child] = condition
+
+    def condition(self, parent, child) -> str:
+        """Return the end of the parent which the child waits for."""
+        return self._conditions.get((parent, child), "done")
 
     def _merge_graph(self, graph: Graph) -> None:
         """Add the vertices and edges of another graph."""
@@ -56,7 +64,8 @@ class DelayableGraph(Graph):
         """Return the graph of the bare delayables, groups and chains taken apart.
 
         An edge between groups or chains becomes an edge from each tail of the first
-        to each head of the second.
+        to each head of the second. What is empty is passed through: what follows it
+        waits for what was before it.
         """
         everything = self._with_inner_graphs()
         connected = DelayableGraph()
@@ -64,10 +73,23 @@ class DelayableGraph(Graph):
             for tail in vertex._tail():
                 connected.add_vertex(tail)
                 for child in children:
-                    condition = everything._conditions.get((vertex, child), "done")
-                    for head in child._head():
+                    condition = everything.condition(vertex, child)
+                    for head in everything._heads_from(child):
                         connected.add_edge(tail, head, condition)
         return connected
+
+    def _heads_from(self, vertex) -> list:
+        """Return the heads of a vertex, and if it is empty those of what follows."""
+        heads: list = []
+        seen, todo = {vertex}, [vertex]
+        while todo:
+            following = todo.pop()
+            heads += following._head()
+            if not following._tail():
+                new = self._graph.get(following, set()) - seen
+                seen |= new
+                todo.extend(new)
+        return heads
 
     def _with_inner_graphs(self) -> DelayableGraph:
         """Return this graph with those of its vertices, at any depth."""
@@ -118,78 +140,44 @@ class DelayableGraph(Graph):
         if len(vertices) != len(graph._graph):
             raise ValueError("Jobs cannot wait for each other: their graph has a cycle")
         for vertex in vertices:
-            vertex._build_job()
+            _build_job(vertex)
         self._ensure_same_graph_uuid([vertex._generated_job for vertex in vertices])
         if self._has_to_execute_directly(vertices):
             for vertex in vertices:
                 vertex._execute_direct()
             return
-        twins = self._twins(vertices)
-        keyed = [vertex for vertex in vertices if vertex.identity_key]
-        if keyed and all(vertex in twins for vertex in keyed):
-            for vertex, record in twins.items():
-                vertex._generated_job = record
-            return
-        edges = graph.edges()
-        jobs = self._link_twins(vertices, twins, {child for _parent, child in edges})
-        for parent, child in edges:
-            condition = graph._conditions.get((parent, child))
-            options = {"condition": condition} if condition else {}
-            jobs[child].add_depends({jobs[parent]}, **options)
-        self._store(vertices, jobs)
+        links = graph_keys.link(graph, vertices)
+        for parent, child, condition in links.edges:
+            options = {} if condition == "done" else {"condition": condition}
+            child.add_depends({parent}, **options)
+        self._store(vertices, links)
 
-    def _twins(self, vertices: list[Delayable]) -> dict[Delayable, object]:
-        """Return {vertex: record of the waiting job with the same identity key}."""
-        keyed = {
-            vertex: vertex._generated_job.identity_key
-            for vertex in vertices
-            if vertex.identity_key
-        }
-        if not keyed:
-            return {}
-        env = next(iter(keyed)).recordset.env
-        found = repository.find_twins(env, keyed.values())
-        jobs = env["queue.job"].sudo()
-        return {
-            vertex: jobs.browse(found[key])
-            for vertex, key in keyed.items()
-            if key in found
-        }
-
-    def _link_twins(self, vertices, twins, children) -> dict[Delayable, Job]:
-        """Return the job of each vertex; an existing one where it has a twin.
-
-        When some of the keys of a graph are waiting already and others are not, the
-        graph is made of new jobs and of those that exist: the work is done once, and
-        what depends on it waits for it. Only a twin which has been given to a worker
-        cannot be made to wait for new parents: then a second job waits for them.
-        """
-        jobs = {vertex: vertex._generated_job for vertex in vertices}
-        for vertex, record in twins.items():
-            if vertex in children and record.state not in (PENDING, WAIT_DEPENDENCIES):
-                continue
+    def _store(self, vertices: list[Delayable], links: graph_keys.Links) -> None:
+        """Write the jobs, the new ones in bulk, and tell each call its job."""
+        for vertex, record in links.records.items():
             vertex._generated_job = record
-            jobs[vertex] = Job._load_from_db_record(record)
-        return jobs
-
-    def _store(self, vertices: list[Delayable], jobs: dict[Delayable, Job]) -> None:
-        """Write the jobs, the new ones in bulk."""
-        new = [job for job in jobs.values() if _is_insertable(job)]
-        if new:
+        insertable = [job for job in links.new if _is_insertable(job)]
+        others = [job for job in links.new if not _is_insertable(job)]
+        if insertable:
             env = vertices[0].recordset.env
-            twins = repository.insert_many(env, new, dedupe=len(new) == len(jobs))
-            for vertex in vertices:
-                if jobs[vertex] in twins:
-                    vertex._generated_job = twins[jobs[vertex]]
-        inserted = {id(job) for job in new}
-        for vertex, job in jobs.items():
-            if id(job) in inserted:
-                continue
-            # The row of a twin which only gets new children is not touched: it may
-            # be running by now. The edge is enough.
-            is_parent_twin = job is not vertex._generated_job and not job._depends_on
-            if not is_parent_twin:
-                job.store()
+            dedupe = links.is_all_new and not others
+            held = repository.insert_many(env, insertable, dedupe=dedupe)
+            for vertex in vertices if held else ():
+                job = vertex._generated_job
+                vertex._generated_job = held.get(job, job)
+        for job in (*others, *links.changed):
+            job.store()
+        for vertex, other in links.same.items():
+            vertex._generated_job = other._generated_job
+
+
+def _build_job(vertex: Delayable) -> None:
+    """Give a call its job; the one it has got before, if it was delayed before."""
+    if isinstance(vertex._generated_job, BaseModel):
+        # It was the job of another call: that may have ended by now.
+        vertex._generated_job = None
+    if vertex._build_job() is True:
+        raise ValueError(f"{vertex} was split or refused: it cannot be delayed again")
 
 
 def _is_insertable(job) -> bool:

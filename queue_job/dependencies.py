@@ -11,6 +11,12 @@ failed     failed                             done or cancelled
 always     done, failed or cancelled
 =========  =================================  ==================================
 
+The table says as well what follows when the parent is deleted, with two additions: a
+job that had not ended counts as cancelled, and an edge which is not satisfied by then
+stays, without a parent (`sql/dependencies.sql`). Nothing satisfies such an edge: its
+child is cancelled, at once by `unlink` and by the sweep after a DELETE from outside. A
+requeue doesn't free it either.
+
 Children are released by ONE statement on a READ COMMITTED connection, after the
 commit of the parent. Guarantees, and what gives each:
 
@@ -28,11 +34,14 @@ all the parents that are done each time.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from typing import Any
 
 from .claims import SILENT, UTC_NOW
 from .states import DONE, FAILED, FINAL
+
+_logger = logging.getLogger(__name__)
 
 #: condition -> the states of the parent which satisfy it
 SATISFYING = {"done": (DONE,), "failed": (FAILED,), "always": FINAL}
@@ -42,7 +51,11 @@ RESULT_PARENT_CANCELLED = "Cancelled because a job it depends on was cancelled"
 RESULT_PARENT_NOT_FAILED = (
     "Cancelled because it was to run after a failure, and there was none"
 )
+RESULT_PARENT_DELETED = (
+    "Cancelled because a job it depends on was deleted before it was done"
+)
 
+# Neither true nor false if there is no parent.
 _SATISFIED = """
     CASE edge.condition
         WHEN 'failed' THEN parent.state = 'failed'
@@ -57,11 +70,14 @@ _SATISFIED = """
 _OF_CHILD = "edge.child_id BETWEEN {0} AND {0}"
 _BACKWARDS = "ORDER BY edge.child_id DESC, edge.parent_id DESC"
 
-# The newest parent which still stops the child; NULL when there is none.
-_OPEN_PARENT = f"""(
-    SELECT edge.parent_id
-      FROM queue_job_dependency edge JOIN queue_job parent ON parent.id = edge.parent_id
-     WHERE {_OF_CHILD.format("child.id")} AND NOT ({_SATISFIED})
+IS_OPEN = f"({_SATISFIED}) IS NOT TRUE"
+
+# The edge, to the newest parent, which still stops the child; NULL when there is none.
+_OPEN_EDGE = f"""(
+    SELECT edge.id
+      FROM queue_job_dependency edge
+      LEFT JOIN queue_job parent ON parent.id = edge.parent_id
+     WHERE {_OF_CHILD.format("child.id")} AND {IS_OPEN}
      {_BACKWARDS}
      LIMIT 1)"""
 
@@ -77,7 +93,7 @@ UPDATE queue_job child
        identity_slot = CASE WHEN w.doom IS NULL THEN child.identity_slot END
   FROM {", ".join(["waiting w", *more_sources])}
  WHERE child.id = w.id AND child.state = 'wait_dependencies'
-   AND (w.doom IS NOT NULL OR {_OPEN_PARENT} IS NULL)
+   AND (w.doom IS NOT NULL OR {_OPEN_EDGE} IS NULL)
 RETURNING child.id, child.state, child.result"""
 
 
@@ -111,27 +127,33 @@ SELECT id FROM queue_job
  WHERE state = 'wait_dependencies' AND id > %(after)s
  ORDER BY id LIMIT %(limit)s"""
 
-# The sweep: releases every waiting job of a page whose parents allow it.
+# Releases the waiting jobs among these whose parents allow it, and cancels those which
+# can never run; unlike RELEASE_CHILDREN it begins at the children. Edges without a
+# parent come first in this order. Of ten thousand parents only those are looked up
+# which are to fail, hence no join.
 REPAIR_RELEASES = f"""
 WITH waiting AS MATERIALIZED (
     SELECT job.id,
-           (SELECT %(not_failed)s
+           (SELECT CASE edge.condition WHEN 'failed' THEN %(not_failed)s
+                   ELSE %(parent_deleted)s END
               FROM queue_job_dependency edge
-              JOIN queue_job parent ON parent.id = edge.parent_id
-             WHERE {_OF_CHILD.format("job.id")} AND edge.condition = 'failed'
-               AND parent.state IN ('done', 'cancelled')
+             WHERE {_OF_CHILD.format("job.id")}
+               AND (edge.parent_id IS NULL
+                    OR edge.condition = 'failed'
+                       AND (SELECT parent.state FROM queue_job parent
+                             WHERE parent.id = edge.parent_id)
+                           IN ('done', 'cancelled'))
              {_BACKWARDS}
              LIMIT 1) AS doom
       FROM queue_job job
      WHERE job.state = 'wait_dependencies' AND job.id = ANY(%(ids)s)
 ){_release()}"""
 
-# Cancels all that waits, directly or not, for cancelled jobs to be done.
-CANCEL_DEPENDENTS = """
+_DEPENDENTS = """
 WITH RECURSIVE doomed AS (
     SELECT child.id
       FROM queue_job_dependency edge JOIN queue_job child ON child.id = edge.child_id
-     WHERE edge.parent_id = ANY(%(parents)s) AND edge.condition = 'done'
+     WHERE edge.parent_id = ANY(%(ids)s) AND edge.condition = 'done'
        AND child.state = 'wait_dependencies'
      UNION
     SELECT child.id
@@ -139,7 +161,13 @@ WITH RECURSIVE doomed AS (
       JOIN queue_job_dependency edge ON edge.parent_id = doomed.id
       JOIN queue_job child ON child.id = edge.child_id
      WHERE edge.condition = 'done' AND child.state = 'wait_dependencies'
-)
+)"""
+
+# All that waits, directly or not, for these jobs to be done.
+DEPENDENTS = f"{_DEPENDENTS} SELECT id FROM doomed"
+
+# Cancels them.
+CANCEL_DEPENDENTS = f"""{_DEPENDENTS}
 UPDATE queue_job job
    SET state = 'cancelled', date_cancelled = %(date)s, result = %(result)s,
        identity_slot = NULL
@@ -147,9 +175,18 @@ UPDATE queue_job job
  WHERE job.id = doomed.id AND job.state = 'wait_dependencies'
 RETURNING job.id"""
 
-# Whether a parent still stops this job.
+# What waits for one of these jobs.
+WAITING_CHILDREN = """
+SELECT DISTINCT edge.child_id
+  FROM queue_job_dependency edge
+  JOIN queue_job child ON child.id = edge.child_id AND child.state = 'wait_dependencies'
+ WHERE edge.parent_id = ANY(%(ids)s)"""
+
+# Whether a parent still stops this job, or one that was deleted.
 IS_BLOCKED = f"""
-SELECT {_OPEN_PARENT} IS NOT NULL FROM queue_job child WHERE child.id = %(id)s"""
+SELECT {_OPEN_EDGE} IS NOT NULL FROM queue_job child WHERE child.id = %(id)s"""
+
+READ_UUIDS = "SELECT id, uuid FROM queue_job WHERE id = ANY(%(ids)s)"
 
 # Adds edges; the condition of one which exists is replaced.
 ADD_EDGES = """
@@ -190,6 +227,29 @@ def released_rows(
     return changed
 
 
+def repaired_rows(
+    cr: Any,
+    job_ids: Iterable[int],
+    *,
+    parent_deleted: str = RESULT_PARENT_DELETED,
+    parent_cancelled: str = RESULT_PARENT_CANCELLED,
+    not_failed: str = RESULT_PARENT_NOT_FAILED,
+) -> list[tuple[int, str, str | None]]:
+    """Release or cancel the waiting jobs among these, as all of their edges decide.
+
+    :return: (id, state, result) of each job that was changed, dependents included
+    """
+    texts = {"parent_deleted": parent_deleted, "not_failed": not_failed}
+    cr.execute(REPAIR_RELEASES, {"ids": list(job_ids), **texts})
+    rows: list[tuple[int, str, str | None]] = cr.fetchall()
+    return rows + released_rows(
+        cr,
+        [id_ for id_, state, _result in rows if state == "cancelled"],
+        parent_cancelled=parent_cancelled,
+        not_failed=not_failed,
+    )
+
+
 def release_children(cr: Any, parent_ids: Iterable[int]) -> list[int]:
     """Release what the ended parents leave free; return the ids now pending."""
     return _pending(released_rows(cr, parent_ids))
@@ -208,11 +268,18 @@ def repair_releases(
     page = [id_ for (id_,) in cr.fetchall()]
     if not page:
         return [], 0
-    cr.execute(REPAIR_RELEASES, {"ids": page, "not_failed": RESULT_PARENT_NOT_FAILED})
-    rows = cr.fetchall()
-    cancelled = [id_ for id_, state, _result in rows if state == "cancelled"]
-    released = _pending(rows) + release_children(cr, cancelled)
-    return released, page[-1] if limit and len(page) == limit else 0
+    rows = repaired_rows(cr, page)
+    _log_cancelled(cr, [row for row in rows if row[1] == "cancelled"])
+    return _pending(rows), page[-1] if limit and len(page) == limit else 0
+
+
+def _log_cancelled(cr: Any, rows: list[tuple[int, str, str | None]]) -> None:
+    if rows:
+        cr.execute(READ_UUIDS, {"ids": [id_ for id_, *_rest in rows]})
+        uuids = dict(cr.fetchall())
+        for id_, _state, result in rows:
+            database = cr.connection.info.dbname
+            _logger.info("%s: job %s: %s", database, uuids[id_], result)
 
 
 def _pending(rows: list[tuple[int, str, str | None]]) -> list[int]:

@@ -5,7 +5,7 @@
 the ids of the records and the arguments. To add to it, start from the hash object:
 
     def identity_per_day(job_):
-        hasher = identity_exact_hasher(job_: Any)
+        hasher = identity_exact_hasher(job_)
         hasher.update(str(fields.Date.today()).encode())
         return hasher.hexdigest()
 """
@@ -30,3 +30,34 @@ def identity_exact_hasher(job_: Any) -> hashlib._Hash:
 def identity_exact(job_: Any) -> str:
     """Return a key which is equal for calls equal in records, method and arguments."""
     return identity_exact_hasher(job_).hexdigest()
+
+
+class PartKeys:
+    """The identity keys of the parts of a split recordset.
+
+    The parts carry different records, so no two of them may be the same job. A text is
+    made a key for each part by its records. A function is asked for the key of each
+    part; one that gives several parts the same key is treated like a text from the
+    second on.
+
+    :param key: the identity key of what is split
+    """
+
+    def __init__(self, key: Any) -> None:
+        self._key = key
+        self._given: dict[str, list[int]] = {}
+
+    def __call__(self, job_: Any) -> str | None:
+        """Return the key of a part."""
+        ids = sorted(job_.recordset.ids)
+        if isinstance(self._key, str):
+            return _key_of_records(self._key, ids)
+        key: str | None = self._key(job_)
+        if key and self._given.setdefault(key, ids) != ids:
+            return _key_of_records(key, ids)
+        return key
+
+
+def _key_of_records(key: str, ids: list[int]) -> str:
+    digest = hashlib.sha1(str(ids).encode(), usedforsecurity=False)
+    return f"{key} {digest.hexdigest()}"

@@ -20,6 +20,7 @@ when it is found in the way.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -30,6 +31,8 @@ from . import caches, dependencies, events, fast_path, gates, rows
 
 if TYPE_CHECKING:
     from .job import Job
+
+_logger = logging.getLogger(__name__)
 
 #: Rows of one INSERT.
 PAGE_ROWS = 500
@@ -84,9 +87,9 @@ def orm_jobs(env):
 def insert_many(env, jobs: Iterable[Job], *, dedupe: bool = False) -> dict[Job, Any]:
     """Create the rows of jobs, and the edges to those that are stored.
 
-    :param dedupe: if each identity key among the jobs is held by a job which another
-        transaction has just created, create nothing
-    :return: {job: record of its twin} for the jobs with a key when nothing was created
+    :param dedupe: if each of the jobs has an identity key, and each key is held by a
+        job which another transaction has just created, create nothing
+    :return: {job: record of its twin} when nothing was created
     """
     batch = [_New(job, rows.new_row(job), rows.hook_values(job)) for job in jobs]
     gates.hold((new.row for new in batch), datetime.now())
@@ -113,15 +116,27 @@ def _insert_keyed(env, batch: list[_New], keyed: list[_New], dedupe: bool) -> di
         if _insert_in_savepoint(env, batch):
             return {}
         holders = _holders(env, [new.row["identity_key"] for new in keyed])
-        if dedupe and all(new.row["identity_key"] in holders for new in keyed):
+        # a job without a key is never left out
+        if dedupe and all(new.row["identity_key"] in holders for new in batch):
+            text = "not enqueued, %s is job %s already"
+            _log_held(keyed, holders, logging.DEBUG, text)
             return {
                 new.job: _twin_record(env, holders[new.row["identity_key"]])
                 for new in keyed
             }
+        text = "enqueued again, %s has the key of job %s, which is not visible yet"
+        _log_held(keyed, holders, logging.INFO, text)
         taken = {**taken, **holders}
     _assign_slots(keyed, {new.row["identity_key"] for new in keyed})
     _insert(env, batch)
     return {}
+
+
+def _log_held(keyed: list[_New], holders: dict, level: int, text: str) -> None:
+    for new in keyed:
+        holder = holders.get(new.row["identity_key"])
+        if holder:
+            _logger.log(level, text, new.job.job_function_name, holder["uuid"])
 
 
 def _visible_twins(env, keyed: list[_New]) -> dict[str, int]:

@@ -56,8 +56,11 @@ class JobDependencies:
         """The jobs which this one waits for."""
         uuids = self._unloaded("depends_on", "_unloaded_parents")
         if uuids:
-            self._depends_on |= self.load_many(self._env, uuids)
-            self._unloaded_parents = []
+            loaded = self.load_many(self._env, uuids)
+            self._depends_on |= loaded
+            # deleted ones stay: only their edges tell whether they are waited for
+            found = {job.uuid for job in loaded}
+            self._unloaded_parents = [uuid for uuid in uuids if uuid not in found]
         return self._depends_on
 
     @property

@@ -283,10 +283,27 @@ def release_children(job: Job) -> None:
             env.cr,
             record.ids,
             parent_cancelled=_cancelled_with_parent(env),
-            not_failed=env._(
-                "Cancelled because it was to run after a failure, and there was none"
-            ),
+            not_failed=_no_failure(env),
         )
+
+
+def repair(env, job_ids: list[int]) -> list[int]:
+    """Release or cancel the waiting jobs among these, as their edges decide.
+
+    :return: the ids of the cancelled ones, their dependents included
+    """
+    env["queue.job"].flush_model()
+    with _written(env) as written:
+        written += dependencies.repaired_rows(
+            env.cr,
+            job_ids,
+            parent_deleted=env._(
+                "Cancelled because a job it depends on was deleted before it was done"
+            ),
+            parent_cancelled=_cancelled_with_parent(env),
+            not_failed=_no_failure(env),
+        )
+    return [id_ for id_, state, _result in written if state == CANCELLED]
 
 
 def cancel_dependents(job: Job) -> None:
@@ -300,7 +317,7 @@ def cancel_dependents(job: Job) -> None:
     with _written(env) as written:
         env.cr.execute(
             dependencies.CANCEL_DEPENDENTS,
-            {"parents": record.ids, "date": job.date_cancelled, "result": result},
+            {"ids": record.ids, "date": job.date_cancelled, "result": result},
         )
         cancelled = [id_ for (id_,) in env.cr.fetchall()]
         written += [(id_, "cancelled", result) for id_ in cancelled]
@@ -311,6 +328,10 @@ def cancel_dependents(job: Job) -> None:
 
 def _cancelled_with_parent(env) -> str:
     return env._("Cancelled because a job it depends on was cancelled")
+
+
+def _no_failure(env) -> str:
+    return env._("Cancelled because it was to run after a failure, and there was none")
 
 
 @contextmanager

@@ -8,7 +8,8 @@ Odoo does not uninstall a server-wide module: start it without `queue_job` in
 FUNCTIONS = """
 DROP FUNCTION IF EXISTS
     queue_job_notify(), queue_job_notify_update(), queue_job_channel_notify(),
-    queue_job_gate(), queue_job_gate_deleted(), queue_job_gate_left(text, text) CASCADE
+    queue_job_gate(), queue_job_gate_deleted(), queue_job_gate_left(text, text),
+    queue_job_keep_unmet_edges() CASCADE
 """
 
 

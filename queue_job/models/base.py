@@ -9,12 +9,15 @@ into the job) and `_job_store_values` (own columns of the job's row).
 """
 
 import functools
+import logging
 
 from odoo import api, models
 
 from ..delay import Delayable, DelayableRecordset
 from ..options import given
 from ..utils import must_run_without_delay
+
+_logger = logging.getLogger(__name__)
 
 
 class Base(models.AbstractModel):
@@ -110,6 +113,7 @@ class Base(models.AbstractModel):
                 or (context_key and not context.get(context_key))
                 or must_run_without_delay(self.env)
             ):
+                _logger.debug("not enqueued, %s.%s runs now", self._name, method_name)
                 return auto_delay.origin(self, *args, **kwargs)
             name = auto_delay.origin.__name__
             job_options = getattr(self, f"{name}_job_options", None)

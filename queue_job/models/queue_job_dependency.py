@@ -3,7 +3,8 @@
 
 The job's JSON field `dependencies` says the same with uuids, for those who read it;
 everything that decides reads this table. `condition` tells which end of the parent
-the child waits for: `done` (the usual one), `failed`, or `always`.
+the child waits for: `done` (the usual one), `failed`, or `always`. An edge without a
+parent is one whose parent was deleted before it ended like that: see `dependencies`.
 """
 
 from odoo import api, fields, models
@@ -53,7 +54,6 @@ class QueueJobDependency(models.Model):
         comodel_name="queue.job",
         string="Depends on",
         readonly=True,
-        required=True,
         ondelete="cascade",
         index=True,
     )

@@ -8,7 +8,10 @@ of jobs as for one whose code does not exist any more. What follows from it:
 - done: children whose parents have all ended as they wanted become pending;
 - cancelled: what waits for the job, directly or not, is cancelled with it, on the
   same date; by this date a requeue finds what was cancelled because of it;
-- requeued: waits again where a parent has to run first.
+- requeued: waits again where a parent has to run first; stays cancelled if a parent was
+  deleted before it had run;
+- deleted: what waited for the job goes on if the job ended as it wanted, or else is
+  cancelled. The database sees to it for other ways to delete, see `dependencies`.
 """
 
 import logging
@@ -16,34 +19,17 @@ import logging
 from markupsafe import escape
 
 from odoo import api, fields, models
+from odoo.tools.misc import file_open
 
 # a server-wide module is loaded before its dependencies: name the class itself
 from odoo.addons.base_sparse_field.models.fields import Serialized
 
-from .. import caches, dependencies, events, fast_path, rows
+from .. import caches, dependencies, events, fast_path, repository, rows
 from ..job import Job
 from ..states import CANCELLED, DONE, PENDING, WAIT_DEPENDENCIES
 from .base import Base
 
 _logger = logging.getLogger(__name__)
-
-# What can never run once these jobs are cancelled.
-DEPENDENTS_TO_CANCEL = """
-    WITH RECURSIVE doomed AS (
-        SELECT child.id
-        FROM queue_job_dependency edge
-        JOIN queue_job child ON child.id = edge.child_id
-        WHERE edge.parent_id = ANY(%(ids)s)
-          AND edge.condition = 'done' AND child.state = 'wait_dependencies'
-        UNION
-        SELECT child.id
-        FROM doomed
-        JOIN queue_job_dependency edge ON edge.parent_id = doomed.id
-        JOIN queue_job child ON child.id = edge.child_id
-        WHERE edge.condition = 'done' AND child.state = 'wait_dependencies'
-    )
-    SELECT id FROM doomed
-"""
 
 # A child cancelled by the cascade was so with its parent or a moment later.
 CANCELLED_WITH_THEM = """
@@ -66,9 +52,15 @@ CANCELLED_WITH_THEM = """
 WAITING_FOR_PARENTS = f"""
     SELECT DISTINCT edge.child_id
     FROM queue_job_dependency edge
-    JOIN queue_job parent ON parent.id = edge.parent_id
+    LEFT JOIN queue_job parent ON parent.id = edge.parent_id
     WHERE edge.child_id = ANY(%(ids)s)
-      AND (parent.id = ANY(%(ids)s) OR NOT ({dependencies._SATISFIED}))
+      AND (parent.id = ANY(%(ids)s) OR {dependencies.IS_OPEN})
+"""
+
+# Those of which a parent was deleted before it ended as they wanted.
+WITHOUT_PARENT = """
+    SELECT DISTINCT child_id FROM queue_job_dependency
+    WHERE child_id = ANY(%(ids)s) AND parent_id IS NULL
 """
 
 # A slot that is free again goes to the oldest of the jobs with its key.
@@ -125,6 +117,12 @@ class QueueJob(models.Model):
     dependency_graph = Serialized(compute="_compute_dependency_graph")
     graph_jobs_count = fields.Integer(compute="_compute_graph_jobs_count")
 
+    def init(self):  # pylint: disable=missing-return
+        """Create the trigger which keeps the edges of deleted parents."""
+        super().init()
+        with file_open("queue_job/sql/dependencies.sql") as script:
+            self.env.cr.execute(script.read())
+
     # -- dependencies --------------------------------------------------------------
 
     @api.depends("dependencies", "parent_edge_ids")
@@ -165,6 +163,20 @@ class QueueJob(models.Model):
         if vals.get("dependencies"):
             self.env["queue.job.dependency"]._add_from_json(self)
         return result
+
+    def unlink(self):
+        """Delete jobs; what waits for them is released or cancelled."""
+        children = set(self._graph_query(dependencies.WAITING_CHILDREN))
+        result = super().unlink()
+        self._repair(children.difference(self.ids))
+        return result
+
+    def _repair(self, job_ids):
+        """Release or cancel the waiting jobs among these, as their parents decide."""
+        if job_ids:
+            cancelled = repository.repair(self.env, list(job_ids))
+            for job in self.sudo().browse(cancelled):
+                _logger.info("job %s: %s", job.uuid, job.result)
 
     # -- the graph -----------------------------------------------------------------
 
@@ -277,9 +289,10 @@ class QueueJob(models.Model):
         jobs._take_identity_slots()
         jobs._write_store_hooks()
         jobs._tell_of_change(events.ENQUEUED)
+        self._repair(jobs._graph_query(WITHOUT_PARENT))
 
     def _set_to_cancelled(self, values):
-        dependents = self.browse(self._graph_query(DEPENDENTS_TO_CANCEL))
+        dependents = self.browse(self._graph_query(dependencies.DEPENDENTS))
         values = {
             **values,
             "state": CANCELLED,

@@ -7,6 +7,7 @@ from . import test_cli
 from . import test_common
 from . import test_deferred
 from . import test_delay
+from . import test_deleted_parents
 from . import test_docs_tasks
 from . import test_drain
 from . import test_dashboard
@@ -15,6 +16,7 @@ from . import test_failure_policy
 from . import test_fields
 from . import test_gates
 from . import test_gc
+from . import test_graph_keys
 from . import test_heard_in_between
 from . import test_insertion
 from . import test_job

@@ -84,7 +84,9 @@ class TestBase(TransactionCase):
     def test_auto_delay_runs_in_a_job(self):
         self.patched()
         job = self.partner.copy({"name": "Copy"})
-        self.assertEqual(job.perform().name, "Copy")
+        with self.assertLogs("odoo.addons.queue_job.models.base", "DEBUG") as logs:
+            self.assertEqual(job.perform().name, "Copy")
+        self.assertIn("not enqueued, res.partner.copy runs now", logs.output[0])
 
     def test_auto_delay_options(self):
         self.patched(job_options={"priority": 3, "identity_key": "mine"})

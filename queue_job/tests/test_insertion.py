@@ -58,15 +58,6 @@ class TestIdentity(DelayCase):
         )
         self.assertIsInstance(self.keyed(), Job)
 
-    def test_graph_of_known_keys_creates_nothing(self):
-        first = self.keyed()
-        node = self.node("a", identity_key="key")
-        plain = self.node("b")
-        count = self.env["queue.job"].search_count([])
-        chain(node, plain).delay()
-        self.assertEqual(self.env["queue.job"].search_count([]), count)
-        self.assertEqual(node._generated_job, first.db_record())
-
     def test_graph_of_known_and_new_keys_is_linked(self):
         first = self.keyed()
         known = self.node("a", identity_key="key")
@@ -90,18 +81,9 @@ class TestIdentity(DelayCase):
         self.assertEqual(record.state, WAIT_DEPENDENCIES)
         self.assertEqual(record.dependency_ids, parent._generated_job.db_record())
 
-    def test_same_key_within_a_graph(self):
-        delayable = self.partners.delayable(identity_key="same").write({"name": "x"})
-        parts = delayable.split(5)
-        parts.delay()
-        jobs = [part._generated_job for part in parts._members]
-        self.assertEqual(len({job.uuid for job in jobs}), 2)
-        slots = [job.db_record().identity_slot for job in jobs]
-        self.assertEqual(slots, ["same", False])
 
-
-class TestRaces(TransactionCase):
-    """Two real transactions enqueue the same identity key."""
+class RaceCase(TransactionCase):
+    """Two real transactions."""
 
     KEY = "queue_job test of races"
 
@@ -127,6 +109,21 @@ class TestRaces(TransactionCase):
         with self.registry.cursor() as cr:
             cr.execute("SELECT uuid FROM queue_job WHERE identity_key = %s", [self.KEY])
             return [uuid for (uuid,) in cr.fetchall()]
+
+    def wait_for_lock(self):
+        """Return when the second transaction waits for the first."""
+        pid = self.second.cr._cnx.info.backend_pid
+        with self.registry.cursor() as cr:
+            for _attempt in range(200):
+                cr.execute("SELECT cardinality(pg_blocking_pids(%s))", [pid])
+                if cr.fetchone()[0]:
+                    return
+                time.sleep(0.02)
+        self.fail("the second transaction does not wait")
+
+
+class TestRaces(RaceCase):
+    """They enqueue the same identity key."""
 
     def test_twin_that_is_not_visible(self):
         """The other job was committed after the snapshot of this transaction."""
@@ -198,14 +195,3 @@ class TestRaces(TransactionCase):
             answers = list(executor.map(enqueue_again_and_again, environments))
         (uuid,) = self.stored_uuids()
         self.assertEqual(answers, [{uuid}] * len(environments))
-
-    def wait_for_lock(self):
-        """Return when the second transaction waits for the first."""
-        pid = self.second.cr._cnx.info.backend_pid
-        with self.registry.cursor() as cr:
-            for _attempt in range(200):
-                cr.execute("SELECT cardinality(pg_blocking_pids(%s))", [pid])
-                if cr.fetchone()[0]:
-                    return
-                time.sleep(0.02)
-        self.fail("the second transaction does not wait")

@@ -111,6 +111,7 @@ class TestTriggersAreRepaired(TransactionCase):
                 "queue_job_channel",
                 "queue_job_gate",
                 "queue_job_gate_deleted",
+                "queue_job_keep_unmet_edges",
                 "queue_job_notify",
                 "queue_job_notify_update",
             ],

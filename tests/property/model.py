@@ -24,8 +24,12 @@ UPDATE queue_job SET state = 'done'
  WHERE id = %s AND claim_token = %s AND state = 'started'
 """
 CANCELLED = DONE.replace("'done'", "'cancelled'")
+FAILED = DONE.replace("'done'", "'failed'")
+POSTPONED = DONE.replace("'done'", "'pending'")
+#: Each way to settle an attempt.
+SETTLEMENTS = (DONE, CANCELLED, FAILED, POSTPONED)
 START = claims.START.format(columns="j.id")
-MARK = "INSERT INTO property_mark VALUES (%s, %s)"
+MARK = "INSERT INTO property_mark VALUES (%s)"
 #: What the model says, of each job.
 TABLE = """
 SELECT id, state, coalesce(claim_token, 0), retry,
@@ -38,14 +42,17 @@ ON CONFLICT (uuid) DO NOTHING
 """
 
 
-@dataclass
+@dataclass(eq=False)
 class Job:
+    """A job; ``marks`` are its committed effects."""
+
     id: int
     state: str = "pending"
     token: int = 0
     lease: int | None = None
     retry: int = 0
-    times_done: int = 0
+    marks: int = 0
+    deleted: bool = False
 
 
 @dataclass

@@ -3,13 +3,16 @@
 
 Two workers, each with a connection for the job's transaction, and a runner with one
 of its own, do what their real counterparts do, with the real statements, in any
-order: enqueue, claim, top up, start, finish, die, return, look and rescue, cancel,
-requeue. A worker may be late: it finishes after its job was given to another.
+order: enqueue, claim, top up, start, commit in the midst, finish, fail, die, return,
+look and rescue, cancel, requeue, delete. A worker may be late: it finishes after its
+job was given to another. Or it judges an end that is committed once more, as after a
+post-commit hook that fails. For jobs that wait for others see `test_graphs_model`.
 
 What holds after each step:
 
 - state, claim token and attempts of each job are those of the model;
-- a job that was done left exactly one mark, in the transaction that made it done;
+- a job that was done left exactly one mark, in the transaction that made it done, and
+  one for each commit in its midst;
 - nobody is declared dead whose session lives.
 
 Histories in which all goes well teach nothing, so those in which workers die, are
@@ -41,11 +44,13 @@ from .model import (
     CANCELLED,
     CHANNEL,
     DONE,
+    FAILED,
     INSERT,
     LEAD,
     MARK,
     MAX_JOBS,
     RUNNER,
+    SETTLEMENTS,
     START,
     TABLE,
     WORKERS,
@@ -63,6 +68,9 @@ AT_LEAST = {
     "started jobs cancelled": 15,
     "requeues": 30,
     "claims returned": 20,
+    "commits in mid-job": 30,
+    "committed ends judged again": 50,
+    "jobs deleted": 30,
 }
 
 
@@ -220,12 +228,20 @@ class Claims(RuleBasedStateMachine):
         job, worker.holds = worker.job, True
         with worker.connection.cursor() as cursor:
             cursor.execute(claims.HOLD_LIVENESS, {"id": job.id})
-            cursor.execute(MARK, (job.id, job.times_done + 1))
+            cursor.execute(MARK, (job.id,))
 
     def commit_inside(self, data):
         """The lock goes with the transaction; the worker is slow to take it again."""
         worker = data.draw(st.sampled_from(self.busy()))
-        worker.connection.rollback()
+        if not self._holds_again(worker):
+            return
+        if self._commits(worker):
+            worker.connection.commit()
+            worker.job.marks += 1
+            self.happened["commits in mid-job"] += 1
+        else:
+            worker.connection.rollback()
+            self.happened["late workers fenced"] += 1
         worker.holds = False
 
     def finish(self, data):
@@ -234,20 +250,59 @@ class Claims(RuleBasedStateMachine):
         job, token = worker.job, worker.token
         if not self._holds_again(worker):
             return
-        worker.job, worker.holds = None, False
-        holds = job.state == "started" and job.token == token
-        answer = self._may_commit(worker, job, token)
-        assert bool(answer) == holds
-        if holds:
+        if self._commits(worker):
             with worker.connection.cursor() as cursor:
                 cursor.execute(DONE, (job.id, token))
                 assert cursor.rowcount == 1
             worker.connection.commit()
-            job.state, job.times_done = "done", job.times_done + 1
+            job.state, job.marks = "done", job.marks + 1
             self.happened["jobs done"] += 1
         else:
             worker.connection.rollback()
             self.happened["late workers fenced"] += 1
+        worker.job, worker.holds = None, False
+        self._judge_again(data, worker, job, token)
+
+    def fail(self, data):
+        """Undo the work, and write the failure, if this attempt still may."""
+        worker = data.draw(st.sampled_from(self.busy()))
+        job, token = worker.job, worker.token
+        worker.connection.rollback()
+        holds = self._is_current(job, token)
+        assert self._settle(worker, FAILED, job, token) == holds
+        if holds:
+            job.state = "failed"
+        else:
+            self.happened["late workers fenced"] += 1
+        worker.job, worker.holds = None, False
+        self._judge_again(data, worker, job, token)
+
+    def _judge_again(self, data, worker, job, token):
+        """As after a post-commit hook that fails: the end is committed, and stays."""
+        settlement = data.draw(st.sampled_from([None, *SETTLEMENTS]))
+        if settlement:
+            assert self._settle(worker, settlement, job, token) == 0
+            self.happened["committed ends judged again"] += 1
+
+    @staticmethod
+    def _is_current(job, token) -> bool:
+        return job.state == "started" and job.token == token and not job.deleted
+
+    @staticmethod
+    def _settle(worker, settlement, job, token) -> int:
+        """Return how many rows were written, in a transaction of the worker's."""
+        with worker.connection.cursor() as cursor:
+            cursor.execute(settlement, (job.id, token))
+            count = cursor.rowcount
+        worker.connection.commit()
+        return count
+
+    def _commits(self, worker) -> bool:
+        """Whether the worker may commit; the fence agrees with the model."""
+        answer = self._may_commit(worker, worker.job, worker.token)
+        holds = self._is_current(worker.job, worker.token)
+        assert bool(answer) == holds
+        return holds
 
     def _holds_again(self, worker) -> bool:
         """Whether the worker has the lock of its job; its next attempt may have it."""
@@ -382,17 +437,25 @@ class Claims(RuleBasedStateMachine):
         self.happened["cancels of started jobs"] += 1
 
     def requeue(self, data):
-        job = data.draw(st.sampled_from(self.of_state("done", "cancelled")))
+        job = data.draw(st.sampled_from(self.of_state("done", "failed", "cancelled")))
         self.ask("UPDATE queue_job SET state = 'pending' WHERE id = %s", (job.id,))
         job.state = "pending"
         self.happened["requeues"] += 1
+
+    def delete(self, data):
+        """In any state, also while it runs: its worker's end is void then."""
+        job = data.draw(st.sampled_from(self.jobs))
+        self.ask("DELETE FROM queue_job WHERE id = %s", (job.id,))
+        self.jobs.remove(job)
+        job.deleted = True
+        self.happened["jobs deleted"] += 1
 
     # -- what holds --------------------------------------------------------------------
 
     @invariant()
     def the_table_is_as_the_model(self):
-        """And each job that was done left one mark."""
-        model = [(j.id, j.state, j.token, j.retry, j.times_done) for j in self.jobs]
+        """And each job has left a mark for its end and each of its commits."""
+        model = [(j.id, j.state, j.token, j.retry, j.marks) for j in self.jobs]
         assert sorted(self.ask(TABLE)) == sorted(model)
 
 
@@ -405,23 +468,24 @@ ACTIONS = {
     "return_stranded": (1, lambda self: self.of_state("enqueued")),
     "start": (8, lambda self: self.idle() and self.of_state("enqueued")),
     "start_late": (1, Claims.idle),
-    "commit_inside": (1, Claims.busy),
+    "commit_inside": (3, Claims.busy),
     "finish": (5, Claims.busy),
+    "fail": (2, Claims.busy),
     "die": (4, Claims.busy),
     "die_young": (4, lambda self: self.idle() and self.of_state("enqueued")),
     "be_late": (4, Claims.busy),
     "look": (4, lambda self: self.of_state("enqueued", "started")),
     "cancel": (1, lambda self: self.of_state("pending", "enqueued")),
-    "cancel_started": (1, lambda self: self.of_state("started")),
-    "requeue": (1, lambda self: self.of_state("done", "cancelled")),
+    "cancel_started": (3, lambda self: self.of_state("started")),
+    "requeue": (1, lambda self: self.of_state("done", "failed", "cancelled")),
+    "delete": (1, lambda self: len(self.jobs) == MAX_JOBS),
 }
 
 
 @pytest.fixture
 def with_marks(database_name):
     databases.execute(
-        "CREATE TABLE property_mark"
-        " (job_id int, number int, PRIMARY KEY (job_id, number))",
+        "CREATE TABLE property_mark (job_id int)",
         database=database_name,
     )
     return database_name

@@ -4,7 +4,7 @@
 import hashlib
 from types import SimpleNamespace
 
-from queue_job.identity import identity_exact, identity_exact_hasher
+from queue_job.identity import PartKeys, identity_exact, identity_exact_hasher
 
 
 def job(ids=(2, 1), args=(1,), **kwargs):
@@ -36,3 +36,32 @@ def test_more_can_be_added_to_the_hash():
     hasher = identity_exact_hasher(job())
     hasher.update(b"today")
     assert hasher.hexdigest() != identity_exact(job())
+
+
+def part(ids):
+    return job(ids=ids, args=())
+
+
+def test_parts_share_a_text_and_differ_by_their_records():
+    keys = PartKeys("text")
+    assert keys(part([1, 2])) == keys(part([2, 1]))
+    assert keys(part([1, 2])) != keys(part([3]))
+    assert keys(part([3])) == PartKeys("text")(part([3]))
+    assert keys(part([3])).startswith("text ")
+
+
+def test_a_function_of_the_part_is_asked():
+    keys = PartKeys(identity_exact)
+    assert keys(part([1, 2])) == identity_exact(part([1, 2]))
+
+
+def test_parts_of_the_same_key_differ_by_their_records():
+    keys = PartKeys(lambda job: "same")
+    found = [keys(part([number])) for number in (1, 2, 3)]
+    assert found[0] == "same"
+    assert len(set(found)) == 3
+    assert keys(part([1])) == "same"
+
+
+def test_parts_without_a_key_have_none():
+    assert PartKeys(lambda job: None)(part([1])) is None
