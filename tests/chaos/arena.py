@@ -28,12 +28,12 @@ import psycopg2
 
 from setup.console import SetupError
 from setup.stack import Stack
+from tests.harness import journal
 from tests.harness.database import FINAL, Database
 from tests.harness.rpc import PROBE
 from tests.harness.server import Server
 from tests.harness.waiting import wait_for
 
-from . import journal
 from .cluster import ThrowawayCluster
 
 CAPACITY = 4

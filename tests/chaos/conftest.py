@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import secrets
 import shutil
-import signal
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -32,22 +31,7 @@ VERDICTS: list[Verdict] = []
 
 def pytest_addoption(parser) -> None:
     group = parser.getgroup("chaos")
-    group.addoption("--full", action="store_true", help="all scenarios, many jobs")
     group.addoption("--jobs", type=int, default=0, help="jobs in each scenario")
-
-
-def pytest_configure(config) -> None:
-    # whoever stops us wants the servers and the cluster stopped, too
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    config.addinivalue_line("markers", "long: runs with --full only")
-
-
-def pytest_collection_modifyitems(config, items) -> None:
-    if config.getoption("--full"):
-        return
-    chosen = [item for item in items if not item.get_closest_marker("long")]
-    config.hook.pytest_deselected(items=[i for i in items if i not in chosen])
-    items[:] = chosen
 
 
 def pytest_terminal_summary(terminalreporter) -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 import psycopg2
 import pytest
 
+from tests.harness import journal
 from tests.harness.database import Database
 from tests.harness.waiting import wait_for
 
-from . import journal, network
+from . import network
 from .arena import CAPACITY
 from .cluster import TEMPLATE
 

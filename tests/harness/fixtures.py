@@ -55,7 +55,7 @@ def server_mode(request) -> int:
 @pytest.fixture
 def log_directory(request) -> Path:
     """The directory for what this test leaves to read."""
-    return _log_directory(f"{request.node.path.stem}-{request.node.name}")
+    return make_log_directory(f"{request.node.path.stem}-{request.node.name}")
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def shared_server(request, stack) -> Iterator[Server]:
 
     The runs of the probe are forgotten before each test by ``server.db.forget_runs``.
     """
-    directory = _log_directory(f"{request.path.stem}-{request.param}")
+    directory = make_log_directory(f"{request.path.stem}-{request.param}")
     with (
         database_maker(stack) as make_database,
         server_maker(stack, directory, make_database()) as make_server,
@@ -120,9 +120,11 @@ def server_maker(
 ) -> Iterator[Callable[..., Server]]:
     servers: list[Server] = []
 
-    def make(workers: int = 0, *, start: bool = True, db=database, **options) -> Server:
-        place = directory / f"server-{len(servers) + 1}"
-        server = Server(stack, place, db, workers=workers, **options)
+    def make(
+        workers: int = 0, *, start: bool = True, db=database, place="", **options
+    ) -> Server:
+        place = place or f"server-{len(servers) + 1}"
+        server = Server(stack, directory / place, db, workers=workers, **options)
         servers.append(server)
         return server.start() if start else server
 
@@ -135,7 +137,8 @@ def server_maker(
     assert not strays, "stray log records:\n" + "\n".join(strays)
 
 
-def _log_directory(name: str) -> Path:
+def make_log_directory(name: str) -> Path:
+    """A new directory in the logs."""
     directory = cache.LOGS / "e2e" / re.sub(r"[^\w.-]+", "_", name).strip("_")
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)

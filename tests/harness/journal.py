@@ -5,6 +5,10 @@ Each attempt of a job appends a line when it starts and one when its method ends
 with the monotonic clock, which all processes of a machine share. No rollback takes a
 line back, so the journal knows of the attempts that came to nothing. A process that
 was killed has written no end: then its end is the moment of the kill.
+
+    start UUID PID MOMENT [THREAD]
+
+What lasts may tell by a ``beat`` that it is still at it.
 """
 
 from __future__ import annotations
@@ -23,19 +27,22 @@ class Attempt:
     pid: int
     start: float
     end: float | None = None
+    beat: float = 0.0
 
 
 def read(path: Path) -> list[Attempt]:
     """The attempts in the order of their start."""
     attempts: list[Attempt] = []
-    running: dict[tuple[str, int], Attempt] = {}
+    running: dict[tuple[str, ...], Attempt] = {}
     for line in path.read_text().splitlines() if path.exists() else ():
-        event, uuid, pid, moment = line.split()
-        key = (uuid, int(pid))
+        event, uuid, pid, moment, *thread = line.split()
+        key = (uuid, pid, *thread)
         if event == "start":
             running[key] = Attempt(uuid, int(pid), float(moment))
             attempts.append(running[key])
-        else:
+        elif event == "beat":
+            running[key].beat = float(moment)
+        elif key in running:  # not so in a process that was forked meanwhile
             running.pop(key).end = float(moment)
     return sorted(attempts, key=lambda attempt: attempt.start)
 
