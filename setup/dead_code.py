@@ -31,7 +31,7 @@ CONVENTIONS = [
     *("_log_access", "_*_idx", "_*_uniq", "_*_index", "_compute_*", "_inverse_*"),
     *("_search_*", "test_*", "setUp*", "tearDown*", "pytest_*", "teardown"),
     *("return_value", "side_effect", "__getattr__", "*_hook", "*_job_options"),
-    *("pytestmark", "_readonly", "ttype"),
+    *("pytestmark", "_readonly", "ttype", "_do_*"),
 ]
 #: Decorators which hand the function to somebody.
 DECORATORS = [
@@ -53,6 +53,7 @@ PUBLIC = {
     "_async_http_get": "addons of others that patch the runner",
     "_odoo_now": "addons of others that patch the runner",
     "convert_to_column": "Odoo's fields",
+    "registry_invalidated": "Odoo's registry",
     "cluster_environment": "a fixture, for its effect",
 }
 

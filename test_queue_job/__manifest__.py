@@ -13,6 +13,7 @@
         "data/queue_job_channel_data.xml",
         "data/queue_job_function_data.xml",
         "data/queue_job_test_job.xml",
+        "data/hostile_function_data.xml",
     ],
     "installable": True,
 }
