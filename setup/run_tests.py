@@ -10,6 +10,7 @@ odoo     the addons' tests, by Odoo's runner, fresh database  together
 property random histories of claims on PostgreSQL, by pytest  together
 e2e      real servers, by pytest                              alone, for its clocks
 chaos    real servers that are killed, cut off and so on      alone, for its clocks
+hostile  jobs that do what no job should do, on real servers  alone, for its clocks
 ======== ==================================================== =====================
 
 ``PARTS="unit odoo"`` runs some of them, ``TAGS=/queue_job:TestDelay`` some of Odoo's
@@ -39,7 +40,7 @@ from .stack import Stack, open_stack
 from .tools import pytest_options
 
 TOGETHER = ("lint", "unit", "odoo", "property")
-ALONE = ("e2e", "chaos")
+ALONE = ("e2e", "chaos", "hostile")
 LIMIT_SECONDS = 2700  # for the parts that run together, and for each of those alone
 STOP_SECONDS = 15
 SHOWN_LINES = 60  # of the log of a part that failed
@@ -180,6 +181,10 @@ class Chaos(Pytest):
     """A selection, with few jobs; ``make chaos`` runs all."""
 
 
+class Hostile(Pytest):
+    """A selection of the table; ``make chaos`` runs all of it."""
+
+
 class Odoo(Part):
     """The addons' own tests in Odoo's runner, installed on a fresh database."""
 
@@ -259,7 +264,7 @@ def _parts(stack: Stack, wanted: Sequence[str]) -> Iterator[list[Part]]:
 
 
 def _plain_parts(stack: Stack, wanted: Sequence[str]) -> list[Part]:
-    parts = (Lint, Unit, Property, E2e, Chaos)
+    parts = (Lint, Unit, Property, E2e, Chaos, Hostile)
     kinds = {part.__name__.lower(): part for part in parts}
     return [kind(stack) for name, kind in kinds.items() if name in wanted]
 

@@ -18,6 +18,9 @@ from . import cache, python_env
 from .console import SetupError
 from .stack import open_stack
 
+#: What kills, and what harms itself.
+CHAOS = ("tests/chaos", "tests/hostile")
+
 
 def main(command: str) -> int:
     if command == "clean":
@@ -29,7 +32,7 @@ def main(command: str) -> int:
         raise SetupError("there are no chaos tests yet (tests/chaos)")
     arguments = {
         "bench": ["benchmarks"],
-        "chaos": ["pytest", "tests/chaos", "--full", *pytest_options()],
+        "chaos": ["pytest", *CHAOS, "--full", *pytest_options()],
         "deploy-test": ["pytest", "tests/deploy", *pytest_options()],
         "pytest": ["pytest", *pytest_options()],
     }
