@@ -44,8 +44,13 @@ class TestQueueJobHostile(models.Model):
     def enqueue(self, cells, path):
         """Enqueue the jobs of cells, all in one transaction.
 
+<<<<<<< HEAD
         :param cells: dicts: channel, owner ("", "user" or "company") and jobs, which
             are dicts: function, behaviour, arguments, options
+=======
+        :param cells: dicts: channel and jobs, which are dicts: function, behaviour,
+            arguments, options, and owner if one is made for it, "user" or "company"
+>>>>>>> h-hostile
         :param path: the journal
         :return: for each cell the uuids of its jobs
         """
@@ -54,6 +59,7 @@ class TestQueueJobHostile(models.Model):
         return [self._enqueue_cell(cell, path) for cell in cells]
 
     def _enqueue_cell(self, cell, path):
+<<<<<<< HEAD
         records = self._owned_by(cell["owner"], cell["channel"])
         return [
             getattr(
@@ -62,6 +68,16 @@ class TestQueueJobHostile(models.Model):
             )(path, job["behaviour"], job["arguments"], self.env.user.partner_id).uuid
             for job in cell["jobs"]
         ]
+=======
+        partner, channel = self.env.user.partner_id, cell["channel"]
+        uuids = []
+        for job in cell["jobs"]:
+            records = self._owned_by(job.get("owner"), channel)
+            delayed = records.with_delay(channel=channel, **job["options"])
+            call = path, job["behaviour"], job["arguments"], partner
+            uuids.append(getattr(delayed, job["function"])(*call).uuid)
+        return uuids
+>>>>>>> h-hostile
 
     def _owned_by(self, owner, name):
         """These records as seen by a user of their own, or in such a company."""

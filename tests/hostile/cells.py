@@ -107,6 +107,7 @@ class Cell:
             "behaviour": behaviour.does or behaviour.name,
             "arguments": self._filled(arguments),
             "options": self._filled(options),
+            "owner": behaviour.owner,
         }
 
     def _seconds(self) -> float:
