@@ -29,7 +29,7 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timezone
 
 import psycopg2
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
@@ -336,7 +336,15 @@ class LeaseRun:
 def has_expired(job) -> bool:
     """Whether the job was not to be started any more by now (naive UTC)."""
     expires = job.options.get("expires")
-    return bool(expires) and datetime.fromisoformat(expires) < datetime.now()
+    if not expires:
+        return False
+    try:
+        moment = datetime.fromisoformat(expires)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"options: expires = {expires!r} is no date") from error
+    if moment.tzinfo:
+        moment = moment.astimezone(timezone.utc).replace(tzinfo=None)
+    return moment < datetime.now()
 
 
 def load_whole(env, values: dict) -> Job:
@@ -346,6 +354,7 @@ def load_whole(env, values: dict) -> Job:
     """
     job = Job._from_row(env, values)
     _decoded = job.func, job.args, job.kwargs  # when they are first read
+    has_expired(job)  # its date may be none
     return job
 
 

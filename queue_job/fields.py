@@ -226,7 +226,10 @@ class JobSerialized(fields.Json):
         return value or None
 
     def convert_to_record(self, value, record):
-        decoded = decode(value, record.env)
+        try:
+            decoded = decode(value, record.env)
+        except ValueError:  # what came by SQL must not keep the others from being read
+            decoded = None
         if decoded is None:
             return self._empty_values[self.base_type](record.env)
         return decoded

@@ -8,6 +8,7 @@ from odoo import api, fields, models
 from odoo.tools.misc import file_open
 
 from ..admission import BUSY, MARKED, NOT_HELD
+from ..odd_rows import ODD
 
 # The first job that a held one waits for: one that has failed or runs, or else the
 # first of those that were let through, or are before it in the order.
@@ -82,6 +83,8 @@ class QueueJob(models.Model):
     )
     _gate_busy_idx = models.Index(f"(gate, channel) WHERE {BUSY}")
     _gate_marked_idx = models.Index(f"(id) WHERE {MARKED}")
+    # What came by SQL and cannot be worked with: empty as a rule.
+    _odd_idx = models.Index(f"(id) WHERE {ODD}")
 
     def init(self):  # pylint: disable=missing-return
         """Create the triggers which hold jobs with a key."""
