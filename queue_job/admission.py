@@ -187,7 +187,11 @@ def judge(
     :param keys: the keys that are judged
     :param marked: ids of jobs of these keys whose mark is removed
     """
-    channels, gates = zip(*sorted(set(keys)), strict=True)
+    # of a row that has been put right by now: nothing of that key is to be judged
+    known = sorted(key for key in set(keys) if None not in key)
+    if not known:
+        return []
+    channels, gates = zip(*known, strict=True)
     parameters: dict[str, Any] = {
         "channels": list(channels),
         "gates": list(gates),

@@ -18,6 +18,27 @@ as well, because the work commits later and waits for the disk.
 """
 
 UTC_NOW = "(clock_timestamp() AT TIME ZONE 'UTC')"
+
+#: What may be said to a started job by a signal.
+SIGNALS = "('cancel', 'timeout')"
+
+#: The largest value of an integer column.
+INT_MAX = 2**31 - 1
+
+
+def seconds_since(moment: str) -> str:
+    """SQL of the seconds since a moment, infinite ones as well.
+
+    They are subtracted as numbers: infinite dates can't be.
+    """
+    return f"(extract(epoch FROM {UTC_NOW}) - extract(epoch FROM {moment}))::float"
+
+
+def next_token(column: str) -> str:
+    """SQL of the token of the next claim; the largest number is followed by 1."""
+    return f"coalesce(nullif({column}, {INT_MAX}), 0) + 1"
+
+
 QUICK = "(SELECT set_config('synchronous_commit', 'off', true)) AS quick"
 
 # The same, and the doorbell doesn't ring for what the statement makes pending.
@@ -62,7 +83,7 @@ WITH wanted AS (
 UPDATE queue_job j
    SET state = 'enqueued', date_enqueued = {UTC_NOW}, date_started = NULL,
        worker_pid = NULL, lease_id = l.lease_id,
-       claim_token = coalesce(j.claim_token, 0) + 1
+       claim_token = {next_token("j.claim_token")}
   FROM locked l, {QUICK}
  WHERE j.id = l.id
 RETURNING j.id, j.claim_token, j.lease_id, j.timeout
@@ -112,7 +133,7 @@ WITH head AS MATERIALIZED ({{next}}), claimed AS (
     UPDATE queue_job j
        SET state = 'enqueued', date_enqueued = {UTC_NOW}, date_started = NULL,
            worker_pid = NULL, lease_id = %s,
-           claim_token = coalesce(j.claim_token, 0) + 1
+           claim_token = {next_token("j.claim_token")}
       FROM head h, {QUICK}
      WHERE j.id = h.id
     RETURNING j.priority, j.date_created, j.id, j.claim_token
@@ -138,7 +159,7 @@ WITH head AS MATERIALIZED ({{next}})
 UPDATE queue_job j
    SET state = 'started', date_enqueued = {UTC_NOW}, date_started = {UTC_NOW},
        worker_pid = %s, worker_host = %s, lease_id = %s,
-       claim_token = coalesce(j.claim_token, 0) + 1,
+       claim_token = {next_token("j.claim_token")},
        identity_slot = CASE WHEN j.identity_scope = 'done' THEN j.identity_slot END
   FROM head h, {QUICK}
  WHERE j.id = h.id
@@ -186,9 +207,10 @@ LEAVE = "SELECT pg_advisory_unlock_all()"
 
 # Before a commit inside the job: may this attempt still commit? The row lock makes
 # the answer hold until the commit.
-MAY_COMMIT = """
+MAY_COMMIT = f"""
 SELECT (SELECT kind FROM queue_job_signal s
-         WHERE s.job_id = j.id AND s.claim_token = j.claim_token LIMIT 1) AS signal
+         WHERE s.job_id = j.id AND s.claim_token = j.claim_token
+           AND s.kind IN {SIGNALS} LIMIT 1) AS signal
   FROM queue_job j
  WHERE j.id = %(id)s AND j.claim_token = %(token)s AND j.state = 'started'
    FOR NO KEY UPDATE OF j
@@ -198,9 +220,9 @@ SELECT (SELECT kind FROM queue_job_signal s
 RING = "SELECT pg_notify('queue_job', 'jobs')"
 
 # What was said to a started job, if anything.
-READ_SIGNAL = """
+READ_SIGNAL = f"""
 SELECT s.kind, s.message, u.login
   FROM queue_job_signal s LEFT JOIN res_users u ON u.id = s.user_id
- WHERE s.job_id = %(id)s AND s.claim_token = %(token)s
+ WHERE s.job_id = %(id)s AND s.claim_token = %(token)s AND s.kind IN {SIGNALS}
  ORDER BY s.id LIMIT 1
 """

@@ -388,7 +388,11 @@ class LeaseRun:
 
 def has_expired(job) -> bool:
     """Whether the job was not to be started any more by now (naive UTC)."""
-    return options.has_passed(job.options.get("expires"), datetime.now())
+    expires = job.options.get("expires")
+    try:
+        return options.has_passed(expires, datetime.now())
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"options: expires = {expires!r} is no date") from error
 
 
 def load_whole(env, values: dict) -> Job:
@@ -398,6 +402,7 @@ def load_whole(env, values: dict) -> Job:
     """
     job = Job._from_row(env, values)
     _decoded = job.func, job.args, job.kwargs  # when they are first read
+    has_expired(job)  # its date may be none
     return job
 
 

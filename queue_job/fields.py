@@ -86,10 +86,13 @@ class JobSerialized(fields.Json):
 
     def convert_to_record(self, value, record):
         env = record.env
-        if self.base_type is models.BaseModel:
-            decoded = decode(value, env)
-        else:
-            decoded = decode(value, env, Rights(env.uid, su=False))
+        rights = None
+        if self.base_type is not models.BaseModel:
+            rights = Rights(env.uid, su=False)
+        try:
+            decoded = decode(value, env, rights)
+        except ValueError:  # what came by SQL must not keep the others from being read
+            decoded = None
         if decoded is None:
             return self._empty_values[self.base_type](env)
         if env.context.get("queue_job_read_as") is AS_READER:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from odoo import SUPERUSER_ID, api
 
 from . import admission, attempt
-from .claims import UTC_NOW
+from .claims import UTC_NOW, next_token
 from .controllers.main import RunJobController
 from .jobrunner.queries import AFFAIRS, PROMOTE
 from .process_state import ProcessState
@@ -31,7 +31,7 @@ NOT_RUN = "not run"
 TAKE = f"""
 UPDATE queue_job
    SET state = 'enqueued', date_enqueued = {UTC_NOW}, date_started = NULL,
-       worker_pid = NULL, lease_id = NULL, claim_token = coalesce(claim_token, 0) + 1
+       worker_pid = NULL, lease_id = NULL, claim_token = {next_token("claim_token")}
  WHERE id = (
        SELECT id FROM queue_job
         WHERE state = 'pending' AND %(condition)s
@@ -90,7 +90,7 @@ def _take_next(registry, channel: str) -> str | None:
     """Take the next job of a channel, after what has a key has passed the gate."""
     with registry.cursor() as cr:
         cr.execute(AFFAIRS)
-        _in_flux, seconds, keys_to_judge = cr.fetchone()
+        _in_flux, seconds, keys_to_judge, _odd_rows = cr.fetchone()
         if keys_to_judge or (seconds is not None and seconds <= 0):
             with autocommit(cr):
                 cr.execute(PROMOTE)

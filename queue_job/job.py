@@ -30,7 +30,6 @@ from odoo import models
 from . import options, repository, tracing
 from .claims import LIVENESS_LOCK
 from .exception import FailedJobError, NoSuchJobError, RetryableJobError
-from .fields import decode, decode_arguments
 from .fields import rebind_to_cr as _rebind_to_cr
 from .gates import Gate
 from .identity import identity_exact, identity_exact_hasher  # noqa: F401 (public here)
@@ -40,6 +39,7 @@ from .job_results import JobResults, refuse_lazy_method
 from .options import DEFAULT_MAX_RETRIES, DEFAULT_PRIORITY  # noqa: F401 (public here)
 from .outcome import exception_text, exception_wish
 from .retry import RETRY_INTERVAL, attempts_exhausted, retry_seconds  # noqa: F401
+from .rows import decoded
 from .states import (
     CANCELLED,
     DONE,
@@ -222,9 +222,8 @@ class Job(JobDependencies, JobGate, JobResults):
     @property
     def recordset(self):
         if self._recordset is None:
-            self._recordset = decode(self._payload.get("records"), self._env)
-            if self._recordset is None:
-                self._recordset = self._env["base"]
+            records = decoded(self, "records", models.BaseModel)
+            self._recordset = self._env["base"] if records is None else records
         return self._recordset
 
     @recordset.setter
@@ -242,13 +241,13 @@ class Job(JobDependencies, JobGate, JobResults):
     @property
     def args(self) -> tuple:
         if self._args is None:
-            self._args = tuple(decode_arguments(self._payload, "args", self._env) or ())
+            self._args = tuple(decoded(self, "args", (list, tuple)) or ())
         return _rebind_to_cr(self._args, self.env.cr)
 
     @property
     def kwargs(self) -> dict:
         if self._kwargs is None:
-            self._kwargs = decode_arguments(self._payload, "kwargs", self._env) or {}
+            self._kwargs = decoded(self, "kwargs", dict) or {}
         return _rebind_to_cr(self._kwargs, self.env.cr)
 
     @property

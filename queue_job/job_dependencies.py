@@ -78,8 +78,7 @@ class JobDependencies:
         """Return the uuids on the row whose jobs are not in memory."""
         uuids = getattr(self, attribute)
         if uuids is None:
-            stored = json.loads(self._dependencies or "{}")
-            uuids = stored.get(key) or []
+            uuids = _uuids(self._dependencies, key)
             setattr(self, attribute, uuids)
         return uuids
 
@@ -130,3 +129,18 @@ class JobDependencies:
             return True
         unloaded = self._unloaded("depends_on", "_unloaded_parents")
         return bool(unloaded) and repository.is_blocked(self)
+
+
+def _uuids(text: str | None, key: str) -> list[str]:
+    """Return the uuids of one side; none where the text is no JSON of ours.
+
+    It is for those who read it: the edges are rows of their own.
+    """
+    if not text:
+        return []
+    try:
+        stored = json.loads(text)
+    except ValueError:
+        return []
+    uuids = stored.get(key) if isinstance(stored, dict) else None
+    return uuids if isinstance(uuids, list) else []

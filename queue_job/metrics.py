@@ -12,11 +12,12 @@ PostgreSQL's own estimate.
 
 import time
 
-from .claims import UTC_NOW
+from .claims import seconds_since
 from .health import DANGER, is_alive
 from .jobrunner.statistics import BOUNDS
 from .models import queue_job_dashboard_queries as queries
 from .models.queue_job_channel_load import configured_channels, effective_settings
+from .models.queue_job_dashboard import ALL_CHANNELS
 from .models.queue_job_retention import NO_JIT
 from .states import FAILED, PENDING
 
@@ -66,14 +67,15 @@ CHANNEL_COUNTS = {
 }
 
 IN_FLIGHT = """
-SELECT coalesce(channel, 'root') AS channel, state, count(*) AS jobs
+SELECT coalesce(nullif(channel, ''), 'root') AS channel, state, count(*) AS jobs
   FROM queue_job
  WHERE state IN ('enqueued', 'started')
  GROUP BY 1, 2
 """
 LEASES = f"""
 SELECT count(DISTINCT lease_id) AS leases,
-       coalesce(max(extract(epoch FROM {UTC_NOW} - date_started)), 0)::float AS longest
+       least(coalesce(max({seconds_since("date_started")}), 0), {queries.LONGEST})
+           AS longest
   FROM queue_job
  WHERE state IN ('enqueued', 'started')
 """
@@ -157,7 +159,7 @@ class Collector:
 
     def _channels(self):
         configured = configured_channels()[0]
-        channels = self.env["queue.job.channel"].search([])
+        channels = self.env["queue.job.channel"].search(ALL_CHANNELS)
         records = {channel.complete_name: channel for channel in channels}
         settings = {
             name: effective_settings(name, records.get(name), configured)
@@ -207,9 +209,9 @@ class Collector:
             ("heartbeat_age_seconds", "Seconds since the last sign of a job runner.",
              [row["age"] for row in runners]),
             ("leader", "1 for the job runner that schedules the jobs.",
-             [int(row["leader"] and is_alive(row["age"])) for row in runners]),
+             [int(bool(row["leader"]) and is_alive(row["age"])) for row in runners]),
             ("listening", "1 where notifications of the database arrive.",
-             [int(row["listening"]) for row in runners]),
+             [int(bool(row["listening"])) for row in runners]),
             ("running_jobs", "Jobs in flight, as the job runner counts them.",
              [row["running"] or 0 for row in runners]),
         ):  # fmt: skip

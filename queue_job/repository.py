@@ -63,7 +63,7 @@ _LOAD = rows.select_list()
 LOAD_BY_UUIDS = f"SELECT {_LOAD} FROM queue_job WHERE uuid = ANY(%s)"
 LOAD_BY_ID = f"SELECT {_LOAD} FROM queue_job WHERE id = %s"
 READ_MUTABLE = f"""
-SELECT {", ".join(MUTABLE_COLUMNS)}, identity_scope FROM queue_job WHERE id = %s"""
+SELECT {rows.columns(MUTABLE_COLUMNS)}, identity_scope FROM queue_job WHERE id = %s"""
 FIND_ID = "SELECT id FROM queue_job WHERE uuid = %s"
 
 # Locks the row as long as the claim holds.

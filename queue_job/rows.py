@@ -12,14 +12,18 @@ from __future__ import annotations
 import json
 import os
 import socket
+from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+from dateutil.parser import isoparse
 
 from odoo import fields
 
 from . import results, texts
-from .fields import encode
-from .options import INT_MAX
+from .claims import INT_MAX
+from .fields import decode, decode_arguments, encode
+from .odd_rows import DATES, readable
 from .states import FINAL, IN_FLIGHT, PENDING, STARTED, WAIT_DEPENDENCIES
 from .texts import is_empty, storable
 
@@ -122,23 +126,33 @@ def select_list(prefix: str = "") -> str:
 
     :param prefix: of each column, with its dot
     """
-    return ", ".join(
-        f"{prefix}{name} #>> '{{}}' AS {name}"
-        if name in SERIALIZED_COLUMNS
-        else f"{prefix}{name}"
-        for name in LOAD_COLUMNS
-    )
+    return columns(LOAD_COLUMNS, prefix)
 
 
-_DATES = tuple(name for name in LOAD_COLUMNS if name.startswith(("date_", "eta")))
-_PACKED_COLUMNS = tuple(name for name in LOAD_COLUMNS if name not in _DATES)
+def columns(names: Iterable[str], prefix: str = "") -> str:
+    """Return an SQL list of columns, in a form that Python can hold.
+
+    :param prefix: of each column, with its dot
+    """
+    return ", ".join(f"{_expression(name, prefix)} AS {name}" for name in names)
+
+
+def _expression(name: str, prefix: str) -> str:
+    column = f"{prefix}{name}"
+    if name in SERIALIZED_COLUMNS:
+        return f"{column} #>> '{{}}'"
+    return readable(column) if name in DATES else column
+
+
+_LOADED_DATES = tuple(name for name in LOAD_COLUMNS if name in DATES)
 
 
 def packed_list(prefix: str = "") -> str:
-    """Return the SQL list of LOAD_COLUMNS, all but the dates in one JSON array.
+    """Return the SQL of one JSON array with all LOAD_COLUMNS.
 
     For whoever starts one job after the other: the client library looks at each column
-    of a result anew, which takes as long as the statement itself.
+    of a result anew, which takes as long as the statement itself. Dates are texts in
+    it, so that the one who reads them can pass over what Python cannot hold.
 
     :param prefix: of each column, with its dot
     """
@@ -146,18 +160,29 @@ def packed_list(prefix: str = "") -> str:
         f"{prefix}{name} #>> '{{}}'"
         if name in SERIALIZED_COLUMNS
         else f"{prefix}{name}"
-        for name in _PACKED_COLUMNS
+        for name in LOAD_COLUMNS
     )
-    dates = ", ".join(f"{prefix}{name}" for name in _DATES)
-    return f"json_build_array({packed}), {dates}"
+    return f"json_build_array({packed})"
 
 
 def unpack(row: tuple) -> dict[str, Any]:
     """Return the values of a row of `packed_list` by their columns."""
-    packed, *dates = row
-    values = dict(zip(_PACKED_COLUMNS, packed, strict=True))
-    values.update(zip(_DATES, dates, strict=True))
+    values = dict(zip(LOAD_COLUMNS, row[0], strict=True))
+    for name in _LOADED_DATES:
+        if values[name] is not None:
+            values[name] = _date(values[name])
     return values
+
+
+def _date(text: str) -> datetime | None:
+    """Return the date in a text of PostgreSQL, None where Python cannot hold it."""
+    # the first is quick, and in Python 3.10 wants three or six digits after the point
+    for parse in (datetime.fromisoformat, isoparse):
+        try:
+            return parse(text)
+        except ValueError:
+            continue
+    return None
 
 
 _PLAIN_ATTRIBUTES = (
@@ -189,10 +214,11 @@ def from_row(job: Job, row: dict[str, Any]) -> None:
     """Fill a job with its row; records and arguments are decoded when first read."""
     for name in _PLAIN_ATTRIBUTES:
         setattr(job, name, row[name])
-    job.retry = row["retry"] or 0
-    job.max_retries = row["max_retries"] or 0
-    job.timeout = row["timeout"] or 0
-    job.options = row["options"] or {}
+    # there is room for the next attempt, whatever was written by SQL
+    job.retry = min(max(row["retry"] or 0, 0), INT_MAX - 1)
+    job.max_retries = max(row["max_retries"] or 0, 0)
+    job.timeout = max(row["timeout"] or 0, 0)
+    job.options = row["options"] if isinstance(row["options"], dict) else {}
     job.identity_scope = row["identity_scope"] or "start"
     job._uuid = row["uuid"]
     job._description = row["name"]
@@ -204,6 +230,26 @@ def from_row(job: Job, row: dict[str, Any]) -> None:
     job._payload = {name: row[name] for name in SERIALIZED_COLUMNS}
     job._stored = {name: row[name] for name in MUTABLE_COLUMNS}
     job._stored["scheduled"] = bool(row["scheduled"])
+
+
+def decoded(job: Job, column: str, kinds: type | tuple[type, ...]) -> Any:
+    """Return what a serialized column of a job holds, None when it is empty.
+
+    :raise ValueError: it is no JSON, or of none of these kinds; it came by SQL
+    """
+    stored = job._payload.get(column)
+    try:
+        if column == "records":
+            value = decode(stored, job._env)
+        else:
+            value = decode_arguments(job._payload, column, job._env)
+    except ValueError as error:
+        raise ValueError(f"{column} = {stored!s:.200}: {error}") from error
+    if value is None or stored in ("[]", "{}"):
+        return None
+    if not isinstance(value, kinds):
+        raise ValueError(f"{column} = {stored!s:.200}: a job cannot work with it")
+    return value
 
 
 def mutable_values(job: Job) -> dict[str, Any]:

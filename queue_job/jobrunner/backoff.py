@@ -1,12 +1,17 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """After an error of a database: how long to wait, and what to say.
 
-Pauses grow. A database that can't be reached is tried again after two seconds at the
-latest: a try costs nothing there, and it is missed from the second on in which it is
-back. Each kind of trouble is one line in the log, until the database was led again.
+Pauses grow until the database has been well for a while: an error that comes back with
+each look, between good turns, is not tried twice a second for ever. A database that
+can't be reached is tried again after two seconds at the latest: a try costs nothing
+there, and it is missed from the second on in which it is back. Each kind of trouble is
+told once, an error of ours with its traceback, and after that by one line; all of it is
+news again when the database has been well.
 """
 
 import logging
+import time
+from collections.abc import Callable
 
 import psycopg2
 
@@ -14,6 +19,9 @@ _logger = logging.getLogger(__name__)
 
 #: First and last pause, in seconds.
 FIRST, LAST = 0.5, 30.0
+
+#: Seconds of good turns after which all is forgotten.
+WELL = 30.0
 
 #: The last one while the database can't be reached.
 LAST_UNREACHABLE = 2.0
@@ -23,31 +31,54 @@ class Backoff:
     """The pauses of one database.
 
     :param db_name: its name, for the log
+    :param clock: seconds, monotonic
     """
 
-    def __init__(self, db_name: str):
+    def __init__(self, db_name: str, clock: Callable[[], float] = time.monotonic):
         self.db_name = db_name
+        self._clock = clock
         self._pause = FIRST
         self._told: set[str] = set()
+        self._is_ill = False
+        self._well_since: float | None = None
 
-    def reset(self) -> None:
-        """All is well again."""
-        self._pause = FIRST
-        self._told.clear()
+    def turned(self) -> None:
+        """A turn went well; after enough of them, all is forgotten."""
+        if not self._is_ill:
+            return
+        now = self._clock()
+        if self._well_since is None:
+            self._well_since = now
+        elif now - self._well_since >= WELL:
+            self._is_ill = False
+            self._pause = FIRST
+            self._told.clear()
 
     def after(self, error: Exception) -> float:
         """Log an error if it is news, and return the seconds until the next try."""
+        self._is_ill, self._well_since = True, None
         pause = self._pause
         if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
             pause = min(pause, LAST_UNREACHABLE)
         self._pause = min(self._pause * 2, LAST)
-        if isinstance(error, psycopg2.Error):
+        if isinstance(error, psycopg2.Error) and not isinstance(
+            error, psycopg2.DataError
+        ):
             self._say_lost(error, pause)
         else:
-            _logger.exception(
-                "%s: error in the runner; next try in %.1f s", self.db_name, pause
-            )
+            self._say_error(error, pause)
         return pause
+
+    def _say_error(self, error, pause):
+        text = repr(error)
+        _logger.error(
+            "%s: error in the runner: %s; next try in %.1f s",
+            self.db_name,
+            text,
+            pause,
+            exc_info=None if text in self._told else error,
+        )
+        self._told.add(text)
 
     def _say_lost(self, error, pause):
         text = (str(error).strip() or repr(error)).splitlines()[0]

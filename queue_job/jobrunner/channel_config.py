@@ -25,6 +25,8 @@ from typing import Any, NamedTuple, NoReturn
 from .rate import DEFAULT_PERIOD, Rate
 
 ROOT = "root"
+#: Channels below root on a path: what a row puts deeper counts in the last of them.
+DEEPEST = 50
 FALSE_TEXTS = frozenset({"", "0", "f", "false", "n", "no", "none", "off"})
 
 
@@ -69,7 +71,7 @@ def canonical_name(name: str | None) -> str:
     parts = [part for part in split_strip(name or "", ".") if part]
     if parts[:1] == [ROOT]:
         parts = parts[1:]
-    return ".".join([ROOT, *parts])
+    return ".".join([ROOT, *parts[:DEEPEST]])
 
 
 def parse(text: str) -> list[dict[str, Any]]:

@@ -29,6 +29,7 @@ import psycopg2.extras
 from odoo.sql_db import connection_info_for
 
 from .. import prepared
+from ..odd_rows import readable
 from . import queries
 from .config import RunnerConfig
 
@@ -250,7 +251,8 @@ class Database:
         """
         with self.conn.cursor() as cursor:
             cursor.execute(
-                "SELECT channel, uuid, id, date_created, priority,"  # pylint: disable=sql-injection
+                "SELECT channel, uuid, id,"  # pylint: disable=sql-injection
+                f" {readable('date_created')} AS date_created, priority,"
                 " extract(epoch FROM eta), state FROM queue_job WHERE " + where,
                 args,
             )

@@ -153,7 +153,7 @@ class DatabaseLoop(threading.Thread):
                 self._keep_watch()
                 self._take_turn()
                 self._wait()
-                self._backoff.reset()
+                self._backoff.turned()
             with suppress(psycopg2.Error):
                 self._resign()
         return 0.0

@@ -8,7 +8,19 @@ They run in autocommit mode. The claim and the return of jobs stand in
 from functools import cache
 
 from ..admission import MARKED, NOT_HELD
-from ..claims import HELD, LEASE_LOCK, QUICK, SETTLE_LOCK, SHOWS_LIFE, UTC_NOW
+from ..claims import (
+    HELD,
+    INT_MAX,
+    LEASE_LOCK,
+    QUICK,
+    SETTLE_LOCK,
+    SHOWS_LIFE,
+    SIGNALS,
+    UTC_NOW,
+    next_token,
+    seconds_since,
+)
+from ..odd_rows import DATES_PUT_RIGHT, TO_PUT_RIGHT, readable
 
 # Is the addon installed here?
 HAS_QUEUE_JOB = """
@@ -27,6 +39,7 @@ SELECT bool_and(to_regclass(name) IS NOT NULL)
                   AND attname = 'claim_token' AND NOT attisdropped)
    AND EXISTS (SELECT 1 FROM pg_trigger WHERE tgrelid = 'queue_job'::regclass
                   AND tgname = 'queue_job_gate')
+   AND to_regclass('queue_job_odd_idx') IS NOT NULL
   FROM unnest(ARRAY['queue_job_dependency', 'queue_job_attempt', 'queue_job_signal',
                     'queue_job_runner', 'queue_job_statistic', 'queue_job_total'])
        AS name
@@ -53,19 +66,24 @@ ON CONFLICT (key) DO NOTHING
 PING = "SELECT pg_notify('queue_job', %(payload)s)"
 
 # What a turn must know first. While modules are installed or updated, their jobs
-# must not run.
+# must not run. A job that is marked as scheduled and has no date (any more) is due.
 AFFAIRS = f"""
 SELECT EXISTS (SELECT 1 FROM ir_module_module
                 WHERE state IN ('to install', 'to upgrade', 'to remove'))
        AS modules_in_flux,
-       (SELECT extract(epoch FROM min(eta) - {UTC_NOW})::float
-          FROM queue_job WHERE state = 'pending' AND scheduled AND {NOT_HELD})
-       AS next_due,
-       EXISTS (SELECT 1 FROM queue_job WHERE {MARKED}) AS keys_to_judge
+       least((SELECT -{seconds_since("min(eta)")} FROM queue_job
+               WHERE state = 'pending' AND scheduled AND {NOT_HELD}),
+             (SELECT 0 FROM queue_job
+               WHERE state = 'pending' AND scheduled AND {NOT_HELD} AND eta IS NULL
+               LIMIT 1)) AS next_due,
+       EXISTS (SELECT 1 FROM queue_job WHERE {MARKED}) AS keys_to_judge,
+       EXISTS (SELECT 1 FROM queue_job WHERE {TO_PUT_RIGHT}) AS odd_rows
 """
 
 # The first candidates of each channel, through the index on (channel, priority,
 # date_created, id): the recursive part hops from channel to channel. See `heads`.
+# Moments come as numbers, which Python can hold whatever the row does.
+_CREATED = "extract(epoch FROM date_created)::float AS date_created"
 _HEADS = f"""
 WITH RECURSIVE names AS (
     (SELECT channel FROM queue_job
@@ -80,18 +98,17 @@ WITH RECURSIVE names AS (
 )
 SELECT head.*
   FROM names CROSS JOIN LATERAL (
-       SELECT id, uuid, channel, priority, date_created,
-              eta > {UTC_NOW} AS too_early
+       SELECT id, uuid, channel, priority, {_CREATED}, eta > {UTC_NOW} AS too_early
          FROM queue_job
         WHERE state = 'pending' AND scheduled IS NOT TRUE
           AND channel = names.channel
-        ORDER BY priority, date_created, id
+        ORDER BY priority, queue_job.date_created, id
         LIMIT {{limit}}) head
  UNION ALL
-(SELECT id, uuid, channel, priority, date_created, eta > {UTC_NOW}
+(SELECT id, uuid, channel, priority, {_CREATED}, eta > {UTC_NOW}
    FROM queue_job
   WHERE state = 'pending' AND scheduled IS NOT TRUE AND channel IS NULL
-  ORDER BY priority, date_created, id
+  ORDER BY priority, queue_job.date_created, id
   LIMIT {{limit}})
 """
 
@@ -110,18 +127,17 @@ def heads(limit: int) -> str:
 SEQUENTIAL_HEADS = f"""
 SELECT waiting.*
   FROM unnest(%(channels)s::text[]) AS names(channel) CROSS JOIN LATERAL (
-       SELECT id, uuid, channel, priority, date_created,
-              extract(epoch FROM eta - {UTC_NOW})::float AS wait_seconds,
-              'pending' AS state
+       SELECT id, uuid, channel, priority, {_CREATED},
+              -{seconds_since("eta")} AS wait_seconds, 'pending' AS state
          FROM queue_job
         WHERE state = 'pending' AND scheduled AND {NOT_HELD}
           AND channel = names.channel
-        ORDER BY priority, date_created, id
+        ORDER BY priority, queue_job.date_created, id
         LIMIT 1) waiting
  UNION ALL
 SELECT failed.*
   FROM unnest(%(channels)s::text[]) AS names(channel) CROSS JOIN LATERAL (
-       SELECT id, uuid, channel, priority, date_created, NULL::float, 'failed'
+       SELECT id, uuid, channel, priority, {_CREATED}, NULL::float, 'failed'
          FROM queue_job
         WHERE state = 'failed' AND channel = names.channel
         LIMIT 1) failed
@@ -152,22 +168,23 @@ UPDATE queue_job SET scheduled = TRUE
 # Everything in flight, and whether a live session stands behind it.
 LOOK = f"""
 WITH held AS MATERIALIZED ({HELD})
-SELECT j.id, j.uuid, j.channel, j.priority, j.date_created, j.state,
+SELECT j.id, j.uuid, j.channel, j.priority, j.state,
+       extract(epoch FROM j.date_created)::float AS date_created,
        coalesce(j.claim_token, 0) AS claim_token, j.lease_id,
-       coalesce(j.retry, 0) AS retry, coalesce(j.max_retries, 0) AS max_retries,
-       j.date_started, nullif(j.timeout, 0) AS own_timeout,
-       coalesce(least(nullif(j.timeout, 0), nullif(%(limit)s::float, 0)), 0) AS timeout,
-       coalesce(extract(epoch FROM {UTC_NOW} - j.date_started), 0)::float
-           AS running_seconds,
-       coalesce(extract(epoch FROM {UTC_NOW} - j.date_enqueued), 0)::float
-           AS enqueued_seconds,
+       coalesce(j.retry, 0) AS retry, greatest(j.max_retries, 0) AS max_retries,
+       {readable("j.date_started")} AS date_started, own.timeout AS own_timeout,
+       coalesce(least(own.timeout, nullif(%(limit)s::float, 0)), 0) AS timeout,
+       coalesce({seconds_since("j.date_started")}, 0) AS running_seconds,
+       coalesce({seconds_since("j.date_enqueued")}, 0) AS enqueued_seconds,
        j.worker_host, j.worker_pid, session.pid AS backend_pid,
        coalesce(session.space = {SETTLE_LOCK}, false) AS settling, s.kind AS signal
   FROM queue_job j
+ CROSS JOIN LATERAL (SELECT nullif(greatest(j.timeout, 0), 0) AS timeout) own
   LEFT JOIN LATERAL (SELECT pid, space FROM held WHERE {SHOWS_LIFE}
                       ORDER BY space DESC LIMIT 1) session ON TRUE
   LEFT JOIN LATERAL (SELECT kind FROM queue_job_signal
                       WHERE job_id = j.id AND claim_token = j.claim_token
+                        AND kind IN {SIGNALS}
                       ORDER BY id LIMIT 1) s ON TRUE
  WHERE j.state IN ('enqueued', 'started')
 """
@@ -193,12 +210,15 @@ UPDATE queue_job
 RETURNING id
 """
 
+# The number of attempts stays at the largest one.
+_NEXT_ATTEMPT = f"least(coalesce(retry, 0), {INT_MAX - 1}) + 1"
+
 # A dead attempt counts, is written down, and the job may run again at once.
 RETRY_DEAD = f"""
 WITH dead AS (
     UPDATE queue_job
-       SET state = 'pending', retry = coalesce(retry, 0) + 1, scheduled = FALSE,
-           claim_token = coalesce(claim_token, 0) + 1, lease_id = NULL,
+       SET state = 'pending', retry = {_NEXT_ATTEMPT}, scheduled = FALSE,
+           claim_token = {next_token("claim_token")}, lease_id = NULL,
            date_enqueued = NULL, date_started = NULL
      WHERE id = %(id)s AND coalesce(claim_token, 0) = %(token)s AND state = 'started'
  RETURNING id, retry
@@ -211,11 +231,12 @@ RETURNING number
 """
 
 # Takes a dead job over, so that a worker can settle its failure; what was said to the
-# attempt that died holds for this one.
-CLAIM_FOR_BURIAL = """
+# attempt that died holds for this one. The worker reads the row through the ORM.
+CLAIM_FOR_BURIAL = f"""
 WITH taken AS (
-    UPDATE queue_job
-       SET claim_token = coalesce(claim_token, 0) + 1, lease_id = %(lease)s
+    UPDATE queue_job j
+       SET claim_token = {next_token("j.claim_token")}, lease_id = %(lease)s,
+       {DATES_PUT_RIGHT}
      WHERE id = %(id)s AND coalesce(claim_token, 0) = %(token)s AND state = 'started'
  RETURNING id, claim_token
 ), told AS (
@@ -230,7 +251,8 @@ SIGNAL_TIMEOUT = f"""
 INSERT INTO queue_job_signal (job_id, claim_token, kind, message, date)
 SELECT %(id)s, %(token)s, 'timeout', %(message)s, {UTC_NOW}
  WHERE NOT EXISTS (SELECT 1 FROM queue_job_signal
-                    WHERE job_id = %(id)s AND claim_token = %(token)s)
+                    WHERE job_id = %(id)s AND claim_token = %(token)s
+                      AND kind IN {SIGNALS})
 """
 
 # Ends the session of a job that was told to stop: a running query is cancelled
@@ -246,10 +268,10 @@ SELECT CASE WHEN a.state = 'active' AND NOT %(force)s
  LIMIT 1
 """
 
-# The live channel settings.
+# The live channel settings. A row without a name is not the root channel.
 CHANNELS = """
 SELECT complete_name, capacity, sequential, throttle, paused, rate_limit, rate_period
-  FROM queue_job_channel WHERE complete_name IS NOT NULL
+  FROM queue_job_channel WHERE complete_name ~ '[^.[:space:]]'
 """
 
 # One row per runner: the right to claim, and what the health banner and the metrics
@@ -272,7 +294,10 @@ NEW_TERM = "UPDATE queue_job_runner SET uuid = %(new)s WHERE uuid = %(old)s"
 TAKE_OVER = "UPDATE queue_job_runner SET leader = FALSE WHERE leader"
 FAREWELL = "DELETE FROM queue_job_runner WHERE uuid = %(uuid)s"
 FORGET_OLD_RUNNERS = f"""
-DELETE FROM queue_job_runner WHERE last_seen < {UTC_NOW} - interval '1 hour'
+DELETE FROM queue_job_runner
+ WHERE last_seen IS NULL
+    OR last_seen NOT BETWEEN {UTC_NOW} - interval '1 hour'
+                         AND {UTC_NOW} + interval '1 hour'
 """
 
 # Dead jobs in one go, for code that knows ``Database.requeue_dead_jobs``: claimed or
@@ -280,15 +305,16 @@ DELETE FROM queue_job_runner WHERE last_seen < {UTC_NOW} - interval '1 hour'
 REQUEUE_DEAD_NOW = f"""
 UPDATE queue_job j
    SET state = CASE WHEN exhausted THEN 'failed' ELSE 'pending' END,
-       retry = coalesce(retry, 0) + (dead.state = 'started')::int,
+       retry = CASE WHEN dead.state = 'started' THEN {_NEXT_ATTEMPT}
+                    ELSE coalesce(retry, 0) END,
        exc_name = CASE WHEN exhausted THEN 'JobFoundDead' ELSE exc_name END,
        exc_info = CASE WHEN exhausted THEN 'Job found dead after too many retries'
                        ELSE exc_info END,
-       claim_token = coalesce(claim_token, 0) + 1, lease_id = NULL,
+       claim_token = {next_token("claim_token")}, lease_id = NULL,
        date_enqueued = NULL, date_started = NULL
   FROM (SELECT id, state,
                state = 'started' AND max_retries > 0
-               AND coalesce(retry, 0) + 1 >= max_retries AS exhausted
+               AND {_NEXT_ATTEMPT} >= max_retries AS exhausted
           FROM queue_job j
          WHERE state IN ('enqueued', 'started')
            AND coalesce(date_enqueued, date_started, date_created)

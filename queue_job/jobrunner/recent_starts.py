@@ -8,13 +8,14 @@ counts what it starts. So a failover does not let more start than the rate says.
 import time
 from typing import Any
 
-from ..claims import UTC_NOW
+from ..claims import UTC_NOW, seconds_since
 from .channels import ChannelManager
 
 # The ages in seconds of the last starts in a channel and below. Done jobs are read
 # through the index on (channel, date_done), channel by channel: a job that has started
 # within the period was not done before. Attempts that did not end well are in their own
-# table, what runs is in flight.
+# table, what runs is in flight. A start in the future would close the channel until
+# then.
 RECENT_STARTS = f"""
 WITH RECURSIVE names AS (
     (SELECT channel FROM queue_job WHERE date_done IS NOT NULL
@@ -40,9 +41,9 @@ WITH RECURSIVE names AS (
       FROM since JOIN queue_job_attempt attempt ON attempt.date_start > since.moment
       JOIN queue_job j ON j.id = attempt.job_id
 )
-SELECT extract(epoch FROM {UTC_NOW} - starts.moment)::float AS age
+SELECT {seconds_since("starts.moment")} AS age
   FROM starts CROSS JOIN since
- WHERE starts.moment > since.moment
+ WHERE starts.moment > since.moment AND starts.moment <= {UTC_NOW}
    AND starts_with(coalesce(channel, 'root') || '.', %(channel)s || '.')
  ORDER BY age LIMIT %(limit)s
 """

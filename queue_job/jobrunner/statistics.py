@@ -15,6 +15,9 @@ from typing import Any
 #: Upper bounds, in seconds, of the classes of run and wait times; the last has none.
 BOUNDS = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 600.0)
 
+#: Characters of the names that are kept: both are parts of an index.
+LONGEST_NAME = 250
+
 #: Seconds between two writes.
 FLUSH_INTERVAL = 5.0
 
@@ -69,11 +72,12 @@ ON CONFLICT (minute, function, channel) DO UPDATE
 """
 
 # Counts a worker that died while it ran a job.
-COUNT_DEAD = """
+COUNT_DEAD = f"""
 INSERT INTO queue_job_total AS t
        (function, channel, done, failed, retried, cancelled, dead, run_seconds,
         wait_seconds)
-SELECT coalesce(channel_method_name, '?'), coalesce(channel, 'root'),
+SELECT left(coalesce(channel_method_name, '?'), {LONGEST_NAME}),
+       left(coalesce(channel, 'root'), {LONGEST_NAME}),
        0, 0, 0, 0, 1, 0, 0
   FROM queue_job WHERE id = %(id)s
 ON CONFLICT (function, channel) DO UPDATE SET dead = coalesce(t.dead, 0) + 1
@@ -122,8 +126,11 @@ class Statistics:
         now = now or datetime.now(timezone.utc)
         minute = now.replace(second=0, microsecond=0, tzinfo=None)
         for entry in outcomes:
-            key = (minute, entry["function"] or "?", entry["channel"] or "root")
-            self._sums[key].add(entry["state"], entry["seconds"], entry["wait"])
+            function = (entry["function"] or "?")[:LONGEST_NAME]
+            channel = (entry["channel"] or "root")[:LONGEST_NAME]
+            self._sums[minute, function, channel].add(
+                entry["state"], entry["seconds"], entry["wait"]
+            )
 
     def take(self) -> list[dict[str, Any]]:
         """Return the parameters of ``ADD`` for each row, and begin anew."""

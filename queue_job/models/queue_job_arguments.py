@@ -66,6 +66,10 @@ class QueueJobArguments(models.AbstractModel):
         described = []
         if _is_records(records):
             described.append({"name": "self", **self._describe_value(records)})
+        if args and not isinstance(args, list):  # as it came by SQL
+            args = [args]
+        if kwargs and not isinstance(kwargs, dict):
+            kwargs = {"kwargs": kwargs}
         for position, value in enumerate(args or [], start=1):
             described.append({"name": f"{position}", **self._describe_value(value)})
         if kwargs and kwargs.get("_type") in DICT_TAGS:  # a keyword is called so
@@ -117,7 +121,9 @@ class QueueJobArguments(models.AbstractModel):
 
 def _parse(value):
     """Return the JSON data of a column, which may be a text with JSON inside."""
-    return json.loads(value) if isinstance(value, str) else value
+    with suppress(ValueError):  # then it is shown as it is
+        return json.loads(value) if isinstance(value, str) else value
+    return value
 
 
 def _is_records(value):

@@ -7,11 +7,15 @@ count that reaches the cap is replaced by PostgreSQL's own estimate of the index
 """
 
 from ..admission import NOT_HELD
-from ..claims import UTC_NOW
+from ..claims import UTC_NOW, seconds_since
+from ..odd_rows import readable
 from ..states import ENQUEUED, FAILED, PENDING, STARTED, WAIT_DEPENDENCIES
 
 #: Nothing is counted further than this.
 CAP = 10000
+
+#: Seconds of the longest wait that is shown; an odd row may have been there for ever.
+LONGEST = 1e9
 
 #: Priorities of all channels that are looked at to find the oldest waiting job.
 MAX_HEADS = 500
@@ -63,12 +67,11 @@ WITH RECURSIVE heads AS (
             LIMIT 1) AS following
 ), channels AS (
     SELECT channel,
-           max(extract(epoch FROM {UTC_NOW} - GREATEST(date_created, eta)))::float
-               AS oldest
+           max({seconds_since("GREATEST(date_created, eta)")}) AS oldest
       FROM (SELECT * FROM heads LIMIT {MAX_HEADS}) AS capped
      GROUP BY channel
 )
-SELECT channel, GREATEST(oldest, 0) AS oldest, (
+SELECT channel, LEAST(GREATEST(oldest, 0), {LONGEST}) AS oldest, (
            SELECT count(*) FROM (
                SELECT FROM queue_job
                 WHERE {READY} AND channel = channels.channel LIMIT {CAP}) AS capped)
@@ -77,10 +80,10 @@ SELECT channel, GREATEST(oldest, 0) AS oldest, (
 """
 
 IN_FLIGHT = """
-SELECT channel, count(*) AS running
+SELECT coalesce(nullif(channel, ''), 'root') AS channel, count(*) AS running
   FROM queue_job
  WHERE state IN ('enqueued', 'started')
- GROUP BY channel
+ GROUP BY 1
 """
 
 # Who runs jobs now.
@@ -95,8 +98,9 @@ SELECT worker_host AS host, worker_pid AS pid, count(*) AS running
 
 RUNNERS = f"""
 SELECT host, pid, leader, listening, root_capacity, running, note,
-       extract(epoch FROM {UTC_NOW} - last_seen)::float AS age
+       {seconds_since("last_seen")} AS age
   FROM queue_job_runner
+ WHERE last_seen BETWEEN {UTC_NOW} - interval '1 year' AND {UTC_NOW} + interval '1 hour'
  ORDER BY last_seen DESC
  LIMIT 20
 """
@@ -131,7 +135,7 @@ SELECT function,
 # The failed jobs of each kind, the most frequent first.
 FAILURES = f"""
 SELECT channel_method_name AS function, exc_name, count(*) AS count,
-       max(exc_message) AS message, max(date_started) AS last
+       max(exc_message) AS message, max({readable("date_started")}) AS last
   FROM (SELECT channel_method_name, exc_name, exc_message, date_started
           FROM queue_job
          WHERE state = 'failed'

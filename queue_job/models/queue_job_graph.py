@@ -91,11 +91,21 @@ NODE_COLORS = {
 DEFAULT_NODE_COLORS = ("#D2E5FF", "#2B7CE9")
 
 
+class Dependencies(Serialized):
+    """The uuids on both sides; what SQL has written is read as none, if it is odd."""
+
+    def convert_to_record(self, value, record):
+        try:
+            return super().convert_to_record(value, record)
+        except ValueError:
+            return {}
+
+
 # pylint: disable=consider-merging-classes-inherited
 class QueueJob(models.Model):
     _inherit = "queue.job"
 
-    dependencies = Serialized(readonly=True)
+    dependencies = Dependencies(readonly=True)
     parent_edge_ids = fields.One2many(
         comodel_name="queue.job.dependency", inverse_name="child_id", readonly=True
     )

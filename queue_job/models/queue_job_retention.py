@@ -17,6 +17,9 @@ import time
 
 from ..claims import UTC_NOW
 
+#: More days than this are more than the calendar has.
+MOST_DAYS = 500_000
+
 # The table may hold millions of jobs that are kept. So no condition compares a date
 # with something that is not known before: the recursion hops from channel to channel
 # through the index, and each channel is read from its oldest job on, through the
@@ -81,11 +84,17 @@ _KINDS = (
     },
 )
 
+
+def _days(number: str) -> str:
+    """SQL of a time that can be taken from now, however large the number is."""
+    return f"LEAST({number}, {MOST_DAYS}) * interval '1 day'"
+
+
 _LIMITS = f"""
     keep AS (
         SELECT complete_name,
-               {UTC_NOW} - removal_interval * interval '1 day' AS ended,
-               {UTC_NOW} - NULLIF(failed_removal_interval, 0) * interval '1 day'
+               {UTC_NOW} - {_days("removal_interval")} AS ended,
+               {UTC_NOW} - {_days("NULLIF(GREATEST(failed_removal_interval, 0), 0)")}
                    AS failed
         FROM queue_job_channel
     ), root AS (

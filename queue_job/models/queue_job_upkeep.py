@@ -10,7 +10,7 @@ started job whose database session still holds its advisory lock.
 import logging
 
 from .. import caches, events
-from ..claims import HELD, SHOWS_LIFE, UTC_NOW
+from ..claims import HELD, INT_MAX, SHOWS_LIFE, UTC_NOW, next_token
 from ..jobrunner.config import job_time_limit
 from ..states import FAILED
 
@@ -31,7 +31,7 @@ STUCK_JOBS = f"""
 
 # The death of a worker counts as an attempt; a lease that was never started does not.
 # The token moves on, so that a worker which comes back late cannot settle the job.
-UNSTICK = """
+UNSTICK = f"""
     UPDATE queue_job
     SET state = CASE WHEN spent THEN 'failed' ELSE 'pending' END,
         retry = attempt,
@@ -39,7 +39,7 @@ UNSTICK = """
         exc_message = CASE WHEN spent THEN %(reason)s ELSE exc_message END,
         result = CASE WHEN spent THEN result ELSE %(reason)s END,
         identity_slot = CASE WHEN spent THEN NULL ELSE identity_slot END,
-        claim_token = COALESCE(claim_token, 0) + 1,
+        claim_token = {next_token("claim_token")},
         lease_id = NULL,
         date_enqueued = NULL,
         date_started = NULL,
@@ -52,7 +52,8 @@ UNSTICK = """
                    AND attempt >= max_retries AS spent
         FROM queue_job
         CROSS JOIN LATERAL (
-            SELECT COALESCE(retry, 0) + (state = 'started')::int AS attempt
+            SELECT LEAST(COALESCE(retry, 0), {INT_MAX - 1})
+                   + (state = 'started')::int AS attempt
         ) AS counted
         WHERE id = ANY(%(ids)s)
     ) AS stuck

@@ -27,6 +27,7 @@ from . import test_metrics
 from . import test_migrations
 from . import test_news
 from . import test_odd_errors
+from . import test_odd_rows
 from . import test_patterns
 from . import test_progress
 from . import test_public_names

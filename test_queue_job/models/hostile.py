@@ -44,13 +44,8 @@ class TestQueueJobHostile(models.Model):
     def enqueue(self, cells, path):
         """Enqueue the jobs of cells, all in one transaction.
 
-<<<<<<< HEAD
-        :param cells: dicts: channel, owner ("", "user" or "company") and jobs, which
-            are dicts: function, behaviour, arguments, options
-=======
         :param cells: dicts: channel and jobs, which are dicts: function, behaviour,
             arguments, options, and owner if one is made for it, "user" or "company"
->>>>>>> h-hostile
         :param path: the journal
         :return: for each cell the uuids of its jobs
         """
@@ -59,16 +54,6 @@ class TestQueueJobHostile(models.Model):
         return [self._enqueue_cell(cell, path) for cell in cells]
 
     def _enqueue_cell(self, cell, path):
-<<<<<<< HEAD
-        records = self._owned_by(cell["owner"], cell["channel"])
-        return [
-            getattr(
-                records.with_delay(channel=cell["channel"], **job["options"]),
-                job["function"],
-            )(path, job["behaviour"], job["arguments"], self.env.user.partner_id).uuid
-            for job in cell["jobs"]
-        ]
-=======
         partner, channel = self.env.user.partner_id, cell["channel"]
         uuids = []
         for job in cell["jobs"]:
@@ -77,7 +62,6 @@ class TestQueueJobHostile(models.Model):
             call = path, job["behaviour"], job["arguments"], partner
             uuids.append(getattr(delayed, job["function"])(*call).uuid)
         return uuids
->>>>>>> h-hostile
 
     def _owned_by(self, owner, name):
         """These records as seen by a user of their own, or in such a company."""

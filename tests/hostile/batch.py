@@ -161,10 +161,6 @@ class Batch:
             wanted = [
                 {
                     "channel": cell.channel,
-<<<<<<< HEAD
-                    "owner": cell.behaviour.owner,
-=======
->>>>>>> h-hostile
                     "jobs": [job for _role, job in cell.jobs()],
                 }
                 for cell in chunk

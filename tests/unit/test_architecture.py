@@ -32,6 +32,7 @@ PURE = [
     "gates",
     "admission",
     "claims",
+    "odd_rows",
     "jobrunner/priority_queue",
     "jobrunner/channel_config",
     "jobrunner/channel_queue",

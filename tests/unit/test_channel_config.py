@@ -110,3 +110,9 @@ def test_canonical_name():
 
 def test_doctests():
     assert doctest.testmod(channel_config).failed == 0
+
+
+def test_a_path_is_no_deeper_than_python_can_walk():
+    deep = canonical_name("a." * 5000)
+    assert deep.count(".") == channel_config.DEEPEST
+    assert canonical_name(deep) == deep
