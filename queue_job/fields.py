@@ -91,8 +91,10 @@ class JobSerialized(fields.Json):
             rights = Rights(env.uid, su=False)
         try:
             decoded = decode(value, env, rights)
-        except ValueError:  # what came by SQL must not keep the others from being read
-            decoded = None
+        except ValueError:
+            if self.model_name != "queue.job":
+                raise
+            decoded = None  # what came by SQL must not keep other jobs from being read
         if decoded is None:
             return self._empty_values[self.base_type](env)
         if env.context.get("queue_job_read_as") is AS_READER:

@@ -197,7 +197,7 @@ def test_attempts_exhausted(attempt, max_retries, expected):
             Cause.DEAD,
             3,
             3,
-            Fail("JobFoundDead", "Job found dead after too many retries"),
+            Fail("JobFoundDead", "Job found dead after too many retries: why"),
         ),
         (Cause.DEAD, 99, 0, Retry(0, 99, "why")),
         # conflicts are counted as well
