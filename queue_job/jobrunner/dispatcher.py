@@ -9,17 +9,19 @@ callback, in that thread.
 What an answer means:
 
 - 200: the worker's report, a JSON document
-- no connection: nothing was started (the server is starting, or host and port are
-  wrong); retried after a back-off
+- no connection: nothing was started (the server is starting, or scheme, host and port
+  are wrong); retried after a back-off
 - the connection broke: the worker died, or a proxy gave up; the runner looks at what
   the lease had claimed
-- 403: the request was refused; 404: the server doesn't load ``queue_job`` at start,
-  or something else answers there; other codes: the server is in trouble
+- 403: the request was refused, and the body of a worker says why; 404: the server
+  doesn't load ``queue_job`` at start, or something else answers there; other codes: the
+  server or a proxy is in trouble. What to say of them: :mod:`.trouble`
 """
 
 import json
 import logging
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -44,6 +46,22 @@ if hasattr(socket, "TCP_KEEPIDLE"):  # not everywhere
         (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 3),
         (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
     ]
+
+#: Of an error of TLS which says that no connection came about.
+HANDSHAKE_REASONS = frozenset(
+    {
+        "WRONG_VERSION_NUMBER",
+        "UNSUPPORTED_PROTOCOL",
+        "NO_PROTOCOLS_AVAILABLE",
+        "SSLV3_ALERT_HANDSHAKE_FAILURE",
+        "TLSV1_ALERT_PROTOCOL_VERSION",
+        "RECORD_LAYER_FAILURE",
+        "HTTP_REQUEST",
+    }
+)
+
+#: Characters of a reason in the log.
+LONGEST_REASON = 300
 
 #: Connections kept for the next lease.
 POOL_SIZE = 64
@@ -135,20 +153,52 @@ class Dispatcher:
             urllib3.exceptions.NewConnectionError,
             urllib3.exceptions.ConnectTimeoutError,
         ) as error:
-            return Answer(lease, error=str(error), unreachable=True)
+            return Answer(lease, error=_first_line(error), unreachable=True)
         except urllib3.exceptions.HTTPError as error:
-            return Answer(lease, error=str(error))
+            return Answer(
+                lease, error=_first_line(error), unreachable=_is_handshake(error)
+            )
         return self._read(lease, response)
 
     def _read(self, lease, response) -> Answer:
+        content = _json_object(response.data)
         if response.status != 200:
             error = f"{self.url} answered {response.status} {response.reason}"
+            location = response.headers.get("Location")
+            reason = content.get(lease_protocol.REFUSAL) or location
+            error += f": {_first_line(reason)}" if reason else ""
             return Answer(lease, error=error, status=response.status)
-        try:
-            report = json.loads(response.data)
-        except ValueError:
-            return Answer(lease, error=f"{self.url} answered no JSON", status=200)
-        return Answer(lease, report=report, status=200, outcomes=report["outcomes"])
+        if not isinstance(content.get("outcomes"), list):
+            error = f"{self.url} answered 200, but no report"
+            return Answer(lease, error=error, status=200)
+        return Answer(lease, report=content, status=200, outcomes=content["outcomes"])
+
+
+def _json_object(data: bytes) -> dict:
+    """The JSON object of an answer; empty, if it is something else."""
+    try:
+        content = json.loads(data)
+    except (ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _first_line(reason) -> str:
+    """A reason for the log, which others may have written."""
+    text = str(reason).strip() or repr(reason)
+    return text.splitlines()[0][:LONGEST_REASON]
+
+
+def _is_handshake(error: Exception) -> bool:
+    """Whether the connection failed before anything was sent: the server speaks no
+    TLS, or has a certificate that is not trusted. (An end in the middle has no such
+    reason.)"""
+    cause = error.args[0] if error.args else None
+    if not isinstance(error, urllib3.exceptions.SSLError):
+        return False
+    return isinstance(cause, ssl.SSLCertVerificationError | ssl.CertificateError) or (
+        getattr(cause, "reason", None) in HANDSHAKE_REASONS
+    )
 
 
 def classic_get(scheme, host, port, user, password, db_name, job_uuid) -> None:
