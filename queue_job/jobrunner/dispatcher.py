@@ -27,7 +27,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import urllib3
-from urllib3.connection import HTTPConnection
+from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from . import lease as lease_protocol
 from .config import RunnerConfig
@@ -46,19 +46,6 @@ if hasattr(socket, "TCP_KEEPIDLE"):  # not everywhere
         (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 3),
         (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
     ]
-
-#: Of an error of TLS which says that no connection came about.
-HANDSHAKE_REASONS = frozenset(
-    {
-        "WRONG_VERSION_NUMBER",
-        "UNSUPPORTED_PROTOCOL",
-        "NO_PROTOCOLS_AVAILABLE",
-        "SSLV3_ALERT_HANDSHAKE_FAILURE",
-        "TLSV1_ALERT_PROTOCOL_VERSION",
-        "RECORD_LAYER_FAILURE",
-        "HTTP_REQUEST",
-    }
-)
 
 #: Characters of a reason in the log.
 LONGEST_REASON = 300
@@ -86,6 +73,22 @@ class Answer:
     outcomes: list = field(default_factory=list)
 
 
+class _TLSConnection(HTTPSConnection):
+    """A connection that says whether anything was sent when TLS fails."""
+
+    def connect(self) -> None:
+        try:
+            super().connect()
+        except ssl.SSLError as error:
+            raise urllib3.exceptions.NewConnectionError(
+                self, f"no TLS connection: {error}"
+            ) from error
+
+
+class _TLSPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _TLSConnection
+
+
 class Dispatcher:
     """Sends leases to one address.
 
@@ -106,6 +109,10 @@ class Dispatcher:
             timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=None),
             socket_options=[*HTTPConnection.default_socket_options, *KEEPALIVE],
         )
+        self._pool.pool_classes_by_scheme = {
+            **self._pool.pool_classes_by_scheme,
+            "https": _TLSPool,
+        }
 
     def announce(self) -> None:
         """Log where the leases go."""
@@ -155,17 +162,15 @@ class Dispatcher:
         ) as error:
             return Answer(lease, error=_first_line(error), unreachable=True)
         except urllib3.exceptions.HTTPError as error:
-            return Answer(
-                lease, error=_first_line(error), unreachable=_is_handshake(error)
-            )
+            return Answer(lease, error=_first_line(error))
         return self._read(lease, response)
 
     def _read(self, lease, response) -> Answer:
         content = _json_object(response.data)
         if response.status != 200:
             error = f"{self.url} answered {response.status} {response.reason}"
-            location = response.headers.get("Location")
-            reason = content.get(lease_protocol.REFUSAL) or location
+            redirect = response.get_redirect_location()
+            reason = content.get(lease_protocol.REFUSAL) or redirect
             error += f": {_first_line(reason)}" if reason else ""
             return Answer(lease, error=error, status=response.status)
         if not isinstance(content.get("outcomes"), list):
@@ -187,18 +192,6 @@ def _first_line(reason) -> str:
     """A reason for the log, which others may have written."""
     text = str(reason).strip() or repr(reason)
     return text.splitlines()[0][:LONGEST_REASON]
-
-
-def _is_handshake(error: Exception) -> bool:
-    """Whether the connection failed before anything was sent: the server speaks no
-    TLS, or has a certificate that is not trusted. (An end in the middle has no such
-    reason.)"""
-    cause = error.args[0] if error.args else None
-    if not isinstance(error, urllib3.exceptions.SSLError):
-        return False
-    return isinstance(cause, ssl.SSLCertVerificationError | ssl.CertificateError) or (
-        getattr(cause, "reason", None) in HANDSHAKE_REASONS
-    )
 
 
 def classic_get(scheme, host, port, user, password, db_name, job_uuid) -> None:

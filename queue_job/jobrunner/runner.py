@@ -118,7 +118,7 @@ class QueueJobRunner:
         self._stop_event = threading.Event()
         self._stop_pipe = os.pipe()
         self._announced = False
-        self._left: list[str] = []
+        self._left: set[str] = set()
         self._complaint = ""
 
     def __del__(self):
@@ -157,20 +157,21 @@ class QueueJobRunner:
             return names
         databases = odoo.service.db.list_dbs(True)
         names = served(databases, [], odoo_config["dbfilter"])
-        self._tell_left(sorted(set(databases) - set(names)))
+        self._tell_left(set(databases) - set(names))
         return names
 
     def _tell_left(self, databases):
-        """Say which databases the filter leaves to other servers, once."""
-        if databases == self._left:
-            return
+        """Say which databases the filter leaves to other servers, each once."""
+        news = sorted(databases - self._left)
         self._left = databases
-        more = len(databases) - NAMES_IN_LOG
+        if not news:
+            return
+        more = len(news) - NAMES_IN_LOG
         _logger.info(
             "dbfilter %r leaves %s databases without a runner of this server: %s%s",
             odoo_config["dbfilter"],
-            len(databases),
-            ", ".join(databases[:NAMES_IN_LOG]) or "-",
+            len(news),
+            ", ".join(news[:NAMES_IN_LOG]),
             f" and {more} more" if more > 0 else "",
         )
 

@@ -6,6 +6,7 @@ one whose ``dbfilter`` hides it.
 """
 
 import json
+import re
 import time
 from dataclasses import asdict
 
@@ -13,6 +14,7 @@ import pytest
 import requests
 
 from queue_job.jobrunner import lease as protocol
+from tests.harness.fixtures import _log_directory, database_maker, server_maker
 
 TOKEN = "tökén-漢"
 LEASE, RUNJOB = protocol.PATH, protocol.CLASSIC_PATH
@@ -91,7 +93,7 @@ def odd_parameters():
             yield f"token: {name}", "GET", f"{path}?token={uuid}", {}, None, {403}
     yield "no uuid", "GET", RUNJOB, {}, None, {400}
     yield "unknown uuid", "GET", f"{RUNJOB}?job_uuid=x&db=x&more=1", {}, None, {200}
-    yield "unknown parameters", "POST", f"{LEASE}?a=1&self=2&db=%00", {}, b"", {403}
+    yield "unknown parameters", "POST", f"{LEASE}?a=1&db=%00", {}, b"", {403}
     for path, name in ((METRICS, b"token"), (HEALTH, b"token"), (RUNJOB, b"job_uuid")):
         kind = {"Content-Type": "multipart/form-data; boundary=x"}
         yield "a file", "GET", path, kind, FILE % name, {403, 400}
@@ -100,8 +102,6 @@ def odd_parameters():
 @pytest.fixture(scope="module", params=["shown", "hidden"])
 def server(request, stack):
     """Without a runner; its database has a token."""
-    from tests.harness.fixtures import _log_directory, database_maker, server_maker
-
     directory = _log_directory(f"test_doors-{request.param}")
     with database_maker(stack) as make_database:
         database = make_database()
@@ -114,8 +114,7 @@ def server(request, stack):
         with server_maker(stack, directory, database) as make_server:
             server = make_server(channels="root:0", options=options)
             server.expect_log("refused a lease request", "was requested to run job")
-            server.expect_log("ignoring args", "CSRF validation", "session expired")
-            server.expect_log("without CSRF|CSRF")
+            server.expect_log("No CSRF validation token")
             yield server
 
 
@@ -140,8 +139,7 @@ def test_no_traceback_for_anybody(server, method, path, headers, body, statuses)
     assert answer.status_code in statuses
     logged = server.text()[before:]
     assert "Traceback" not in logged
-    assert "ERROR" not in logged.replace("ERROR forged", "")
-    assert "\nERROR forged" not in logged
+    assert not re.search("^(ERROR forged|.* (ERROR|CRITICAL) )", logged, re.MULTILINE)
 
 
 UNKNOWN = "there_is_no_such_database"
