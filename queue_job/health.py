@@ -113,8 +113,7 @@ def _hold_problems(facts: Facts) -> list[Problem]:
     problems = []
     note, _colon, reason = facts.runner_note.partition(": ")
     if is_alive(facts.runner_age) and note in NOTES:
-        values = {"reason": reason} if reason else {}
-        problems.append(Problem(note, NOTES[note], values))
+        problems.append(Problem(note, NOTES[note], {"reason": reason}))
     if facts.root_paused:
         problems.append(Problem("paused", DANGER))
     elif facts.paused:

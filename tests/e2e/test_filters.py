@@ -6,7 +6,6 @@ import pytest
 import requests
 
 from queue_job.jobrunner.lease import CLASSIC_PATH
-
 from tests.harness.jobs import insert
 
 LAYOUTS = {
