@@ -54,6 +54,9 @@ PUBLIC = {
     "_odoo_now": "addons of others that patch the runner",
     "convert_to_column": "Odoo's fields",
     "cluster_environment": "a fixture, for its effect",
+    "ConnectionCls": "urllib3's pools",
+    "do_POST": "http.server",
+    "log_message": "http.server",
 }
 
 

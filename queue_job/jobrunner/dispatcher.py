@@ -76,7 +76,7 @@ class Answer:
 class _TLSConnection(HTTPSConnection):
     """A connection that says whether anything was sent when TLS fails."""
 
-    def connect(self) -> None:
+    def connect(self) -> None:  # pylint: disable=missing-return
         try:
             super().connect()
         except ssl.SSLError as error:

@@ -4,7 +4,7 @@
 ``dbfilter`` says what a visitor may see, often by the host that he asks for (``%h``,
 ``%d``). The runner is no visitor: it asks for whatever host the server listens on. So a
 filter by host leaves it all databases, and any other one those that it shows to
-everybody. ``db_name`` names the databases itself; then the filter is for visitors alone.
+everybody. ``db_name`` names the databases itself; then the filter is for visitors.
 """
 
 import re

@@ -48,8 +48,8 @@ UNREACHABLE, REFUSED, PASSWORD, REDIRECTED, MISSING, ERROR, BROKEN = CODES = (
 #: Code -> what to look at.
 REMEDIES = {
     UNREACHABLE: "check host and port of the runner, and that the server there runs",
-    REFUSED: "check that the server there serves this database (db_name, dbfilter)"
-    " from the same PostgreSQL server, that the clocks agree, and that no proxy refuses",
+    REFUSED: "check that the server there serves this database (db_name, dbfilter) from"
+    " the same PostgreSQL server, that the clocks agree, and that no proxy refuses",
     PASSWORD: "check http_auth_user and http_auth_password of the runner",
     REDIRECTED: "check scheme, host and port of the runner",
     MISSING: "check that the server there loads queue_job (server_wide_modules) and has"
@@ -115,13 +115,12 @@ class Trouble:
                 return 0.0
         elif self._breaks:
             self._breaks = 0
-        self._complain(now)
+        self._complain(now, now - self._since)
         longest = LAST_UNREACHABLE if self._code == UNREACHABLE else LAST
         return min(FIRST + (now - self._since) / 10, longest)
 
-    def _complain(self, now):
-        lasts = now - self._since >= MOMENT
-        if self._code in (UNREACHABLE, BROKEN) and not lasts:
+    def _complain(self, now: float, lasting: float) -> None:
+        if self._code in (UNREACHABLE, BROKEN) and lasting < MOMENT:
             return
         if now < self._told.get(self._code, now):
             return

@@ -21,7 +21,7 @@ def test_a_filter_by_host(make_server, make_database, database, layout):
     """It shows neither database to the runner's host; the jobs of both run."""
     workers, section, dbfilter = LAYOUTS[layout]
     databases = database, make_database()
-    server = make_server(
+    make_server(
         workers,
         channels=None if section else "root:2",
         sections={"queue_job": section},
@@ -106,4 +106,4 @@ def test_a_filter_that_is_none(make_server):
     )
     server.expect_log("can't list the databases", "unterminated", "Exception during")
     server.start(wait=False)
-    server.wait_log(r"can't list the databases: dbfilter '\^\(' is no regular expres")
+    server.wait_log(r"can't list the databases: dbfilter '\^\(' is no regular")

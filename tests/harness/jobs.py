@@ -17,7 +17,8 @@ INSERT INTO queue_job (uuid, user_id, company_id, name, model_name, method_name,
 SELECT gen_random_uuid()::text, 1, 1, 'probe', %(model)s, %(method)s,
        format('<%%s>.%%s', %(model)s, %(method)s), '', %(records)s, %(args)s, '{}',
        %(state)s,
-       now() AT TIME ZONE 'UTC' + %(delay)s * interval '1 second', %(delay)s IS NOT NULL,
+       now() AT TIME ZONE 'UTC' + %(delay)s * interval '1 second',
+       %(delay)s IS NOT NULL,
        10, 5, 0, 'root', now() AT TIME ZONE 'UTC'
   FROM generate_series(1, %(count)s)
 RETURNING uuid
