@@ -18,6 +18,21 @@ LONG_WAIT = 600
 
 DANGER, WARNING = "danger", "warning"
 
+#: What a runner may note: why it holds all jobs back (`jobrunner.database_loop`), or
+#: why its leases are not run (`jobrunner.trouble`).
+NOTES = {
+    "copy": DANGER,
+    "secret": DANGER,
+    "modules": WARNING,
+    "unreachable": DANGER,
+    "refused": DANGER,
+    "password": DANGER,
+    "redirected": DANGER,
+    "missing": DANGER,
+    "error": DANGER,
+    "broken": WARNING,
+}
+
 
 class Facts(NamedTuple):
     """What is known of the queue of one database."""
@@ -31,7 +46,7 @@ class Facts(NamedTuple):
     runner_age: float | None = None
     """seconds since the last sign of a runner; None: there never was one"""
     runner_note: str = ""
-    """why the runner holds jobs back: "copy" or "modules" """
+    """what keeps its jobs from running: a key of `NOTES`, and maybe ": reason" """
     runner_listening: bool = True
     """notifications arrive at the runner"""
     server_wide: bool = True
@@ -94,11 +109,11 @@ def _runner_problems(facts: Facts) -> list[Problem]:
 
 
 def _hold_problems(facts: Facts) -> list[Problem]:
-    """A runner lives, but holds all jobs back."""
+    """A runner lives, but its jobs are held back, or nobody runs them."""
     problems = []
-    if is_alive(facts.runner_age) and facts.runner_note in ("copy", "modules"):
-        level = DANGER if facts.runner_note == "copy" else WARNING
-        problems.append(Problem(facts.runner_note, level))
+    note, _colon, reason = facts.runner_note.partition(": ")
+    if is_alive(facts.runner_age) and note in NOTES:
+        problems.append(Problem(note, NOTES[note], {"reason": reason}))
     if facts.root_paused:
         problems.append(Problem("paused", DANGER))
     elif facts.paused:

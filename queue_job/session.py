@@ -61,7 +61,8 @@ _LAST = "_queue_job_last"
 BEGIN_NEXT = "COMMIT; BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE"
 
 READ_FACTS = """
-SELECT pg_backend_pid(), current_setting('default_transaction_isolation')
+SELECT pg_backend_pid(), current_setting('default_transaction_isolation'),
+       current_setting('default_transaction_read_only')
 """
 
 FIND_ENQUEUED = "SELECT id FROM queue_job WHERE uuid = %s AND state = 'enqueued'"
@@ -198,11 +199,11 @@ class Facts(NamedTuple):
     """What all sessions with a database have in common.
 
     :param lasts: a session stays the same between transactions
-    :param read_committed: that is the default isolation of its transactions
+    :param usual: transactions are READ COMMITTED and may write, if nobody says else
     """
 
     lasts: bool
-    read_committed: bool
+    usual: bool
 
 
 def facts(cr) -> Facts:
@@ -215,9 +216,9 @@ def facts(cr) -> Facts:
     known = _facts.get(cr.dbname)
     if known is None:
         cr.execute(READ_FACTS)
-        pid, isolation = cr.fetchone()
-        known = Facts(pid == cr._cnx.get_backend_pid(), isolation == "read committed")
-        _facts[cr.dbname] = known
+        pid, *defaults = cr.fetchone()
+        usual = defaults == ["read committed", "off"]
+        known = _facts[cr.dbname] = Facts(pid == cr._cnx.get_backend_pid(), usual)
     return known
 
 

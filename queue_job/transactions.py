@@ -35,6 +35,13 @@ _MISSING = object()
 #: Attribute of a cursor on which an attempt works.
 _ATTEMPT = "_queue_job_attempt"
 
+# Where the role or the database has other defaults. psycopg2 takes back the first with
+# the mode, and the pool the second.
+BE_USUAL = """
+SET default_transaction_isolation TO 'read committed';
+SET default_transaction_read_only TO off
+"""
+
 COMMIT_FORBIDDEN = (
     "Commit is forbidden in queue jobs. You can have the current job run on a"
     ' cursor of its own by enabling the "Allow Commit" option of its Job'
@@ -49,13 +56,13 @@ CLOSE_FORBIDDEN = (
 @contextmanager
 def autocommit(cr):
     """Lend a cursor of Odoo's pool in autocommit mode: READ COMMITTED statements."""
-    read_committed = facts(cr).read_committed
+    usual = facts(cr).usual
     cr.rollback()
     connection = cr._cnx
     connection.autocommit = True
     try:
-        if not read_committed:  # psycopg2 takes it back with the mode
-            cr.execute("SET default_transaction_isolation TO 'read committed'")
+        if not usual:
+            cr.execute(BE_USUAL)
         yield cr
     finally:
         if not connection.closed:

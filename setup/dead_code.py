@@ -55,6 +55,9 @@ PUBLIC = {
     "convert_to_column": "Odoo's fields",
     "registry_invalidated": "Odoo's registry",
     "cluster_environment": "a fixture, for its effect",
+    "ConnectionCls": "urllib3's pools",
+    "do_POST": "http.server",
+    "log_message": "http.server",
 }
 
 

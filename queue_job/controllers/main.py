@@ -14,13 +14,14 @@ import logging
 import time
 from contextlib import contextmanager
 
-from werkzeug.exceptions import Forbidden
+from werkzeug.exceptions import BadRequest, Forbidden
 
 from odoo import SUPERUSER_ID, http
 
 from .. import attempt, executor, main_thread, tracing, transactions
 from ..job import ENQUEUED, Job
 from ..jobrunner import lease as lease_protocol
+from . import named_database
 from .sample_jobs import SampleJobs
 
 _logger = logging.getLogger(__name__)
@@ -38,6 +39,11 @@ UPDATE queue_job SET claim_token = coalesce(claim_token, 0) + 1
                 FOR NO KEY UPDATE SKIP LOCKED)
 RETURNING id
 """
+
+IS_ENQUEUED = "SELECT TRUE FROM queue_job WHERE uuid = %s AND state = %s"
+
+#: Characters; the uuids of callers who choose them are shorter.
+LONGEST_UUID = 200
 
 
 @contextmanager
@@ -59,6 +65,17 @@ def _is_worth_a_line(record) -> bool:
 
 
 logging.getLogger("werkzeug").addFilter(_is_worth_a_line)
+
+
+def _is_uuid(value) -> bool:
+    """Whether a parameter, which may also be a file, is fit for SQL and the log."""
+    is_text = isinstance(value, str) and value.isprintable()
+    return is_text and 0 < len(value) <= LONGEST_UUID
+
+
+def _secret(cr) -> str | None:
+    """The secret of a database, as it is now."""
+    return named_database.value(cr, named_database.PARAMETER, "database.secret")
 
 
 class RunJobController(SampleJobs, http.Controller):
@@ -133,10 +150,32 @@ class RunJobController(SampleJobs, http.Controller):
         save_session=False,
         readonly=False,
     )
-    def runjob(self, job_uuid, **kw):
+    def runjob(self, job_uuid=None, **kw):
+        if not _is_uuid(job_uuid):
+            raise BadRequest("job_uuid is missing, or it is none.")
+        if not http.request.db:
+            return self._runjob_of_named_database(job_uuid)
         http.request.update_env(user=SUPERUSER_ID)
         main_thread.call(executor.run_alone, self, http.request.env, job_uuid)
         return ""
+
+    @classmethod
+    def _runjob_of_named_database(cls, job_uuid):
+        """Who knows the uuid of an enqueued job may have it run, as anywhere."""
+
+        def is_enqueued(cr):
+            return bool(named_database.value(cr, IS_ENQUEUED, job_uuid, ENQUEUED))
+
+        response = named_database.serve(is_enqueued)
+        if response is None:
+            _logger.warning(
+                "was requested to run job %s in database %r, but it does not exist"
+                " there, or is not in state %s",
+                job_uuid,
+                named_database.name(),
+                ENQUEUED,
+            )
+        return "" if response is None else response
 
     @http.route(
         lease_protocol.PATH,
@@ -146,30 +185,68 @@ class RunJobController(SampleJobs, http.Controller):
         csrf=False,
         save_session=False,
         readonly=False,
+        max_content_length=lease_protocol.MAX_BODY,
     )
-    def lease(self):
+    def lease(self, **kw):
         request = http.request
-        request.update_env(user=SUPERUSER_ID)
-        env = request.env
         try:
+            if not request.db:
+                return self._lease_of_named_database(request.httprequest)
+            request.update_env(user=SUPERUSER_ID)
+            env = request.env
             lease = self._open_lease(env, request.httprequest)
             report = main_thread.call(executor.serve, env, lease, self._runjob)
         except lease_protocol.LeaseRefused as refusal:
-            _logger.warning(
-                "refused a lease request from %s: %s",
-                request.httprequest.remote_addr,
-                refusal,
-            )
-            raise Forbidden() from refusal
+            return self._refuse_lease(refusal)
         return request.make_json_response(report)
 
     @classmethod
+    def _refuse_lease(cls, refusal):
+        """Only the runner hears why; anybody else not even whether the database is
+        there."""
+        request = http.request
+        _logger.warning(
+            "refused a lease request from %s: %s",
+            request.httprequest.remote_addr,
+            refusal,
+        )
+        if not refusal.is_signed:
+            raise Forbidden() from refusal
+        told = {lease_protocol.REFUSAL: str(refusal)}
+        return request.make_json_response(told, status=403)
+
+    @classmethod
+    def _lease_of_named_database(cls, httprequest):
+        def is_signed(cr):
+            return bool(cls._check_lease(cr, httprequest, _secret(cr)))
+
+        if not httprequest.headers.get(lease_protocol.SIGNATURE_HEADER):
+            raise lease_protocol.LeaseRefused("the request is not signed")
+        response = named_database.serve(is_signed)
+        if response is None:
+            raise lease_protocol.LeaseRefused(
+                f"database {named_database.name()!r} does not exist, or is none that"
+                " this server serves (db_name, dbfilter)"
+            )
+        return response
+
+    @classmethod
     def _open_lease(cls, env, httprequest):
-        secret = env["ir.config_parameter"].sudo().get_param("database.secret")
+        remembered = env["ir.config_parameter"].sudo().get_param("database.secret")
+        try:
+            return cls._check_lease(env.cr, httprequest, remembered)
+        except lease_protocol.LeaseRefused as refusal:
+            current = _secret(env.cr)  # a change by SQL doesn't reach the cache
+            if refusal.is_signed or current == remembered:
+                raise
+            return cls._check_lease(env.cr, httprequest, current)
+
+    @staticmethod
+    def _check_lease(cr, httprequest, secret):
         return lease_protocol.open_lease(
             lease_protocol.derive_key(secret),
             httprequest.get_data(),
             httprequest.headers.get(lease_protocol.SIGNATURE_HEADER),
-            env.cr.dbname,
+            cr.dbname,
             time.time(),
         )

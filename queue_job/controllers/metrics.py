@@ -6,18 +6,20 @@
 
 Both ask for the token in the system parameter ``queue_job.metrics_token``, as
 ``Authorization: Bearer TOKEN`` or ``?token=TOKEN``. Without the parameter they are
-closed. Where a server has several databases, the header ``X-Odoo-Database`` names one.
+closed. Where a server has several databases, the header ``X-Odoo-Database`` names one,
+whatever ``dbfilter`` shows to the host of the request.
 """
 
 from werkzeug.exceptions import BadRequest, Forbidden
 from werkzeug.exceptions import NotImplemented as MissingLibrary
 
 from odoo import SUPERUSER_ID, http
-from odoo.tools import consteq
 
 from .. import metrics
 from ..health import DANGER
+from ..jobrunner.lease import equal
 from ..models import queue_job_dashboard_queries as queries
+from . import named_database
 
 TOKEN_PARAMETER = "queue_job.metrics_token"
 
@@ -32,7 +34,10 @@ class Monitoring(http.Controller):
         readonly=False,
     )
     def metrics(self, token=None, **kwargs):
-        env = self._open(token)
+        return self._open(token, self._metrics)
+
+    @staticmethod
+    def _metrics(env):
         if not metrics.is_available():
             raise MissingLibrary(
                 "Install the Python library prometheus_client on this server."
@@ -49,7 +54,11 @@ class Monitoring(http.Controller):
         readonly=False,
     )
     def health(self, token=None, **kwargs):
-        dashboard = self._open(token)["queue.job.dashboard"]
+        return self._open(token, self._health)
+
+    @staticmethod
+    def _health(env):
+        dashboard = env["queue.job.dashboard"]
         problems = dashboard._problems(
             dashboard._rows(queries.WAITING), dashboard._rows(queries.RUNNERS)
         )
@@ -58,17 +67,44 @@ class Monitoring(http.Controller):
         answer = {"status": status, "problems": problems}
         return http.request.make_json_response(answer, status=503 if down else 200)
 
-    def _open(self, token):
-        """Return the environment for those who know the token."""
+    @classmethod
+    def _open(cls, token, answer):
+        """Return what ``answer`` makes of the environment, to those who know the token.
+
+        :raise Forbidden: the token is wrong; or there is no such database, which is
+            for nobody to know
+        """
         request = http.request
-        if not request.db:
+        given = cls._given(token)
+        if request.db:
+            request.update_env(user=SUPERUSER_ID)
+            parameters = request.env["ir.config_parameter"]
+            if _is_right(given, parameters.get_param(TOKEN_PARAMETER)):
+                return answer(request.env)
+        elif not named_database.name():
             raise BadRequest("Name the database in the header X-Odoo-Database.")
-        request.update_env(user=SUPERUSER_ID)
-        expected = request.env["ir.config_parameter"].get_param(TOKEN_PARAMETER)
-        scheme, _space, credentials = request.httprequest.headers.get(
-            "Authorization", ""
-        ).partition(" ")
-        given = credentials.strip() if scheme.lower() == "bearer" else token
-        if not expected or not given or not consteq(given, expected):
-            raise Forbidden("This takes the token of queue_job.metrics_token.")
-        return request.env
+        elif given:
+            response = named_database.serve(
+                lambda cr: _is_right(
+                    given,
+                    named_database.value(cr, named_database.PARAMETER, TOKEN_PARAMETER),
+                )
+            )
+            if response is not None:
+                return response
+        raise Forbidden("This takes the token of queue_job.metrics_token.")
+
+    @staticmethod
+    def _given(token) -> str | None:
+        """The token of the request; the parameter may also be a file."""
+        header = http.request.httprequest.headers.get("Authorization", "")
+        scheme, _space, credentials = header.partition(" ")
+        if scheme.lower() == "bearer":
+            # headers come as Latin-1, whatever they are
+            token = credentials.strip().encode("latin-1", "replace")
+            token = token.decode("utf-8", "replace")
+        return token if isinstance(token, str) else None
+
+
+def _is_right(given: str | None, expected: str | None) -> bool:
+    return bool(given and expected) and equal(expected, given)

@@ -292,12 +292,25 @@ def idle_settings(job_workers: int) -> list[str]:
 
     :param job_workers: how many this server has
     """
+    return _set_by_hand(ADDRESS if job_workers else LIMITS)
+
+
+def lacks_workers(job_workers: int) -> bool:
+    """Whether nobody would take the leases of this server: it listens nowhere, and
+    nothing says where another one does.
+
+    :param job_workers: how many this server has
+    """
+    listens = job_workers or odoo_config["http_enable"]
+    return not listens and not _set_by_hand(("host", "port"))
+
+
+def _set_by_hand(keys: tuple[str, ...]) -> list[str]:
     environ, section = environment(), read_section()
-    idle = ADDRESS if job_workers else LIMITS
     return [
         each.key
         for each in SETTINGS
-        if each.key in idle and (environ.get(each.env) or section.get(each.key))
+        if each.key in keys and (environ.get(each.env) or section.get(each.key))
     ]
 
 

@@ -11,6 +11,9 @@ left on a shared connection. The transaction is READ COMMITTED and runs nothing
 else, so it holds no snapshot and keeps no dead row from vacuum. When the runner
 dies, PostgreSQL ends the session and another runner gets the lock.
 
+**Settings.** A role or a database may end idle sessions, refuse to write and so on. The
+sessions of the runner set what they need themselves, see ``SETTINGS``.
+
 **Silence.** Both connections carry keepalive and ``tcp_user_timeout`` settings, so
 that a network which drops packets without a word is an error after some seconds. A
 proxy or a server that takes packets and says nothing more is found by the runner's
@@ -39,8 +42,10 @@ _logger = logging.getLogger(__name__)
 #: never lead the same database.
 PG_ADVISORY_LOCK_ID = 2293787760715711918
 
-#: libpq: seconds, but ``tcp_user_timeout`` in milliseconds.
+#: libpq: seconds, but ``tcp_user_timeout`` in milliseconds; and the encoding, which a
+#: role may have set as well.
 KEEPALIVE = {
+    "client_encoding": "UTF8",
     "connect_timeout": 5,
     "keepalives": 1,
     "keepalives_idle": 3,
@@ -52,12 +57,47 @@ KEEPALIVE = {
 #: Seconds that a statement of the runner may take; all of them are short.
 STATEMENT_PATIENCE = 7.0
 
+#: What a role or a database may set for its sessions, and the runner's must not have:
+#: ends of sessions and statements which do nothing wrong, transactions that can't write
+#: or meet serialization errors, other forms of values.
+SETTINGS = {
+    "default_transaction_deferrable": "off",
+    "default_transaction_isolation": "read committed",
+    "default_transaction_read_only": "off",
+    "extra_float_digits": "1",
+    "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",
+    "IntervalStyle": "postgres",
+    "lock_timeout": "0",
+    "standard_conforming_strings": "on",
+    "statement_timeout": "0",
+    "TimeZone": "UTC",
+    "transaction_timeout": "0",
+}
+
+#: The same for the transaction of the leader lock, which lasts as long as the runner.
+LEADER_SETTINGS = {
+    "idle_in_transaction_session_timeout": "0",
+    "lock_timeout": "0",
+    "statement_timeout": "0",
+    "tcp_keepalives_count": "3",
+    "tcp_keepalives_idle": "2",
+    "tcp_keepalives_interval": "1",
+    "tcp_user_timeout": "5000",
+    "transaction_timeout": "0",
+}
+
+# Only what this version of PostgreSQL knows, and what isn't so yet.
+_SET = """
+SELECT count(set_config(name, wanted, {is_local}))
+  FROM pg_settings JOIN unnest(%(names)s, %(values)s) AS own(name, wanted) USING (name)
+ WHERE setting IS DISTINCT FROM wanted
+"""
+# Behind a transaction-pooling proxy the session is others' as well: it stays as it is.
+SET_SESSION = _SET.format(is_local="false") + " AND pg_backend_pid() = %(pid)s"
+
 LOCK_LEADER = f"""
-SELECT set_config('idle_in_transaction_session_timeout', '0', true),
-       set_config('tcp_keepalives_idle', '2', true),
-       set_config('tcp_keepalives_interval', '1', true),
-       set_config('tcp_keepalives_count', '3', true),
-       set_config('tcp_user_timeout', '5000', true),
+SELECT ({_SET.format(is_local="true")}),
        pg_try_advisory_xact_lock({PG_ADVISORY_LOCK_ID})
 """
 
@@ -85,10 +125,22 @@ def _connection_info_for(db_name: str) -> dict:
 
 
 def connect(db_name: str):
-    """An autocommit connection that notices a silent network."""
+    """An autocommit connection that notices a silent network, and has settings of its
+    own where the role or the database has others."""
     conn = psycopg2.connect(**_connection_info_for(db_name))
     conn.autocommit = True
+    try:
+        with conn.cursor() as cursor:
+            pid = conn.get_backend_pid()
+            cursor.execute(SET_SESSION, {**_settings(SETTINGS), "pid": pid})
+    except psycopg2.Error:
+        conn.close()
+        raise
     return conn
+
+
+def _settings(wanted: dict[str, str]) -> dict[str, list[str]]:
+    return {"names": list(wanted), "values": list(wanted.values())}
 
 
 class Database:
@@ -138,7 +190,7 @@ class Database:
         self.leader_conn = psycopg2.connect(**_connection_info_for(self.db_name))
         self.leader_conn.set_session(isolation_level="READ COMMITTED")
         with self.leader_conn.cursor() as cursor:
-            cursor.execute(LOCK_LEADER)
+            cursor.execute(LOCK_LEADER, _settings(LEADER_SETTINGS))
             if not cursor.fetchone()[-1]:
                 raise MasterElectionLost(f"could not acquire {self.db_name}")
 

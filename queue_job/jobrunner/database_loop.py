@@ -10,18 +10,21 @@ database stops no other. What is logged, each line with the database's name:
 
 - INFO once: ``queue job runner ready for db <name>``
 - WARNING: the database is lost, with the seconds until the next try; a lease's
-  connection broke; the server can't be reached; the doorbell is missing or LISTEN
-  doesn't deliver; the database is a copy; and what the caretaker finds
+  connection broke; no worker takes the leases (:mod:`.trouble`); the doorbell is
+  missing or LISTEN doesn't deliver; the database is a copy or has no secret; and what
+  the caretaker finds
 """
 
 import logging
 import os
+import secrets
 import select
 import socket
 import threading
 import time
 import uuid
 from contextlib import closing, suppress
+from http import HTTPStatus
 from queue import Empty, SimpleQueue
 
 import psycopg2
@@ -40,6 +43,7 @@ from .lease_book import LeaseBook
 from .news import WATCH, News
 from .recent_starts import count_recent_starts
 from .statistics import ADD, FLUSH_INTERVAL, Statistics
+from .trouble import Trouble
 from .turn import Turn
 
 _logger = logging.getLogger(__name__)
@@ -53,8 +57,8 @@ ELECTION_INTERVAL = 1.0
 #: Seconds until the next look at a database without the addon.
 INSTALL_INTERVAL = 10.0
 
-#: Seconds between two complaints that no worker takes the leases.
-COMPLAINT_INTERVAL = 60.0
+#: Signs leases that no worker takes, where the database has no secret.
+NO_KEY = secrets.token_bytes(32)
 
 
 class DatabaseLoop(threading.Thread):
@@ -180,12 +184,11 @@ class DatabaseLoop(threading.Thread):
     def _prepare(self, database):
         """Begin with an empty memory, as after each (re)connection."""
         self.database = database
-        parameters = self._parameters()
         others = database.execute(queries.TAKE_OVER)
         self.manager = self._new_manager()
         self.leases = LeaseBook(
             self.db_name,
-            lease_protocol.derive_key(parameters["database.secret"]),
+            NO_KEY,
             self.runner.dispatcher,
             self.manager,
             self._hear,
@@ -201,9 +204,11 @@ class DatabaseLoop(threading.Thread):
         # leases of another may just have claimed: the first look must see it
         self._next_look = self._not_before = now + (LINGER if others else 0.0)
         self._next_flush = now + FLUSH_INTERVAL
-        self._unreachable_since = self._due_at = self._room_at = None
+        self._due_at = self._room_at = None
+        self._trouble = Trouble(self.db_name)
         self._rung = True
-        self._is_copy = self._check_identity(parameters)
+        self._is_copy = self._has_secret = True
+        self._check_identity(self._read_parameters())
         self._held_back = ""
         self._hearing.check_trigger()
         self._read_settings()
@@ -216,28 +221,39 @@ class DatabaseLoop(threading.Thread):
             manager.simple_configure(self.runner.config.channels)
         return manager
 
-    def _check_identity(self, parameters) -> bool:
-        """Whether this is a copy, whose jobs belong to another database."""
+    def _read_parameters(self) -> dict[str, str]:
+        """What the database says of itself, which may change."""
+        rows = self.database.rows(queries.PARAMETERS)
+        parameters = {row["key"]: row["value"] for row in rows}
+        self._is_copy = self._is_other(parameters)
+        key = lease_protocol.derive_key(parameters.get("database.secret"))
+        if key is None and self._has_secret:
+            _logger.warning(
+                "%s: the system parameter database.secret is missing, its jobs do not"
+                " run: nobody could tell a lease from a forged one; create it, with a"
+                " long random value",
+                self.db_name,
+            )
+        self._has_secret = key is not None
+        self.leases.key = key or NO_KEY
+        return parameters
+
+    def _check_identity(self, parameters):
+        """Is this a copy, whose jobs belong to another database?"""
         current = parameters.get("database.uuid")
         if not parameters.get("queue_job.database_uuid") and current:
             self.database.execute(queries.REMEMBER_UUID, (current,))
-        if not self._is_other(parameters):
-            return False
-        _logger.warning(
-            "%s: this database is a copy of another one, its jobs do not run; to run"
-            " them, delete the system parameter queue_job.database_uuid",
-            self.db_name,
-        )
-        return True
+        if self._is_copy:
+            _logger.warning(
+                "%s: this database is a copy of another one, its jobs do not run; to"
+                " run them, delete the system parameter queue_job.database_uuid",
+                self.db_name,
+            )
 
     @staticmethod
     def _is_other(parameters) -> bool:
         known = parameters.get("queue_job.database_uuid")
         return bool(known) and known != parameters.get("database.uuid")
-
-    def _parameters(self) -> dict[str, str]:
-        rows = self.database.rows(queries.PARAMETERS)
-        return {row["key"]: row["value"] for row in rows}
 
     def _read_settings(self):
         rows = self.database.rows(queries.CHANNELS)
@@ -281,12 +297,17 @@ class DatabaseLoop(threading.Thread):
             return
         self._rung = True
         self._news.changed()
+        now = time.monotonic()
         if answer.report is not None:
-            self._unreachable_since = None
+            self._trouble.over()
+            self._not_before = min(self._not_before, now)
             self.statistics.add(answer.outcomes)
             return
+        pause = self._trouble.add(answer, now)
+        self._not_before = max(self._not_before, now + pause)
+        if answer.status == HTTPStatus.FORBIDDEN:
+            self._read_parameters()  # the secret may be another by now
         if answer.unreachable or answer.status:
-            self._back_off(answer)
             # not sooner: a look may send further leases
             self._next_look = min(self._next_look, self._not_before)
         else:
@@ -298,26 +319,6 @@ class DatabaseLoop(threading.Thread):
                 answer.error,
             )
 
-    def _back_off(self, answer: Answer):
-        """Don't hammer a server that doesn't take leases; say so, but not always.
-
-        A server that is starting is unreachable for a moment: that isn't worth a line.
-        """
-        now = time.monotonic()
-        if self._unreachable_since is None:
-            self._unreachable_since = now
-            self._next_complaint = now + (3.0 if answer.unreachable else 0.0)
-        lasting = now - self._unreachable_since
-        self._not_before = now + min(0.05 + lasting / 10, 1.0)
-        if now >= self._next_complaint:
-            self._next_complaint = now + COMPLAINT_INTERVAL
-            _logger.warning(
-                "%s: no worker takes the leases: %s; check that the server loads"
-                " queue_job (server_wide_modules) and the host and port of the runner",
-                self.db_name,
-                answer.error,
-            )
-
     # -- what is due -----------------------------------------------------------------
 
     def _keep_watch(self):
@@ -326,7 +327,7 @@ class DatabaseLoop(threading.Thread):
             self._next_poll = 0.0
         if now >= self._next_heartbeat:
             self._next_heartbeat = now + HEARTBEAT_INTERVAL
-            self._heartbeat()
+            self._heartbeat(now)
         if now >= self._next_flush:
             self._next_flush = now + FLUSH_INTERVAL
             self._write_statistics()
@@ -341,10 +342,10 @@ class DatabaseLoop(threading.Thread):
         for sums in self.statistics.take():
             self.database.execute(ADD, sums)
 
-    def _heartbeat(self):
+    def _heartbeat(self, now):
         self.database.confirm_leadership()
-        if self._is_copy:
-            self._is_copy = self._is_other(self._parameters())
+        if self._is_copy or not self._has_secret:
+            self._read_parameters()
         self.database.execute(queries.FORGET_OLD_RUNNERS)
         leads = self.database.value(
             queries.HEARTBEAT,
@@ -355,7 +356,7 @@ class DatabaseLoop(threading.Thread):
                 "listening": self._hearing.delivers,
                 "root_capacity": self.manager.get_channel_by_name("root").capacity,
                 "running": self._caretaker.in_flight,
-                "note": self._held_back or None,
+                "note": self._held_back or self._trouble.note(now) or None,
             },
         )
         if not leads:
@@ -372,7 +373,7 @@ class DatabaseLoop(threading.Thread):
             return
         self._rung = False
         in_flux, seconds = self._turn.affairs()
-        self._held_back = "copy" if self._is_copy else "modules" if in_flux else ""
+        self._held_back = self._reason_to_hold_back(in_flux)
         if self._held_back:
             return
         if len(self.runner.loops) == 1:  # no other database may be kept waiting
@@ -387,6 +388,14 @@ class DatabaseLoop(threading.Thread):
                 soon = time.monotonic() + claim["timeout"] + 0.1
                 self._next_look = min(self._next_look, soon)
         self._room_at = self._when_room_comes(now)
+
+    def _reason_to_hold_back(self, in_flux) -> str:
+        """A note for the runner's row, see :mod:`..health`; empty without a reason."""
+        if self._is_copy:
+            return "copy"
+        if not self._has_secret:
+            return "secret"
+        return "modules" if in_flux else ""
 
     def _when_room_comes(self, now) -> float | None:
         """When a throttle ends, or room that was left to another database."""

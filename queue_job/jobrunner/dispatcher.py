@@ -9,23 +9,25 @@ callback, in that thread.
 What an answer means:
 
 - 200: the worker's report, a JSON document
-- no connection: nothing was started (the server is starting, or host and port are
-  wrong); retried after a back-off
+- no connection: nothing was started (the server is starting, or scheme, host and port
+  are wrong); retried after a back-off
 - the connection broke: the worker died, or a proxy gave up; the runner looks at what
   the lease had claimed
-- 403: the request was refused; 404: the server doesn't load ``queue_job`` at start,
-  or something else answers there; other codes: the server is in trouble
+- 403: the request was refused, and the body of a worker says why; 404: the server
+  doesn't load ``queue_job`` at start, or something else answers there; other codes: the
+  server or a proxy is in trouble. What to say of them: :mod:`.trouble`
 """
 
 import json
 import logging
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import urllib3
-from urllib3.connection import HTTPConnection
+from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from . import lease as lease_protocol
 from .config import RunnerConfig
@@ -44,6 +46,9 @@ if hasattr(socket, "TCP_KEEPIDLE"):  # not everywhere
         (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 3),
         (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
     ]
+
+#: Characters of a reason in the log.
+LONGEST_REASON = 300
 
 #: Connections kept for the next lease.
 POOL_SIZE = 64
@@ -68,6 +73,22 @@ class Answer:
     outcomes: list = field(default_factory=list)
 
 
+class _TLSConnection(HTTPSConnection):
+    """A connection that says whether anything was sent when TLS fails."""
+
+    def connect(self) -> None:  # pylint: disable=missing-return
+        try:
+            super().connect()
+        except ssl.SSLError as error:
+            raise urllib3.exceptions.NewConnectionError(
+                self, f"no TLS connection: {error}"
+            ) from error
+
+
+class _TLSPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _TLSConnection
+
+
 class Dispatcher:
     """Sends leases to one address.
 
@@ -88,6 +109,10 @@ class Dispatcher:
             timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=None),
             socket_options=[*HTTPConnection.default_socket_options, *KEEPALIVE],
         )
+        self._pool.pool_classes_by_scheme = {
+            **self._pool.pool_classes_by_scheme,
+            "https": _TLSPool,
+        }
 
     def announce(self) -> None:
         """Log where the leases go."""
@@ -135,20 +160,38 @@ class Dispatcher:
             urllib3.exceptions.NewConnectionError,
             urllib3.exceptions.ConnectTimeoutError,
         ) as error:
-            return Answer(lease, error=str(error), unreachable=True)
+            return Answer(lease, error=_first_line(error), unreachable=True)
         except urllib3.exceptions.HTTPError as error:
-            return Answer(lease, error=str(error))
+            return Answer(lease, error=_first_line(error))
         return self._read(lease, response)
 
     def _read(self, lease, response) -> Answer:
+        content = _json_object(response.data)
         if response.status != 200:
             error = f"{self.url} answered {response.status} {response.reason}"
+            redirect = response.get_redirect_location()
+            reason = content.get(lease_protocol.REFUSAL) or redirect
+            error += f": {_first_line(reason)}" if reason else ""
             return Answer(lease, error=error, status=response.status)
-        try:
-            report = json.loads(response.data)
-        except ValueError:
-            return Answer(lease, error=f"{self.url} answered no JSON", status=200)
-        return Answer(lease, report=report, status=200, outcomes=report["outcomes"])
+        if not isinstance(content.get("outcomes"), list):
+            error = f"{self.url} answered 200, but no report"
+            return Answer(lease, error=error, status=200)
+        return Answer(lease, report=content, status=200, outcomes=content["outcomes"])
+
+
+def _json_object(data: bytes) -> dict:
+    """The JSON object of an answer; empty, if it is something else."""
+    try:
+        content = json.loads(data)
+    except (ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _first_line(reason) -> str:
+    """A reason for the log, which others may have written."""
+    text = str(reason).strip() or repr(reason)
+    return text.splitlines()[0][:LONGEST_REASON]
 
 
 def classic_get(scheme, host, port, user, password, db_name, job_uuid) -> None:

@@ -15,7 +15,11 @@ replayed request starts nothing, because the claim of its first job is used up.
 import hashlib
 import hmac
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ..retry import Cause
 
 PATH = "/queue_job/lease"
 
@@ -39,8 +43,23 @@ RUN = "run"
 BURY = "bury"
 
 
+#: Bytes; a lease with thousands of fellow channels is shorter.
+MAX_BODY = 4 * 1024 * 1024
+
+#: The key of the answer in which a worker tells the runner why it refuses a lease.
+REFUSAL = "refused"
+
+
 class LeaseRefused(Exception):
-    """The request doesn't prove that it comes from the runner of this database."""
+    """The request may not have jobs run.
+
+    :param reason: why, for the log
+    :param is_signed: it comes from the runner of this database, which may know why
+    """
+
+    def __init__(self, reason: str, *, is_signed: bool = False):
+        super().__init__(reason)
+        self.is_signed = is_signed
 
 
 @dataclass(frozen=True)
@@ -82,8 +101,13 @@ class Lease:
         return json.dumps(asdict(self)).encode()
 
 
-def derive_key(database_secret: str) -> bytes:
-    """The signing key of a database, from its ``database.secret`` parameter."""
+def derive_key(database_secret: str | None) -> bytes | None:
+    """The signing key of a database, from its ``database.secret`` parameter.
+
+    :return: None without a secret, or everybody could sign
+    """
+    if not database_secret:
+        return None
     return hmac.digest(database_secret.encode(), b"queue_job lease 1", hashlib.sha256)
 
 
@@ -93,22 +117,83 @@ def sign(key: bytes, body: bytes) -> str:
 
 
 def open_lease(
-    key: bytes, body: bytes, signature: str | None, database: str, now: float
+    key: bytes | None, body: bytes, signature: str | None, database: str, now: float
 ) -> Lease:
     """Check a request and return its lease.
 
+    :param key: of the database, None if it has none
     :raise LeaseRefused: unsigned, forged, malformed, stale, or of another database
     """
     if not signature:
         raise LeaseRefused("the request is not signed")
-    if not hmac.compare_digest(sign(key, body), signature):
+    if key is None:
+        raise LeaseRefused("the database has no secret (parameter database.secret)")
+    if not equal(sign(key, body), signature):
         raise LeaseRefused("the signature does not match")
+    lease = _decode(body)
+    if lease.database != database:
+        raise LeaseRefused(
+            f"it was granted for database {lease.database!r}", is_signed=True
+        )
+    age = now - lease.issued
+    if not abs(age) <= MAX_AGE_SECONDS:
+        raise LeaseRefused(
+            f"it is {age:.0f} seconds old (do the clocks agree?)", is_signed=True
+        )
+    return lease
+
+
+def equal(expected: str, given: str) -> bool:
+    """Whether a secret text was given, in a time that doesn't tell how much of it.
+
+    Both may hold any characters, also those that no encoding knows.
+    """
+    first, second = (
+        text.encode("utf-8", "surrogatepass") for text in (expected, given)
+    )
+    return hmac.compare_digest(first, second)
+
+
+def _decode(body: bytes) -> Lease:
     try:
         lease = Lease(**json.loads(body))
-    except (ValueError, TypeError) as error:
-        raise LeaseRefused(f"the body is malformed: {error}") from error
-    if lease.database != database:
-        raise LeaseRefused(f"it was granted for database {lease.database!r}")
-    if abs(now - lease.issued) > MAX_AGE_SECONDS:
-        raise LeaseRefused(f"it is {now - lease.issued:.0f} seconds old")
+        for name, value in vars(lease).items():
+            if not _CHECKS[Lease.__annotations__[name]](value):
+                raise ValueError(f"{name} is {value!r}")
+    except (ValueError, TypeError, RecursionError) as error:
+        raise LeaseRefused(f"the body is malformed: {error}", is_signed=True) from error
+    if (lease.kind, lease.cause) not in _KINDS:
+        reason = f"the body is malformed: a {lease.kind!r} because of {lease.cause!r}"
+        raise LeaseRefused(reason, is_signed=True)
     return lease
+
+
+def _is_text(value: Any) -> bool:
+    """Whether PostgreSQL takes it for a text."""
+    if not isinstance(value, str) or "\0" in value:
+        return False
+    return not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def _is_number(value: Any) -> bool:
+    """Whether one can calculate with it; JSON also knows integers of any size."""
+    return type(value) is float or (type(value) is int and abs(value) < 2**53)
+
+
+def _is_integer(value: Any) -> bool:
+    """Whether it fits into a column of the table."""
+    return type(value) is int and -(2**31) <= value < 2**31
+
+
+#: What a lease may ask for: (kind, cause).
+_KINDS = {(RUN, None), *((BURY, cause.value) for cause in Cause)}
+
+#: Type of a field of :class:`Lease` -> whether a value is one.
+_CHECKS: dict[Any, Callable[[Any], bool]] = {
+    int: _is_integer,
+    float: _is_number,
+    bool: lambda value: isinstance(value, bool),
+    str: _is_text,
+    str | None: lambda value: value is None or _is_text(value),
+    list[str]: lambda value: isinstance(value, list) and all(map(_is_text, value)),
+}

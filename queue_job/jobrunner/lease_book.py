@@ -25,7 +25,7 @@ class LeaseBook:
     """Grants leases and remembers them until their answer has come.
 
     :param db_name: name of the database
-    :param key: its signing key
+    :param key: its signing key, which may be renewed
     :param dispatcher: carries the leases to the workers
     :param manager: the channels, whose slots the leases hold
     :param hear: called with each :class:`Answer`, in a thread of the dispatcher
@@ -47,7 +47,7 @@ class LeaseBook:
         self.manager = manager
         self.longest = lease_protocol.LEASE_SECONDS
         self.broken: set[int] = set()
-        self._key = key
+        self.key = key
         self._dispatcher = dispatcher
         self._hear = hear
         self.term = term
@@ -125,7 +125,7 @@ class LeaseBook:
             **options,
         )
         self._open.add(lease_id)
-        self._dispatcher.send(lease, self._key, self._hear)
+        self._dispatcher.send(lease, self.key, self._hear)
 
     def close(self, answer: Answer) -> bool:
         """The request of a lease is over.

@@ -34,6 +34,7 @@ from .database import (
 )
 from .database_loop import DatabaseLoop
 from .dispatcher import Dispatcher
+from .served import db_names, served
 from .slots import SharedSlots
 from .worker_limit import WorkerLimit
 
@@ -62,6 +63,9 @@ ERROR_RECOVERY_DELAY = 5
 
 #: Seconds between two looks for connections that do not answer.
 WATCHDOG_INTERVAL = 1.0
+
+#: Databases that a line of the log names.
+NAMES_IN_LOG = 20
 
 #: Seconds between two lists of the databases.
 DISCOVERY_INTERVAL = 5.0
@@ -114,6 +118,8 @@ class QueueJobRunner:
         self._stop_event = threading.Event()
         self._stop_pipe = os.pipe()
         self._announced = False
+        self._left: set[str] = set()
+        self._complaint = ""
 
     def __del__(self):
         for descriptor in getattr(self, "_stop_pipe", ()):
@@ -143,13 +149,31 @@ class QueueJobRunner:
         return self.loops
 
     def get_db_names(self) -> list[str]:
-        """The databases this server serves, sorted."""
-        names = odoo_config["db_name"]
-        if not names:
-            names = odoo.service.db.list_dbs(True)
-        elif isinstance(names, str):
-            names = names.split(",")
-        return sorted(names)
+        """The databases this server serves, sorted.
+
+        :raise ValueError: the option ``dbfilter`` is no regular expression
+        """
+        if names := db_names(odoo_config["db_name"]):
+            return names
+        databases = odoo.service.db.list_dbs(True)
+        names = served(databases, [], odoo_config["dbfilter"])
+        self._tell_left(set(databases) - set(names))
+        return names
+
+    def _tell_left(self, databases):
+        """Say which databases the filter leaves to other servers, each once."""
+        news = sorted(databases - self._left)
+        self._left = databases
+        if not news:
+            return
+        more = len(news) - NAMES_IN_LOG
+        _logger.info(
+            "dbfilter %r leaves %s databases without a runner of this server: %s%s",
+            odoo_config["dbfilter"],
+            len(news),
+            ", ".join(news[:NAMES_IN_LOG]),
+            f" and {more} more" if more > 0 else "",
+        )
 
     def initialize_databases(self) -> None:
         """Start a loop for each new database, stop those of the vanished."""
@@ -196,19 +220,26 @@ class QueueJobRunner:
         while not self._stop:
             try:
                 self.initialize_databases()
+                self._complaint = ""
                 self.sleep(DISCOVERY_INTERVAL)
             except (KeyboardInterrupt, InterruptedError):
                 self.stop()
             except Exception as error:
-                _logger.warning(
-                    "can't list the databases: %s; next try in %s s",
-                    error,
-                    ERROR_RECOVERY_DELAY,
-                )
+                self._complain(error)
                 self.sleep(ERROR_RECOVERY_DELAY)
         self.close_databases()
         self.dispatcher.close()
         _logger.info("stopped")
+
+    def _complain(self, error):
+        """The databases can't be listed: a line when that is news."""
+        news, self._complaint = str(error) != self._complaint, str(error)
+        _logger.log(
+            logging.WARNING if news else logging.DEBUG,
+            "can't list the databases: %s; a try every %s s",
+            error,
+            ERROR_RECOVERY_DELAY,
+        )
 
     def _watch_connections(self) -> None:
         while not self._stop_event.wait(WATCHDOG_INTERVAL):

@@ -36,7 +36,7 @@ from odoo.tools import config
 
 from .. import in_progress, interrupts, main_thread
 from . import channel_config
-from .config import SECTION, RunnerConfig, idle_settings
+from .config import SECTION, RunnerConfig, idle_settings, lacks_workers
 
 if os.name == "posix":  # elsewhere there is no prefork server
     import resource
@@ -333,6 +333,13 @@ def _check_settings(*, prefork: bool) -> RunnerConfig:
             ", ".join(idle),
             SECTION,
             "where there are" if wanted else "without",
+        )
+    if settings.is_enabled and lacks_workers(wanted if prefork else 0):
+        _logger.warning(
+            "no worker would take the leases of this server, which has no HTTP"
+            " (--no-http): set workers in section [%s] (of a prefork server), or host"
+            " and port of a server that runs the jobs, or channels = root:0",
+            SECTION,
         )
     return settings
 

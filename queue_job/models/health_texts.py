@@ -35,6 +35,40 @@ TEXTS = {
         "No job runs: this database is a copy of another one. To run its"
         " jobs, delete the system parameter queue_job.database_uuid."
     ),
+    "secret": _lt(
+        "No job runs: the system parameter database.secret is missing, without which"
+        " the job runner can't prove who it is. Create it, with a long random value."
+    ),
+    "unreachable": _lt(
+        "No job runs: the job runner can't reach the workers (%(reason)s). Correct host"
+        " and port in section [queue_job], or start the server there."
+    ),
+    "refused": _lt(
+        "No job runs: the workers refuse the job runner's requests (%(reason)s). The"
+        " server there must serve this database (db_name, dbfilter) from the same"
+        " PostgreSQL server, the clocks must agree, and no proxy may refuse."
+    ),
+    "password": _lt(
+        "No job runs: a proxy wants a password of the job runner (%(reason)s). Correct"
+        " http_auth_user and http_auth_password in section [queue_job]."
+    ),
+    "redirected": _lt(
+        "No job runs: the job runner's requests are redirected (%(reason)s). Correct"
+        " scheme, host and port in section [queue_job]."
+    ),
+    "missing": _lt(
+        "No job runs: the server that the job runner reaches knows no jobs"
+        " (%(reason)s). Add queue_job to its server_wide_modules"
+        " (--load=base,web,queue_job), or correct host and port in section [queue_job]."
+    ),
+    "error": _lt(
+        "No job runs: the server that the job runner reaches answers with errors"
+        " (%(reason)s). Look into its log."
+    ),
+    "broken": _lt(
+        "The connections to the workers break again and again (%(reason)s). Look for"
+        " workers that end in the server's log, and at the time limits of proxies."
+    ),
     "modules": _lt(
         "Jobs wait until the installation or update of modules is over. If"
         " none is going on, cancel it in Apps."

@@ -11,7 +11,8 @@ from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
 from odoo.tests import TransactionCase, new_test_user
 
-from ..health import Problem
+from ..health import NOTES, Problem
+from ..jobrunner.trouble import CODES
 from ..models import (
     queue_job_actions,
     queue_job_dashboard,
@@ -243,6 +244,8 @@ class TestHealth(DashboardCase):
             ("few_workers", {"capacity": 4, "workers": 2}),
             ("few_job_workers", {"capacity": 4, "workers": 2}),
             ("long_wait", {"channel": "root", "minutes": 10}),
+            *((note, {"reason": ""}) for note in NOTES),
+            *((code, {"reason": "answered 100 %"}) for code in CODES),
         )
         for code, values in problems:
             with self.subTest(code):

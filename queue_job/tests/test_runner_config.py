@@ -68,6 +68,15 @@ class TestRunnerConfig(BaseCase):
         loaded = RunnerConfig.load()
         self.assertEqual((loaded.host, loaded.port), ("10.0.0.1", 1234))
 
+    def test_who_would_take_the_leases(self):
+        self.assertFalse(config.lacks_workers(0), "the HTTP workers of this server")
+        self.options["http_enable"] = False
+        self.assertTrue(config.lacks_workers(0))
+        self.assertFalse(config.lacks_workers(2), "its job workers")
+        for key in ("host", "port"):
+            with patch.dict(os.environ, {f"ODOO_QUEUE_JOB_{key.upper()}": "8070"}):
+                self.assertFalse(config.lacks_workers(0), "those of another server")
+
     def test_limits_of_job_workers(self):
         self.options.update(limit_time_real=120, limit_time_cpu=60)
         self.options.update(limit_memory_soft=2000, limit_memory_hard=-1)

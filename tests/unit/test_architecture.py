@@ -46,6 +46,8 @@ PURE = [
     "jobrunner/statistics",
     "jobrunner/queries",
     "jobrunner/worker_limit",
+    "jobrunner/served",
+    "jobrunner/trouble",
 ]
 
 MAX_FILE_LINES = 450

@@ -3,7 +3,8 @@
 
 import pytest
 
-from queue_job.health import DANGER, Facts, health_problems
+from queue_job.health import DANGER, NOTES, Facts, health_problems
+from queue_job.jobrunner.trouble import CODES
 
 ALIVE = 3.0
 LOST = 16.0
@@ -29,6 +30,22 @@ CASES = [
     ({"config_error": "invalid capacity x"}, ["config_error"], "the server says why"),
     ({"runner_age": ALIVE, "runner_note": "copy"}, ["copy"], "a clone is held back"),
     ({"runner_age": ALIVE, "runner_note": "modules"}, ["modules"], "an update runs"),
+    ({"runner_age": ALIVE, "runner_note": "secret"}, ["secret"], "nothing is signed"),
+    *(
+        ({"runner_age": ALIVE, "runner_note": f"{code}: because: x"}, [code], "a cause")
+        for code in CODES
+    ),
+    ({"runner_age": ALIVE, "runner_note": "of another version"}, [], "no known cause"),
+    (
+        {
+            "runner_age": ALIVE,
+            "runner_note": "refused: 403",
+            "ready": 1,
+            "oldest_wait": 600,
+        },
+        ["refused"],
+        "the wait is only what follows",
+    ),
     (
         {"runner_age": LOST, "runner_note": "modules"},
         ["runner_lost"],
@@ -113,3 +130,10 @@ def test_values_of_the_texts():
     facts = Facts(runner_age=1, ready=3, oldest_wait=725, oldest_channel="root.mail")
     (problem,) = health_problems(facts)
     assert problem.values == {"minutes": 12, "channel": "root.mail"}
+
+
+def test_the_reason_of_a_note():
+    facts = Facts(runner_age=1, runner_note="error: http://x answered 500: a: b")
+    (problem,) = health_problems(facts)
+    assert problem.values == {"reason": "http://x answered 500: a: b"}
+    assert set(NOTES) == {"copy", "secret", "modules", *CODES}
