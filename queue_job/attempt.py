@@ -31,6 +31,7 @@ from .outcome import (
     exception_traceback,
     exception_wish,
 )
+from .process_state import ProcessState
 from .retry import Cause, Fail, Retry, decide
 
 #: The name by which other addons know it and mute it.
@@ -38,6 +39,25 @@ _logger = logging.getLogger("odoo.addons.queue_job.controllers.main")
 
 #: Causes that somebody may have spoken of in a signal, which knows better.
 INTERRUPTIONS = (Cause.CANCEL, Cause.TIMEOUT, Cause.DEAD)
+
+
+def run_alone(controller, env, job_uuid: str):
+    """Run one enqueued job on the cursor of an environment.
+
+    :param controller: `RunJobController`, whose methods are the steps
+    :return: the job, None if it is not there to be run
+    :raise Exception: what made the job fail
+    """
+    with session_of_one(env.cr, job_uuid):
+        job = controller._acquire_job(env, job_uuid)
+        if job is None:
+            return None
+        try:
+            alone(controller._runjob, env, job, ProcessState())
+        except psycopg2.Error as error:  # Odoo would repeat the request
+            text = exception_text(error)
+            raise FailedJobError(f"{exception_name(error)}: {text}") from error
+    return job
 
 
 def alone(function, env, job, state) -> None:

@@ -49,7 +49,7 @@ from .job import Job
 from .jobrunner.lease import BURY, Lease, LeaseRefused
 from .process_state import ProcessState
 from .retry import Cancel, Cause
-from .session import JobSession, hold_transaction, session_of_one
+from .session import JobSession, hold_transaction
 from .settle import bury, settle
 from .transactions import autocommit
 
@@ -417,20 +417,6 @@ def waited_seconds(values: dict) -> float:
 def known_signals(registry) -> list[int]:
     """The sequences of the changes that this process knows of."""
     return [registry.registry_sequence, *registry.cache_sequences.values()]
-
-
-def run_alone(controller, env, job_uuid: str):
-    """Run one enqueued job on the cursor of an environment.
-
-    :param controller: `RunJobController`, whose methods are the steps
-    :return: the job, None if it is not there to be run
-    :raise Exception: what made the job fail
-    """
-    with session_of_one(env.cr, job_uuid):
-        job = controller._acquire_job(env, job_uuid)
-        if job is not None:
-            attempt.alone(controller._runjob, env, job, ProcessState())
-    return job
 
 
 def serve(env, lease: Lease, runjob) -> dict:

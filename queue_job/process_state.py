@@ -6,7 +6,7 @@ finds it as it was. The attempt also runs in a context of its own (`contextvars`
 hold the decimal context and the warnings of some libraries as well).
 
 What stays as the job left it, as it would between two requests: the environment
-variables, the recursion limit, changed modules and classes (monkey patches), the seed
+variables, changed modules and classes (monkey patches), the seed
 of `random`, loggers, open files, and threads. Odoo's own thread attributes (`uid`,
 `dbname` ...) are those of the attempt.
 """
@@ -20,6 +20,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 import warnings
 from collections.abc import Callable
@@ -123,6 +124,7 @@ ITEMS = (
         lambda: locale.setlocale(locale.LC_ALL),
         lambda value: locale.setlocale(locale.LC_ALL, value),
     ),
+    Item("the recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
     Item("signal handlers", _read_handlers, _restore_handlers),
     Item("an alarm", _read_alarm, _restore_alarm),
 )
@@ -161,7 +163,7 @@ class ProcessState:
                 if _read(item) != value:
                     changed.append(item.name)
                     item.restore(value)
-            except (OSError, TypeError, ValueError, locale.Error) as error:
+            except (OSError, TypeError, ValueError, RecursionError, locale.Error) as error:
                 changed.append(f"{item.name} (not put back: {error})")
         if changed:
             _logger.info(

@@ -31,6 +31,13 @@ LOST_SESSION_PGCODES = frozenset({"57P01", "57P02", "57P03", "08000", "08003", "
 
 QUERY_CANCELED = "57014"
 
+#: Also where code raises them by itself, without the code of PostgreSQL.
+CONFLICTS = (
+    psycopg2.errors.SerializationFailure,
+    psycopg2.errors.DeadlockDetected,
+    psycopg2.errors.LockNotAvailable,
+)
+
 #: What the history calls an attempt that ended for some cause.
 ATTEMPT_OF = {
     Cause.RETRYABLE: "postponed",
@@ -104,6 +111,8 @@ def cause_of(exc: BaseException, *, lost: bool = False) -> Cause:
         return Cause.TIMEOUT
     if lost:
         return Cause.DEAD
+    if issubclass(kind, CONFLICTS):
+        return Cause.CONFLICT
     if issubclass(kind, psycopg2.Error):
         if exc.pgcode == QUERY_CANCELED and "user request" in str(exc):
             return Cause.CONFLICT  # meant for the job that had this session before
@@ -165,10 +174,12 @@ def settle(
     problem: BaseException = RuntimeError("it was undone again and again")
     for number in range(SETTLE_TRIES):
         try:
-            with _settlement(job):
+            with _settlement(job) as guard:
                 if not _take_row(job, began_as):
                     return None
-                _write(job, cause, decision, failure, hooks=number == 0)
+                _write(job, cause, decision, failure)
+                if number == 0 and isinstance(decision, Fail):
+                    _call_on_fail(job, failure, guard)
             if number or _is_settled(job, began_as):
                 return decision
         except JobFenced:
@@ -188,17 +199,17 @@ def _may_pass(error: BaseException) -> bool:
 
 
 @contextmanager
-def _settlement(job) -> Iterator[None]:
+def _settlement(job) -> Iterator[Guard | None]:
     """A transaction of its own, committed at the end; what hooks raise after that is
-    logged."""
+    logged. There is no guard in tests."""
     with job.in_temporary_env():
         if config["test_enable"]:
-            yield
+            yield None
             return
         cr = job.env.cr
-        with Guard(cr, job) as guard:
+        with Guard(cr, job, fenced=False) as guard:
             hold_transaction(cr, job.id, claims.HOLD_SETTLEMENT)
-            yield
+            yield guard
             guard.commit_work()
 
 
@@ -231,15 +242,13 @@ def _take_row(job, began_as: str) -> bool:
     return True
 
 
-def _write(job, cause, decision, failure, *, hooks: bool) -> None:
+def _write(job, cause, decision, failure) -> None:
     if isinstance(decision, Retry):
         _settle_retry(job, cause, decision)
     elif isinstance(decision, Cancel):
         _settle_cancel(job, decision, failure)
     else:
         _settle_failure(job, cause, failure)
-        if hooks:
-            _call_on_fail(job, failure)
 
 
 def _is_settled(job, began_as: str) -> bool:
@@ -280,19 +289,26 @@ def _settle_failure(job, cause, failure):
     _tell_failure(job)
 
 
-def _call_on_fail(job, failure) -> None:
+def _call_on_fail(job, failure, guard: Guard | None) -> None:
     """Call the method that the job function names, in the settlement's transaction.
 
-    Whatever it does, the job stays failed: if it rolled that back, it is written again.
+    It may commit: the failure is written by then. Whatever else it does, the job stays
+    failed: if it rolled that back, it is written again.
     """
     if not job.on_fail_method_name:
         return
-    cr = job.env.cr
+    savepoint = job.env.cr.savepoint()
     try:
-        with Attempt(job, cr), cr.savepoint():
+        with Attempt(job, job.env.cr):
             job.on_fail(failure)
+            job.env.flush_all()
     except BaseException:
         _logger.exception("on_fail of job %s raised an error", job.uuid)
+        failed = True
+    else:
+        failed = False
+    if guard is None or not guard.was_ended:  # the savepoint is still there
+        savepoint.close(rollback=failed)
 
 
 def _tell_failure(job):

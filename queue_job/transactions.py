@@ -128,17 +128,38 @@ class Guard:
     :param cr: the cursor
     :param job: the job
     :param forbid_commit: the method may not commit
+    :param fenced: a commit asks whether the attempt may still write
     :param over: nothing follows the next COMMIT or ROLLBACK, so that the lock of the
         transaction isn't needed any more
     """
 
-    __slots__ = ("_before", "_pid", "cr", "forbid_commit", "job", "over")
+    __slots__ = (
+        "_before",
+        "_pid",
+        "cr",
+        "fenced",
+        "forbid_commit",
+        "job",
+        "over",
+        "was_ended",
+    )
 
-    def __init__(self, cr, job, *, forbid_commit: bool = False, over: bool = False):
+    def __init__(
+        self,
+        cr,
+        job,
+        *,
+        forbid_commit: bool = False,
+        fenced: bool = True,
+        over: bool = False,
+    ):
         self.cr = cr
         self.job = job
         self.forbid_commit = forbid_commit
+        self.fenced = fenced
         self.over = over
+        #: A transaction was ended by the method.
+        self.was_ended = False
         self._pid = os.getpid()
         self._before: dict = {}
 
@@ -178,10 +199,13 @@ class Guard:
 
     def _commit(self) -> None:
         self.end_fork()
-        check_fence(self.cr, self.job)
+        if self.fenced:
+            check_fence(self.cr, self.job)
+        self.was_ended = True
         type(self.cr).commit(self.cr)
 
     def _rollback(self) -> None:
+        self.was_ended = True
         type(self.cr).rollback(self.cr)
 
     def _hold(self) -> None:

@@ -156,7 +156,7 @@ class RunJobController(SampleJobs, http.Controller):
         if not http.request.db:
             return self._runjob_of_named_database(job_uuid)
         http.request.update_env(user=SUPERUSER_ID)
-        main_thread.call(executor.run_alone, self, http.request.env, job_uuid)
+        main_thread.call(attempt.run_alone, self, http.request.env, job_uuid)
         return ""
 
     @classmethod

@@ -23,7 +23,7 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools.misc import file_open
 
-from ..exception import JobError, RetryableJobError
+from ..exception import JobCancelled, JobError, RetryableJobError
 from ..fields import JobSerialized
 from ..job import Job
 from ..rows import ENGINE_COLUMNS
@@ -288,6 +288,9 @@ class QueueJob(models.Model):
         return True
 
     def _cancel(self, message):
+        own_uuid = self.env.context.get("job_uuid")
+        if own_uuid and own_uuid in self._in_states(STARTED).mapped("uuid"):
+            raise JobCancelled(message)  # by its own method: it ends here
         self._in_states(*OPEN_STATES)._change_job_state(CANCELLED, result=message)
         self._in_states(STARTED)._signal("cancel", message)
 

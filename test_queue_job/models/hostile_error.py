@@ -67,7 +67,7 @@ ERRORS = {
     "huge": lambda: ValueError("raised by the method " + "x" * HUGE),
     "mute": Mute,
     "unprintable": Unprintable,
-    "odd_name": lambda: type("Odd\udcff\n", (Exception,), {})("raised by the method"),
+    "odd_name": lambda: type("Odd\x7f\n", (Exception,), {})("raised by the method"),
     # odd delays
     "endless": lambda: RetryableJobError("again", seconds=10**12),
     "negative": lambda: RetryableJobError("again", seconds=-5),

@@ -269,6 +269,7 @@ SERVER_LOG = (
     r"database lost|has lost the lead|Leader|leader",
     r"terminating connection",
     r"odoo\.http: Exception during request handling",  # the classic request fails
+    r"odoo\.http: raised by the method",  # by an error that Odoo shows to users
 )
 
 

@@ -99,12 +99,12 @@ def odd_errors() -> Iterator[Behaviour]:
 
 
 def odd_delays() -> Iterator[Behaviour]:
-    """Clamped, or refused with the number."""
-    last = failed("FailedJobError", "reached: again", starts=MAX_RETRIES)
+    """Clamped, or left to the retry pattern; each time with a line in the log."""
+    log = (r"a delay of|is no number of seconds",)
+    last = failed("FailedJobError", "reached: again", starts=MAX_RETRIES, log=log)
     for what in ("endless", "negative", "text", "nan", "pair", "infinite"):
-        refused = failed("", "seconds")
-        later = Right("pending", (), starts=(1, 2))
-        yield _raise(what, (later, last, refused))
+        later = Right("pending", (), starts=(1, 2), log=log)
+        yield _raise(what, (later, last))
 
 
 def _raise(what: str, right) -> Behaviour:

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 import warnings
 
@@ -24,6 +25,7 @@ CHANGES = {
     "the filters of warnings": lambda: warnings.simplefilter("error"),
     "the umask": lambda: os.umask(0o777),
     "the locale": lambda: locale.setlocale(locale.LC_ALL, "C.UTF-8"),
+    "the recursion limit": lambda: sys.setrecursionlimit(5000),
     "signal handlers": lambda: signal.signal(signal.SIGPIPE, signal.SIG_DFL),
     "an alarm": lambda: signal.alarm(1000),
 }
