@@ -48,7 +48,7 @@ def run_alone(controller, env, job_uuid: str):
     :return: the job, None if it is not there to be run
     :raise Exception: what made the job fail
     """
-    with session_of_one(env.cr, job_uuid):
+    with session.session_of_one(env.cr, job_uuid):
         job = controller._acquire_job(env, job_uuid)
         if job is None:
             return None
