@@ -95,4 +95,5 @@ class Interrupter(threading.Thread):
         if not self.server.workers:
             self._database.rows(DEPOSE_LEADER)
         for pid in self.server.worker_pids(RUNNER):
-            self.server.kill_pid(pid)
+            with suppress(ProcessLookupError):  # it died a moment ago, for another cell
+                self.server.kill_pid(pid)
