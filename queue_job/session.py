@@ -62,7 +62,9 @@ BEGIN_NEXT = "COMMIT; BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE"
 
 READ_FACTS = """
 SELECT pg_backend_pid(), current_setting('default_transaction_isolation'),
-       current_setting('default_transaction_read_only')
+       current_setting('default_transaction_read_only'),
+       (SELECT count(*) FROM pg_settings
+         WHERE name IN ('idle_session_timeout', 'lock_timeout') AND setting <> '0')
 """
 
 FIND_ENQUEUED = "SELECT id FROM queue_job WHERE uuid = %s AND state = 'enqueued'"
@@ -199,7 +201,8 @@ class Facts(NamedTuple):
     """What all sessions with a database have in common.
 
     :param lasts: a session stays the same between transactions
-    :param usual: transactions are READ COMMITTED and may write, if nobody says else
+    :param usual: transactions are READ COMMITTED and may write, if nobody says else,
+        and nothing ends a session that waits
     """
 
     lasts: bool
@@ -217,7 +220,7 @@ def facts(cr) -> Facts:
     if known is None:
         cr.execute(READ_FACTS)
         pid, *defaults = cr.fetchone()
-        usual = defaults == ["read committed", "off"]
+        usual = defaults == ["read committed", "off", 0]
         known = _facts[cr.dbname] = Facts(pid == cr._cnx.get_backend_pid(), usual)
     return known
 

@@ -36,10 +36,12 @@ _MISSING = object()
 _ATTEMPT = "_queue_job_attempt"
 
 # Where the role or the database has other defaults. psycopg2 takes back the first with
-# the mode, and the pool the second.
+# the mode, and the pool the others. A session of the worker waits while a job runs.
 BE_USUAL = """
 SET default_transaction_isolation TO 'read committed';
-SET default_transaction_read_only TO off
+SET default_transaction_read_only TO off;
+SELECT set_config(name, '0', false) FROM pg_settings
+ WHERE name IN ('idle_session_timeout', 'lock_timeout')
 """
 
 COMMIT_FORBIDDEN = (

@@ -22,11 +22,6 @@ SHORT_JOBS = 3
 #: encoding of the role.
 TEXT = "é \\ '"
 
-#: What the sessions of jobs and workers need besides those of the runner.
-WORKER = pytest.mark.xfail(
-    reason="the worker's own sessions inherit the setting", strict=False
-)
-
 
 @dataclass(frozen=True)
 class Cell:
@@ -35,7 +30,6 @@ class Cell:
     name: str
     settings: dict[str, str]
     since: int = 0  # version of PostgreSQL
-    is_workers: bool = False  # needs what the executor does
     before: str = ""
 
     def __str__(self):
@@ -64,26 +58,23 @@ CELLS = [
     Cell("forms", FORMS),
     Cell("encoding", {"client_encoding": "LATIN1"}),
     Cell("search path", {"search_path": "public, extra"}, before="CREATE SCHEMA extra"),
-    Cell("read only", {"default_transaction_read_only": "on"}, is_workers=True),
+    Cell("read only", {"default_transaction_read_only": "on"}),
     Cell(
         "serializable",
         {"default_transaction_isolation": "serializable"},
-        is_workers=True,
     ),
     Cell(
         "repeatable read",
         {"default_transaction_isolation": "repeatable read"},
-        is_workers=True,
     ),
     Cell("statement_timeout", {"statement_timeout": SECONDS}),
     Cell("lock_timeout", {"lock_timeout": SECONDS}),
     Cell(
         "idle_in_transaction",
         {"idle_in_transaction_session_timeout": SECONDS},
-        is_workers=True,
     ),
-    Cell("idle_session", {"idle_session_timeout": SECONDS}, 14, is_workers=True),
-    Cell("transaction", {"transaction_timeout": SECONDS}, 17, is_workers=True),
+    Cell("idle_session", {"idle_session_timeout": SECONDS}, 14),
+    Cell("transaction", {"transaction_timeout": SECONDS}, 17),
 ]
 
 
@@ -129,13 +120,7 @@ def _set(cell, database):
         database.rows(f'ALTER DATABASE "{database.name}" SET {name} = {value}')
 
 
-@pytest.mark.parametrize(
-    "cell",
-    [
-        pytest.param(cell, marks=[WORKER] if cell.is_workers else [], id=str(cell))
-        for cell in CELLS
-    ],
-)
+@pytest.mark.parametrize("cell", CELLS, ids=str)
 def test_jobs_run(world, cell):
     """Each once, the due one when it is due, the long one to its end."""
     server, served, jobs = world
