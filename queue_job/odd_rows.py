@@ -9,8 +9,10 @@ harmless, and neither costs the others anything:
    after 9999, infinite), and the driver raises an error for the whole result.
 2. The rows themselves are put right as soon as they are found, so that everybody else
    can read them: `PUT_RIGHT` removes the value and fails the job, if it is not over,
-   with a message that names the column and the value. A partial index, which is empty
-   as a rule, finds them. Rows in flight are left to their workers until they are over.
+   with a message that names the column and the value. A sweep finds them, a page of the
+   table at each look of the runner, the newest rows first: an index would cost each
+   change of a job more than all the rest of this. Rows in flight are left to their
+   workers until they are over.
 
 This module imports nothing of Odoo.
 """
@@ -28,8 +30,8 @@ FORGOTTEN = ("eta", "date_enqueued", "date_started")
 REPLACED = ("date_created", "date_done", "date_cancelled")
 DATES = (*FORGOTTEN, *REPLACED)
 
-#: Rows that are put right by one statement.
-PAGE = 200
+#: Rows at which one statement looks.
+PAGE = 500
 
 
 def _values(names: Iterable[str]) -> str:
@@ -56,7 +58,7 @@ _ODD_GATE = (
     f" ELSE channel IS NULL OR gate_state NOT IN ({_values(GATE_STATES)})"
     " OR gate_state IS NULL AND state = 'pending' END)"
 )
-#: The condition of the partial index.
+#: The condition of an odd row.
 ODD = f"({_ODD_DATE} OR {_ODD_STATE} OR {_ODD_TIME} OR {_ODD_GATE})"
 
 # Other addons may have added states of their own.
@@ -97,13 +99,18 @@ DATES_PUT_RIGHT = ",\n       ".join(
     ]
 )
 
+#: Where a page begins that ends before an id; NULL when there are no rows any more.
+FIRST_OF_PAGE = f"""
+SELECT min(id) FROM (SELECT id FROM queue_job WHERE id < %(before)s
+                      ORDER BY id DESC LIMIT {PAGE}) page
+"""
+
 PUT_RIGHT = f"""
 WITH odd AS MATERIALIZED (
     SELECT id, concat_ws(', ', {_FOUND}) AS found,
            state NOT IN ({_values(FINAL)}) AND ({_ODD_DATE} OR {_ODD_STATE}) AS fails
       FROM queue_job
-     WHERE {TO_PUT_RIGHT}
-     LIMIT {PAGE}
+     WHERE id >= %(first)s AND id < %(before)s AND {TO_PUT_RIGHT}
        FOR NO KEY UPDATE SKIP LOCKED
 )
 UPDATE queue_job j

@@ -8,7 +8,8 @@ each job that is found dead or overdue, one INFO line when claimed jobs are retu
 import logging
 import uuid
 
-from .. import admission, dependencies, events
+from .. import admission, dependencies, events, odd_rows
+from ..claims import INT_MAX
 from ..retry import Cause, Retry, decide
 from . import queries
 from .channels import ChannelManager
@@ -58,6 +59,7 @@ class Caretaker:
         self._doubtful: dict[int, float] = {}
         self._idle_leases: dict[int, float] = {}
         self._sweep_after = 0
+        self._odd_before = INT_MAX
         self._swept_key: admission.Key | None = None
 
     def look(self, now: float) -> tuple[float, bool]:
@@ -83,6 +85,7 @@ class Caretaker:
             self._rescue(row)
         self._end_stuck(findings.stuck)
         self._sweep_releases()
+        self._sweep_odd_rows()
         freed |= self._sweep_keys()
         return self._next_look(rows), freed or bool(findings.dead)
 
@@ -119,6 +122,27 @@ class Caretaker:
                 self.database.db_name,
                 len(released),
             )
+
+    def _sweep_odd_rows(self) -> None:
+        """Put right what cannot be worked with, in a page of the table."""
+        page = {"before": self._odd_before}
+        first = self.database.value(odd_rows.FIRST_OF_PAGE, page)
+        self._odd_before = INT_MAX if first is None else first
+        rows = []
+        if first is not None:
+            rows = self.database.rows(odd_rows.PUT_RIGHT, {**page, "first": first})
+        for row in rows:
+            _logger.warning(
+                "%s: job %s %s: odd value in its row: %s",
+                self.database.db_name,
+                row["uuid"],
+                "failed" if row["fails"] else "put right",
+                row["found"],
+            )
+        failed = [row["id"] for row in rows if row["fails"]]
+        if failed:
+            with self.database.cursor() as cursor:
+                events.tell_ids(cursor, events.FAILED, failed, self.database.db_name)
 
     def _sweep_keys(self) -> bool:
         """Let through what is held although there is a place in its key, a page."""

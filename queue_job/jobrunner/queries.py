@@ -20,7 +20,7 @@ from ..claims import (
     next_token,
     seconds_since,
 )
-from ..odd_rows import DATES_PUT_RIGHT, TO_PUT_RIGHT, readable
+from ..odd_rows import DATES_PUT_RIGHT, readable
 
 # Is the addon installed here?
 HAS_QUEUE_JOB = """
@@ -37,9 +37,11 @@ IS_CURRENT = """
 SELECT bool_and(to_regclass(name) IS NOT NULL)
    AND EXISTS (SELECT 1 FROM pg_attribute WHERE attrelid = 'queue_job'::regclass
                   AND attname = 'claim_token' AND NOT attisdropped)
+   AND EXISTS (SELECT 1 FROM pg_attribute
+                WHERE attrelid = to_regclass('queue_job_signal')
+                  AND attname = 'stack' AND NOT attisdropped)
    AND EXISTS (SELECT 1 FROM pg_trigger WHERE tgrelid = 'queue_job'::regclass
                   AND tgname = 'queue_job_gate')
-   AND to_regclass('queue_job_odd_idx') IS NOT NULL
   FROM unnest(ARRAY['queue_job_dependency', 'queue_job_attempt', 'queue_job_signal',
                     'queue_job_runner', 'queue_job_statistic', 'queue_job_total'])
        AS name
@@ -76,8 +78,7 @@ SELECT EXISTS (SELECT 1 FROM ir_module_module
              (SELECT 0 FROM queue_job
                WHERE state = 'pending' AND scheduled AND {NOT_HELD} AND eta IS NULL
                LIMIT 1)) AS next_due,
-       EXISTS (SELECT 1 FROM queue_job WHERE {MARKED}) AS keys_to_judge,
-       EXISTS (SELECT 1 FROM queue_job WHERE {TO_PUT_RIGHT}) AS odd_rows
+       EXISTS (SELECT 1 FROM queue_job WHERE {MARKED}) AS keys_to_judge
 """
 
 # The first candidates of each channel, through the index on (channel, priority,

@@ -6,17 +6,15 @@ may run, claims these by one statement and grants each a lease. Nothing is kept 
 memory from one turn to the next: the table is the queue.
 """
 
-import logging
 import time
 from collections.abc import Iterable
 
-from .. import admission, claims, events, odd_rows
+from .. import admission, claims
 from . import queries
 from .channels import ChannelManager
 from .database import Database
 from .lease_book import LeaseBook
 
-_logger = logging.getLogger(__name__)
 
 #: Jobs claimed by one statement at most.
 CLAIM_LIMIT = 64
@@ -66,28 +64,9 @@ class Turn:
                 if self.database.execute(queries.PROMOTE):
                     continue
                 seconds = 1.0  # somebody holds their rows
-            if row["odd_rows"] and self._put_right():
-                seconds = 0.0
             if row["keys_to_judge"] and self._judge_keys():
                 seconds = 0.0
             return in_flux, seconds
-
-    def _put_right(self) -> int:
-        """Fail what cannot be worked with, and make it readable; return the number."""
-        rows = self.database.rows(odd_rows.PUT_RIGHT)
-        for row in rows:
-            _logger.warning(
-                "%s: job %s %s: odd value in its row: %s",
-                self.database.db_name,
-                row["uuid"],
-                "failed" if row["fails"] else "put right",
-                row["found"],
-            )
-        failed = [row["id"] for row in rows if row["fails"]]
-        if failed:
-            with self.database.cursor() as cursor:
-                events.tell_ids(cursor, events.FAILED, failed, self.database.db_name)
-        return len(rows)
 
     def _judge_keys(self) -> bool:
         """Judge the keys in which something has changed; return if some are left."""

@@ -9,7 +9,6 @@ from odoo.tools.misc import file_open
 
 from .. import caches
 from ..admission import BUSY, MARKED, NOT_HELD
-from ..odd_rows import ODD
 
 #: What the trigger of the keys looks at.
 WATCHED = frozenset({"state", "channel", "priority", "eta"})
@@ -87,8 +86,6 @@ class QueueJob(models.Model):
     )
     _gate_busy_idx = models.Index(f"(gate, channel) WHERE {BUSY}")
     _gate_marked_idx = models.Index(f"(id) WHERE {MARKED}")
-    # What came by SQL and cannot be worked with: empty as a rule.
-    _odd_idx = models.Index(f"(id) WHERE {ODD}")
 
     def init(self):  # pylint: disable=missing-return
         """Create the triggers which hold jobs with a key."""
