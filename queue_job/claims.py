@@ -56,8 +56,8 @@ SETTLE_LOCK = 1904281963
 # of the started job in row `j`.
 HELD = f"""
 SELECT classid::bigint AS space, objid::bigint AS key, pid FROM pg_locks
- WHERE locktype = 'advisory' AND classid IN ({LIVENESS_LOCK}, {LEASE_LOCK}, {SETTLE_LOCK})
-   AND objsubid = 2 AND granted
+ WHERE locktype = 'advisory' AND objsubid = 2 AND granted
+   AND classid IN ({LIVENESS_LOCK}, {LEASE_LOCK}, {SETTLE_LOCK})
    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 SHOWS_LIFE = f"""(held.space <> {LEASE_LOCK} AND held.key = j.id

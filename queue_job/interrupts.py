@@ -95,7 +95,7 @@ class Attempt:
         _watcher.add(self)
         return self
 
-    def __exit__(self, exc_type, exc, tb) -> None:
+    def __exit__(self, *exception) -> None:
         _watcher.remove(self)
 
     # -- called by the watching thread -----------------------------------------------

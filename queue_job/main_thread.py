@@ -100,7 +100,9 @@ def run_worker(self) -> None:
         self.start()
         interrupts.listen()
         name = f"Worker {type(self).__name__} ({self.pid}) workthread"
-        thread = threading.Thread(name=name, target=_run_loop, args=(self,), daemon=True)
+        thread = threading.Thread(
+            name=name, target=_run_loop, args=(self,), daemon=True
+        )
         thread.start()
         _main_thread.serve_while(thread)
         _logger.info(

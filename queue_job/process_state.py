@@ -41,7 +41,7 @@ class Item(NamedTuple):
 
     name: str
     read: Callable[[], Any]
-    restore: Callable[[Any], None]
+    restore: Callable[[Any], object]
     shared: bool = True
 
 
@@ -49,11 +49,11 @@ def _enable_gc(enabled: bool) -> None:
     (gc.enable if enabled else gc.disable)()
 
 
-def _read_filters() -> tuple:
+def _read_filters() -> tuple[Any, ...]:
     return tuple(warnings.filters)
 
 
-def _restore_filters(filters: tuple) -> None:
+def _restore_filters(filters: tuple[Any, ...]) -> None:
     warnings.filters[:] = filters  # type: ignore[index]
     warnings._filters_mutated()  # type: ignore[attr-defined]
 
@@ -64,11 +64,11 @@ def _read_umask() -> int:
     return mask
 
 
-def _read_handlers() -> tuple:
+def _read_handlers() -> tuple[Any, ...]:
     return tuple(map(_signal.getsignal, _SIGNALS))
 
 
-def _restore_handlers(handlers: tuple) -> None:
+def _restore_handlers(handlers: tuple[Any, ...]) -> None:
     for number, handler in zip(_SIGNALS, handlers, strict=True):
         if handler is not None:
             signal.signal(number, handler)
@@ -82,12 +82,12 @@ def _restore_alarm(_value: bool) -> None:
     signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def _thread_attributes() -> tuple:
+def _thread_attributes() -> tuple[Any, ...]:
     thread = threading.current_thread()
     return tuple(getattr(thread, name, None) for name in _THREAD_ATTRIBUTES)
 
 
-def _restore_thread_attributes(values: tuple) -> None:
+def _restore_thread_attributes(values: tuple[Any, ...]) -> None:
     thread = threading.current_thread()
     for name, value in zip(_THREAD_ATTRIBUTES, values, strict=True):
         setattr(thread, name, value)
@@ -147,7 +147,7 @@ class ProcessState:
     It is read once and holds for all jobs that follow each other in a thread.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         alone = threading.current_thread() is threading.main_thread()
         known = [(item, _read(item)) for item in ITEMS if alone or not item.shared]
         self._before = [(item, value) for item, value in known if value is not UNKNOWN]
@@ -163,7 +163,13 @@ class ProcessState:
                 if _read(item) != value:
                     changed.append(item.name)
                     item.restore(value)
-            except (OSError, TypeError, ValueError, RecursionError, locale.Error) as error:
+            except (
+                OSError,
+                TypeError,
+                ValueError,
+                RecursionError,
+                locale.Error,
+            ) as error:
                 changed.append(f"{item.name} (not put back: {error})")
         if changed:
             _logger.info(

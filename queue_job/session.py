@@ -24,6 +24,7 @@ the beginning of each one.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -37,6 +38,8 @@ from odoo.sql_db import Cursor
 from . import prepared
 from .claims import HOLD_JOB, HOLD_LEASE, HOLD_LIVENESS, LEAVE
 from .leftovers import leaves_something
+
+_logger = logging.getLogger(__name__)
 
 #: setting -> the version of PostgreSQL that knows it.
 PROTECTED = {
@@ -70,6 +73,7 @@ SELECT pg_backend_pid(), current_setting('default_transaction_isolation'),
 FIND_ENQUEUED = "SELECT id FROM queue_job WHERE uuid = %s AND state = 'enqueued'"
 
 _facts: dict[str, Facts] = {}
+
 
 class WatchedCursor(PsycopgCursor):
     """A cursor that notices statements which leave something behind."""
@@ -116,9 +120,7 @@ def is_held(cr) -> bool:
     return vars(cr._cnx).get(_HELD, False)
 
 
-def hold_transaction(
-    cr, job_id: int | None, statement: str = HOLD_LIVENESS
-) -> None:
+def hold_transaction(cr, job_id: int | None, statement: str = HOLD_LIVENESS) -> None:
     """Let the present transaction show life and be protected, unless its session does.
 
     :param job_id: id of the job's row, None for a job that is not stored
@@ -238,7 +240,7 @@ def session_of_one(cr, job_uuid: str) -> Iterator[None]:
     cr.execute(FIND_ENQUEUED, (job_uuid,))
     for (job_id,) in cr.fetchall():
         hold_session(cr, HOLD_JOB, job_id)
-    cr.commit()
+    cr.commit()  # pylint: disable=invalid-commit
     try:
         yield
     finally:
@@ -320,7 +322,7 @@ class JobSession:
                 leave_session(cr)
                 cr._cnx.cursor_factory = None
         except psycopg2.Error:
-            pass  # it is gone, and its lock with it
+            _logger.debug("the session is gone, and its lock with it", exc_info=True)
         finally:
             cr.close()
 

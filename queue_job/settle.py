@@ -194,7 +194,9 @@ def settle(
 def _may_pass(error: BaseException) -> bool:
     """Whether another try may go well."""
     if isinstance(error, psycopg2.Error):
-        return error.pgcode in outcome.CONFLICT_PGCODES or tells_of_a_lost_session(error)
+        return error.pgcode in outcome.CONFLICT_PGCODES or tells_of_a_lost_session(
+            error
+        )
     return isinstance(error, JobInterrupted)
 
 

@@ -174,13 +174,11 @@ class Guard:
         if isinstance(self.cr, Cursor):  # those of tests keep hooks for the test to run
             replacements.update(close=self._refuse_close, **self._hooks())
         attributes = vars(self.cr)
-        self._before = {
-            name: attributes.get(name, _MISSING) for name in replacements
-        }
+        self._before = {name: attributes.get(name, _MISSING) for name in replacements}
         attributes.update(replacements)
         return self
 
-    def __exit__(self, exc_type, exc, tb):
+    def __exit__(self, *exception):
         attributes = vars(self.cr)
         session.forget_last(self.cr)
         for name, value in self._before.items():
@@ -240,7 +238,9 @@ class Guard:
         try:
             session.commit_with_last(self.cr)
         except psycopg2.errors.DivisionByZero as error:
-            raise JobFenced(f"Job {self.job.uuid} was given to another worker") from error
+            raise JobFenced(
+                f"Job {self.job.uuid} was given to another worker"
+            ) from error
 
 
 def end_fork(pid: int) -> None:

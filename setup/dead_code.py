@@ -53,6 +53,7 @@ PUBLIC = {
     "_async_http_get": "addons of others that patch the runner",
     "_odoo_now": "addons of others that patch the runner",
     "convert_to_column": "Odoo's fields",
+    "cursor_factory": "psycopg2's connections",
     "registry_invalidated": "Odoo's registry",
     "cluster_environment": "a fixture, for its effect",
     "ConnectionCls": "urllib3's pools",

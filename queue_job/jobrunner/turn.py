@@ -15,7 +15,6 @@ from .channels import ChannelManager
 from .database import Database
 from .lease_book import LeaseBook
 
-
 #: Jobs claimed by one statement at most.
 CLAIM_LIMIT = 64
 
