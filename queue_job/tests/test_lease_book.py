@@ -5,6 +5,7 @@ from unittest.mock import patch
 
 from odoo.tests import BaseCase
 
+from odoo.addons.queue_job import odd_rows
 from odoo.addons.queue_job.jobrunner import queries
 from odoo.addons.queue_job.jobrunner.caretaker import LINGER, Caretaker
 from odoo.addons.queue_job.jobrunner.channels import ChannelManager
@@ -27,6 +28,7 @@ ROW = {
     "running_seconds": 0.1,
     "enqueued_seconds": 0.1,
     "signal": None,
+    "settling": False,
     "backend_pid": 99,
 }
 
@@ -58,6 +60,9 @@ class FakeDatabase:
             return [{"lease_id": lease_id} for lease_id in self.living]
         assert query == queries.LOOK
         return self.in_flight
+
+    def value(self, query, params=None):
+        assert query == odd_rows.FIRST_OF_PAGE
 
     def execute(self, query, params=None):
         self.executed.append((query, params))

@@ -5,6 +5,7 @@ from odoo.tests import tagged
 
 from .. import admission, odd_rows, rows
 from ..claims import INT_MAX
+from ..jobrunner.queries import AFFAIRS
 from ..models.queue_job_retention import old_job_ids
 from .job_case import JobCase
 

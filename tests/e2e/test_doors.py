@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from queue_job.jobrunner import lease as protocol
-from tests.harness.fixtures import _log_directory, database_maker, server_maker
+from tests.harness.fixtures import database_maker, make_log_directory, server_maker
 
 TOKEN = "tökén-漢"
 LEASE, RUNJOB = protocol.PATH, protocol.CLASSIC_PATH
@@ -102,7 +102,7 @@ def odd_parameters():
 @pytest.fixture(scope="module", params=["shown", "hidden"])
 def server(request, stack):
     """Without a runner; its database has a token."""
-    directory = _log_directory(f"test_doors-{request.param}")
+    directory = make_log_directory(f"test_doors-{request.param}")
     with database_maker(stack) as make_database:
         database = make_database()
         database.rows(

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.harness.fixtures import _log_directory, database_maker, server_maker
+from tests.harness.fixtures import database_maker, make_log_directory, server_maker
 
 INT_MAX = 2**31 - 1
 TOMORROW = 24 * 3600
@@ -263,7 +263,7 @@ INSERT INTO queue_job_runner (uuid, host, pid, last_seen, leader, listening) VAL
 def server(stack):
     with (
         database_maker(stack) as make_database,
-        server_maker(stack, _log_directory("odd-rows"), make_database()) as make_server,
+        server_maker(stack, make_log_directory("odd-rows"), make_database()) as make_server,
     ):
         server = make_server(4, channels="root:4")
         server.wait_runner()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 
 from setup import database as databases
-from tests.harness.fixtures import _log_directory, database_maker, server_maker
+from tests.harness.fixtures import database_maker, make_log_directory, server_maker
 from tests.harness.jobs import insert
 
 #: Seconds: of the settings, and of a job that is longer.
@@ -82,7 +82,7 @@ CELLS = [
 def world(stack):
     """The server, and the database and the jobs of each cell."""
     version = int(databases.execute("SHOW server_version_num")[0][0]) // 10000
-    directory = _log_directory("test_settings")
+    directory = make_log_directory("test_settings")
     with database_maker(stack) as make_database:
         served = {cell.name: make_database() for cell in CELLS if cell.since <= version}
         jobs = {name: _insert(database) for name, database in served.items()}
