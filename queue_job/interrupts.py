@@ -8,8 +8,8 @@ the attempts that have been running for a moment: the operating system tells it 
 server has closed the connection, whatever the code does meanwhile. Then
 
 1. `JobInterrupted` is raised in the code: by a signal where it runs in the main thread
-   (a worker of a prefork server, see `main_thread`), which also wakes it from a sleep or
-   a call that waits; otherwise by the interpreter, before its next instruction;
+   (a worker of a prefork server, see `main_thread`), which also wakes it from a sleep
+   or a call that waits; otherwise by the interpreter, before its next instruction;
 2. it is raised again after `PATIENCE`, for code that swallows every exception, and so
    that a `finally` block has had time to end;
 3. after `GRACE` a worker of a prefork server is killed; its server replaces it.

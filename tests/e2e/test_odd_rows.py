@@ -263,7 +263,9 @@ INSERT INTO queue_job_runner (uuid, host, pid, last_seen, leader, listening) VAL
 def server(stack):
     with (
         database_maker(stack) as make_database,
-        server_maker(stack, make_log_directory("odd-rows"), make_database()) as make_server,
+        server_maker(
+            stack, make_log_directory("odd-rows"), make_database()
+        ) as make_server,
     ):
         server = make_server(4, channels="root:4")
         server.wait_runner()
