@@ -200,8 +200,8 @@ class _Watcher:
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._wanted = threading.Event()
-        me = threading.get_ident()
-        self._attempts = {me: a for i, a in self._attempts.items() if i == me}
+        own = self._attempts.get(threading.get_ident())
+        self._attempts = {own.thread: own} if own else {}
         threading.Thread(
             target=self._watch, name="queue_job sessions", daemon=True
         ).start()
