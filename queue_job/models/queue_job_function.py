@@ -14,8 +14,8 @@ several modules may declare the same one, the records merge.
   the rights of the job's user: only administrators choose it.
 - `retry_on`: names of exceptions after which a job is tried again, see `backoff`.
 - `timeout`: seconds after which a running job is stopped and fails.
-- `allow_commit`: outside of a worker, run on a cursor of its own, as the community addon
-  does; a worker guards its own cursor, where commits in a job are allowed anyway.
+- `allow_commit`: outside of a worker, run on a cursor of its own, as the community's
+  addon does; a worker guards its own cursor, where commits in a job are allowed anyway.
   `forbid_commit`: make them an error.
 """
 
