@@ -145,6 +145,15 @@ def _settle_error(controller, env, job, exc, began_as: str) -> bool:
     except JobFenced as error:
         _logger.warning("%s: its work was rolled back", error)
         return False
+    except settle.DatabaseLost as error:
+        _logger.warning(
+            "%s: job %s: the end of its attempt can't be written (%s); it will be found"
+            " dead",
+            env.cr.dbname,
+            job.uuid,
+            error,
+        )
+        return False
     if not config["test_enable"]:
         transactions.undo(env, job)
     if decision is None:  # committed before the error
@@ -179,7 +188,10 @@ def _judge(job, exc: BaseException, *, lost: bool):
     """The cause of an error and what is decided about the job."""
     try:
         return _judge_by_config(job, exc, lost=lost)
-    except Exception:
+    except Exception as error:
+        if settle.tells_of_a_lost_session(error):
+            cause, text = Cause.DEAD, _message_of(exc)
+            return cause, decide(cause, job.retry, job.max_retries, message=text)
         _logger.exception("job %s: its error is taken as it is", job.uuid)
         return Cause.EXCEPTION, Fail(exception_name(exc), _message_of(exc))
 

@@ -73,7 +73,7 @@ def classify(exc: BaseException, pgcode: str | None = None) -> Cause:
 
 
 def chain(exc: BaseException | None) -> Iterator[BaseException]:
-    """Yield the exception and what has caused it, each once: it may be its own cause."""
+    """Yield the exception and its causes, each once: it may be its own cause."""
     seen: list[BaseException] = []
     while exc is not None and not any(exc is other for other in seen):
         yield exc

@@ -7,6 +7,8 @@ is written about a started job, with the attempt's line in the job's history.
 """
 
 import logging
+import random
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -64,6 +66,13 @@ OWN_ROW_CHANGED = (
     " RetryableJobError to have it run again."
 )
 
+
+class DatabaseLost(Exception):
+    """The end of an attempt can't be written, since the database can't be reached."""
+
+
+#: Seconds before a settlement is tried again, at most; it doubles each time.
+FIRST_PAUSE = 0.2
 
 #: How often a settlement is tried that met a conflict or lost its session.
 SETTLE_TRIES = 4
@@ -170,6 +179,7 @@ def settle(
     :param began_as: the state in which the attempt found the row
     :return: the decision that was carried out; None if the attempt had been committed
     :raise JobFenced: the job was given to another worker meanwhile
+    :raise DatabaseLost: the database can't be reached, so that nothing can be written
     """
     problem: BaseException = RuntimeError("it was undone again and again")
     for number in range(SETTLE_TRIES):
@@ -188,6 +198,9 @@ def settle(
             problem = error
             if not _may_pass(error):
                 break
+            time.sleep(random.uniform(0, FIRST_PAUSE * 2**number))
+    if tells_of_a_lost_session(problem):
+        raise DatabaseLost(_text_of(problem)) from problem
     return _settle_at_last(job, decision, failure, began_as, problem)
 
 
