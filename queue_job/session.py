@@ -288,7 +288,7 @@ class JobSession:
         setattr(self.cr._cnx, _FOLLOWED, another)
 
     def _watch(self) -> None:
-        """Notice what is executed, also on cursors that a job makes of the connection."""
+        """Notice what is executed, also on other cursors of the connection."""
         for name in (_LEFT_SOMETHING, _HELD, _FRESH, _FOLLOWED):
             vars(self.cr._cnx).pop(name, None)  # of whoever had the connection before
         self.cr._cnx.cursor_factory = WatchedCursor

@@ -114,12 +114,11 @@ class IsolatedHooks(Callbacks):
             try:
                 hook()
             except BaseException as error:
-                _logger.error(
+                _logger.exception(
                     "%s: a %s hook raised %s; that changes nothing for the job",
                     self._where,
                     self._kind,
                     type(error).__name__,
-                    exc_info=True,
                 )
         self.clear()
 
