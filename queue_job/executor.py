@@ -388,18 +388,17 @@ class LeaseRun:
 
 def has_expired(job) -> bool:
     """Whether the job was not to be started any more by now (naive UTC)."""
-    expires = job.options.get("expires")
-    try:
-        return options.has_passed(expires, datetime.now())
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"options: expires = {expires!r} is no date") from error
+    return options.has_passed(job.options.get("expires"), datetime.now())
 
 
 def load_whole(env, values: dict) -> Job:
     """The job of a row, with its records, its method and its arguments.
 
     :raise Exception: the model, the method or a model among the arguments is gone
+    :raise ValueError: the row holds a date that is none for Python
     """
+    if values.get("odd"):
+        raise ValueError(f"Odd value in the row of the job: {', '.join(values['odd'])}")
     job = Job._from_row(env, values)
     _decoded = job.func, job.args, job.kwargs  # when they are first read
     has_expired(job)  # its date may be none

@@ -194,15 +194,19 @@ def expires(value: Any, now: Callable[[], datetime]) -> str | None:
 
 
 def has_passed(expires: Any, now: datetime) -> bool:
-    """Whether a stored moment is over; a text that is none never is.
+    """Whether a stored moment is over.
 
     :param expires: what :func:`expires` has returned, or what SQL has written
     :param now: naive and in UTC
+    :raise ValueError: it is no date
     """
-    try:
-        return bool(expires) and datetime.fromisoformat(expires) < now
-    except (TypeError, ValueError):
+    if not expires:
         return False
+    try:
+        moment = datetime.fromisoformat(expires)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"options: expires = {expires!r} is no date") from error
+    return _naive("expires", moment) < now
 
 
 def _later(

@@ -166,11 +166,17 @@ def packed_list(prefix: str = "") -> str:
 
 
 def unpack(row: tuple) -> dict[str, Any]:
-    """Return the values of a row of `packed_list` by their columns."""
+    """Return the values of a row of `packed_list` by their columns.
+
+    `odd` is added where a date is none for Python, with what stands there.
+    """
     values = dict(zip(LOAD_COLUMNS, row[0], strict=True))
     for name in _LOADED_DATES:
-        if values[name] is not None:
-            values[name] = _date(values[name])
+        text = values[name]
+        if text is not None:
+            values[name] = _date(text)
+            if values[name] is None:
+                values.setdefault("odd", []).append(f"{name} = {text}")
     return values
 
 

@@ -32,6 +32,8 @@ DATES = (
     "date_done",
     "date_cancelled",
 )
+#: By the claim and the start, if the sweep isn't first.
+OVERWRITTEN = ("date_started", "date_enqueued")
 OVER = ("done", "failed", "cancelled")
 TOKEN = "a-token"
 
@@ -51,7 +53,7 @@ ROWS: dict[str, Odd] = {
             f"eta = NULL, scheduled = FALSE, {column} = '{date}'"
             if column != "eta"
             else f"scheduled = FALSE, eta = '{date}'",
-            "failed",
+            "done|failed" if column in OVERWRITTEN else "failed",
             f"{column} = {date.removesuffix(' BC')}",
         )
         for column in DATES

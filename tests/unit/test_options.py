@@ -160,13 +160,18 @@ def test_expires_is_kept_as_text(value, expected):
         ("2026-03-01 12:00:01", False),
         # what SQL may have written
         (None, False),
-        ("soon", False),
-        (12, False),
-        ("2026-03-01T00:00:00+02:00", False),
+        ("2026-03-01T13:59:00+02:00", True),
+        ("2026-03-01T14:01:00+02:00", False),
     ],
 )
 def test_has_passed(stored, expected):
     assert options.has_passed(stored, NOW) is expected
+
+
+@pytest.mark.parametrize("stored", ["soon", 12, ["2026-03-01"]])
+def test_what_is_no_date_is_said(stored):
+    with pytest.raises(ValueError, match="expires"):
+        options.has_passed(stored, NOW)
 
 
 @pytest.mark.parametrize(("value", "expected"), [(None, 0), (0, 0), (0.2, 1), (60, 60)])
