@@ -47,6 +47,7 @@ from . import (
 from .book import Book
 from .job import Job
 from .jobrunner.lease import BURY, Lease, LeaseRefused
+from .odd_rows import DATES_PUT_RIGHT
 from .process_state import ProcessState
 from .retry import Cancel, Cause
 from .session import JobSession, hold_transaction
@@ -61,9 +62,10 @@ _logger = logging.getLogger(__name__)
 HANDFUL_SECONDS = 0.05
 HANDFUL_LIMIT = 50
 
-FAIL_UNLOADABLE = """
-UPDATE queue_job
-   SET state = 'failed', exc_name = %(exc_name)s, exc_message = %(exc_message)s,
+FAIL_UNLOADABLE = f"""
+UPDATE queue_job j
+   SET {DATES_PUT_RIGHT},
+       state = 'failed', exc_name = %(exc_name)s, exc_message = %(exc_message)s,
        exc_info = %(exc_info)s, lease_id = NULL, identity_slot = NULL
  WHERE id = %(id)s AND claim_token = %(token)s AND state = 'started'
 """
@@ -346,6 +348,7 @@ class LeaseRun:
             self._tell_unloadable(env, failure)
         except Exception:  # else it would be found dead, and not load again
             _logger.exception("the failure of job %s was not told", values["uuid"])
+            env.cr.rollback()  # which holds the row
             self.book.cr.execute(FAIL_UNLOADABLE, failure)
         self._over.append(values["id"])
 
