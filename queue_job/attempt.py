@@ -233,11 +233,7 @@ def _failure_values(controller, job, trace: str, exc: BaseException) -> dict:
         return dict(controller._get_failure_values(job, trace, exc))
     except Exception:
         _logger.exception("job %s: its failure is described as it is", job.uuid)
-        return {
-            "exc_info": trace,
-            "exc_name": exception_name(exc),
-            "exc_message": _message_of(exc),
-        }
+        return failure_values(trace, exc)
 
 
 def failure_values(trace: str, exc: BaseException) -> dict:

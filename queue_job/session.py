@@ -296,13 +296,16 @@ class JobSession:
         self.cr._obj = self.cr._cnx.cursor()
 
     def end_job(self) -> None:
-        """Forget the transaction of a job, and the session if the job marked it."""
+        """Forget the transaction of a job, and the session if the job marked it.
+
+        :raise psycopg2.Error: the session was lost
+        """
         cr = self.cr
         if cr is None:
             return
         if cr.closed:
-            self._forget()
-            return
+            self.cr = None
+            raise psycopg2.InterfaceError("the session of the job was lost")
         if vars(cr._cnx).get(_FRESH):  # there is nothing to roll back
             cr.clear()
             cr.postcommit.clear()
@@ -325,8 +328,3 @@ class JobSession:
             _logger.debug("the session is gone, and its lock with it", exc_info=True)
         finally:
             cr.close()
-
-    def _forget(self) -> None:
-        cr, self.cr = self.cr, None
-        vars(cr._cnx).pop(_HELD, None)
-        cr.close()
