@@ -110,7 +110,7 @@ def perform(env, job) -> None:
             guard.end_fork()
             env.flush_all()
         job.set_done()
-        session.begin_last(env.cr)
+        session.defer_last(env.cr)
         job.store()
         announce_end(job)
         if config["test_enable"]:

@@ -14,17 +14,26 @@ from odoo.orm.registry import _CACHES_BY_KEY
 
 from . import admission, claims, dependencies, events, prepared, rows
 
-# The sequences by which the processes of Odoo tell each other of changed caches; in the
-# order of `registry.cache_sequences`.
-_SIGNALS = ", ".join(
-    f"(SELECT max(id) FROM orm_signaling_{name})"
-    for name in ("registry", *_CACHES_BY_KEY)
-)
+#: How the processes of Odoo tell each other of changed caches: a row in one of these
+#: tables; in the order of `registry.cache_sequences`.
+_TABLES = [f"orm_signaling_{name}" for name in ("registry", *_CACHES_BY_KEY)]
 
-#: What is read of a job that is started, and what the worker has to know by then.
-_STARTED = f"{rows.packed_list('j.')}, ARRAY[{_SIGNALS}]"
+#: What is read of a job that is started: its row, and the last of these rows, for the
+#: worker has to know of it by then. The number that was given out last costs less to
+#: read than the one that was committed last. It is the higher one while a row isn't
+#: committed yet, and after a rollback or a crash.
+_ROW_AND_NUMBERS = {
+    exact: f"{rows.packed_list('j.')}, ARRAY[{', '.join(map(number.format, _TABLES))}]"
+    for exact, number in (
+        (False, "pg_sequence_last_value('{}_id_seq')"),
+        (True, "(SELECT max(id) FROM {})"),
+    )
+}
 
-START = claims.START.format(columns=_STARTED)
+_START = {
+    exact: claims.START.format(columns=columns)
+    for exact, columns in _ROW_AND_NUMBERS.items()
+}
 
 #: How many jobs are claimed at once; there is a statement for each.
 HANDFULS = (1, 2, 5, 10, 20, 50)
@@ -48,8 +57,10 @@ def _top_up(channels: int, limit: int) -> str:
 
 
 @cache
-def _start_next(channels: int) -> str:
-    return claims.START_NEXT.format(next=_next(channels, 1), columns=_STARTED)
+def _start_next(channels: int, exact: bool) -> str:
+    return claims.START_NEXT.format(
+        next=_next(channels, 1), columns=_ROW_AND_NUMBERS[exact]
+    )
 
 
 def _served(channels: list[str]) -> str | list[str]:
@@ -68,31 +79,32 @@ class Book:
         self.cr = cr
         self.lease_id = lease_id
         self.runner = runner
+        #: Signals are read as they were committed.
+        self.exact = False
         self._unheard: set[int] = set()  # released, and the bell has not rung
         self._pid = os.getpid()
         self._host = socket.gethostname()
 
     def start(self, job_id: int, token: int) -> dict | None:
         """Start a claimed job and return its row, None if the claim doesn't hold."""
-        prepared.execute(self.cr, START, [self._pid, self._host, job_id, token])
-        return self._started()
+        prepared.execute(self.cr, *self.start_statement(job_id, token))
+        return read_started(self.cr.fetchone())
+
+    def start_statement(self, job_id: int, token: int) -> tuple[str, list]:
+        """The statement that starts a claimed job, and its values."""
+        return _START[self.exact], [self._pid, self._host, job_id, token]
 
     def start_next(self, channels: list[str]) -> dict | None:
         """Claim and start the next job of some channels at once, None without one."""
         served, worker = _served(channels), (self._pid, self._host)
         prepared.execute(
             self.cr,
-            _start_next(len(channels)),
+            _start_next(len(channels), self.exact),
             [served, self.runner, *worker, self.lease_id],
         )
-        values = self._started()
+        values = read_started(self.cr.fetchone())
         self.ring_for_others([values["id"]] if values else [])
         return values
-
-    def _started(self) -> dict | None:
-        """The values of the row, and `signals`: the sequences of changed caches."""
-        row = self.cr.fetchone()
-        return row and {**rows.unpack(row[:-1]), "signals": row[-1]}
 
     def others_wait(self, channels: list[str], issued: float) -> bool:
         """Whether another channel has jobs that could run, or channels have changed.
@@ -156,3 +168,11 @@ class Book:
         changed = admission.judge(self.cr, keys, [row["id"] for row in ended])
         if sum(state == "open" for _id, state in changed) > 1:
             self.cr.execute(claims.RING)
+
+
+def read_started(row: tuple | None) -> dict | None:
+    """The values of a job's row as its start returned it; None if it didn't start.
+
+    `signals` are the numbers of the last signals of changed caches.
+    """
+    return row and {**rows.unpack(row[:-1]), "signals": row[-1]}

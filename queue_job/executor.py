@@ -27,7 +27,6 @@ import logging
 import threading
 import time
 from collections import deque
-from datetime import datetime
 
 import psycopg2
 
@@ -36,18 +35,13 @@ from odoo import SUPERUSER_ID, api
 from . import (
     attempt,
     caches,
-    events,
     in_progress,
-    options,
-    outcome,
     prepared,
     rows,
-    texts,
 )
-from .book import Book
-from .job import Job
+from .book import Book, read_started
+from .job_loading import fail_unloadable, has_expired, load_whole
 from .jobrunner.lease import BURY, Lease, LeaseRefused
-from .odd_rows import DATES_PUT_RIGHT
 from .process_state import ProcessState
 from .retry import Cancel, Cause
 from .session import JobSession, hold_transaction
@@ -61,24 +55,6 @@ _logger = logging.getLogger(__name__)
 #: taken from the other workers, so it is short.
 HANDFUL_SECONDS = 0.05
 HANDFUL_LIMIT = 50
-
-FAIL_UNLOADABLE = f"""
-UPDATE queue_job j
-   SET {DATES_PUT_RIGHT},
-       state = 'failed', exc_name = %(exc_name)s, exc_message = %(exc_message)s,
-       exc_info = %(exc_info)s, lease_id = NULL, identity_slot = NULL
- WHERE id = %(id)s AND claim_token = %(token)s AND state = 'started'
-"""
-
-
-UNLOADABLE_COLUMNS = (
-    "state",
-    "exc_name",
-    "exc_message",
-    "exc_info",
-    "lease_id",
-    "identity_slot",
-)
 
 
 class LeaseRun:
@@ -102,6 +78,7 @@ class LeaseRun:
         self._todo: deque[tuple[int, int]] = deque()
         self._over: list[int] = []
         self._left: list[dict] = []  # rows with a key whose attempt is over
+        self._patience = 0.0  # until when claimed jobs are started here
         self._prepared = None  # the cursor for which that was done
         self._lost = False
         self._began = time.monotonic()
@@ -182,13 +159,31 @@ class LeaseRun:
         if not self._todo:
             return False
         self._prepare()
-        patience = time.monotonic() + 2 * HANDFUL_SECONDS
-        while self._todo and time.monotonic() < patience:
-            values = self.book.start(*self._todo.popleft())
+        self._patience = time.monotonic() + 2 * HANDFUL_SECONDS
+        while self._todo and (self._session.has_started or self._is_patient()):
+            values = self._start_claimed()
             if values is not None:
                 self._run(values)
         self._give_back()
         return True
+
+    def _is_patient(self) -> bool:
+        """Whether the next of the claimed jobs is to be started here."""
+        return time.monotonic() < self._patience
+
+    def _start_claimed(self) -> dict | None:
+        """Start the next claimed job, unless the COMMIT of the one before has."""
+        claimed = self._todo.popleft()
+        if not self._session.has_started:
+            return self.book.start(*claimed)
+        rows_started = self._session.take_started()
+        return read_started(rows_started[0]) if rows_started else None
+
+    def _next_start(self) -> tuple[str, list] | None:
+        """What starts the next claimed job along with the COMMIT of the present one."""
+        if not self._todo or not self._is_patient():
+            return None
+        return self.book.start_statement(*self._todo[0])
 
     def _has_session(self) -> bool:
         """Whether there is a session for another job; a job may have used up the last.
@@ -267,11 +262,13 @@ class LeaseRun:
         self._hear_signals(values)
         caches.tell_started(self.registry, values["id"])
         env = self._new_env()
+        env.cr._now = values["date_started"]
         hold_transaction(env.cr, values["id"])
         try:
             job = load_whole(env, values)
         except Exception as error:
-            self._fail_unloadable(env, values, error)
+            fail_unloadable(env, self.book.cr, values, error)
+            self._over.append(values["id"])
             self._end_job()
             return "failed", f"<{values['model_name']}>.{values['method_name']}"
         job.release_queue = self._over
@@ -285,16 +282,18 @@ class LeaseRun:
     def _hear_signals(self, values: dict) -> None:
         """Invalidate what others have changed; reload the registry if they did that.
 
-        The sequences are those of the moment of the start, before the snapshot of the
+        The signals are those of the moment of the start, before the snapshot of the
         job's transaction.
         """
-        registry = self.registry
-        if values.pop("signals") != known_signals(registry):
-            self.registry = registry.check_signaling(self.book.cr)
+        signals = values.pop("signals")
+        if signals != known_signals(self.registry):
+            self.registry = self.registry.check_signaling(self.book.cr)
             self._session.registry = self.registry
+            if signals != known_signals(self.registry):  # not committed, or never
+                self.book.exact = True
 
     def _perform(self, env, job):
-        self._session.expect(another=bool(self._todo))
+        self._session.start_next_by(self._next_start)
         try:
             attempt.alone(self.runjob, env, job, self._state)
         except Exception:  # settled and logged; the next job doesn't care
@@ -331,36 +330,6 @@ class LeaseRun:
                 exc_info=True,
             )
 
-    def _fail_unloadable(self, env, values, error):
-        """The job's model, method or arguments are gone: it fails once, and says so."""
-        reason = outcome.exception_text(error)
-        message = texts.cut(f"The job can't be loaded: {reason}", texts.EXC_MESSAGE)
-        _logger.error("job %s failed: %s", values["uuid"], message)
-        failure = {
-            "id": values["id"],
-            "token": values["claim_token"],
-            "exc_name": outcome.exception_name(error),
-            "exc_message": message,
-            "exc_info": f"{message}\nIts model, its method or a model among its"
-            " arguments was removed or renamed since it was enqueued.",
-        }
-        try:
-            self._tell_unloadable(env, failure)
-        except Exception:  # else it would be found dead, and not load again
-            _logger.exception("the failure of job %s was not told", values["uuid"])
-            env.cr.rollback()  # which holds the row
-            self.book.cr.execute(FAIL_UNLOADABLE, failure)
-        self._over.append(values["id"])
-
-    def _tell_unloadable(self, env, failure: dict) -> None:
-        env.cr.rollback()
-        env.cr.execute(FAIL_UNLOADABLE, failure)
-        record = env["queue.job"].browse(failure["id"])
-        caches.written(env, record.ids, UNLOADABLE_COLUMNS)
-        record._message_post_on_failure()
-        events.tell_ids_after_commit(env.cr, events.FAILED, record.ids)
-        env.cr.commit()
-
     def _bury(self):
         """Settle a job whose worker is gone, by the same path as any failure."""
         env = self._new_env()
@@ -380,32 +349,14 @@ class LeaseRun:
         try:
             job = load_whole(env, values)
         except Exception as error:
-            self._fail_unloadable(env, values, error)
+            fail_unloadable(env, self.book.cr, values, error)
+            self._over.append(values["id"])
             return
         env.cr.commit()  # the settlement needs a snapshot of its own
         bury(job, Cause(self.lease.cause))
         self._over.append(job.id)
         self._release()
         self.book.ring_for_others([])
-
-
-def has_expired(job) -> bool:
-    """Whether the job was not to be started any more by now (naive UTC)."""
-    return options.has_passed(job.options.get("expires"), datetime.now())
-
-
-def load_whole(env, values: dict) -> Job:
-    """The job of a row, with its records, its method and its arguments.
-
-    :raise Exception: the model, the method or a model among the arguments is gone
-    :raise ValueError: the row holds a date that is none for Python
-    """
-    if values.get("odd"):
-        raise ValueError(f"Odd value in the row of the job: {', '.join(values['odd'])}")
-    job = Job._from_row(env, values)
-    _decoded = job.func, job.args, job.kwargs  # when they are first read
-    has_expired(job)  # its date may be none
-    return job
 
 
 def waited_seconds(values: dict) -> float:
@@ -417,7 +368,7 @@ def waited_seconds(values: dict) -> float:
 
 
 def known_signals(registry) -> list[int]:
-    """The sequences of the changes that this process knows of."""
+    """The numbers of the last signals that this process knows of."""
     return [registry.registry_sequence, *registry.cache_sequences.values()]
 
 

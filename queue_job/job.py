@@ -242,13 +242,13 @@ class Job(JobDependencies, JobGate, JobResults):
     def args(self) -> tuple:
         if self._args is None:
             self._args = tuple(decoded(self, "args", (list, tuple)) or ())
-        return _rebind_to_cr(self._args, self.env.cr)
+        return _rebind_to_cr(self._args, self.env.cr) if self._args else ()
 
     @property
     def kwargs(self) -> dict:
         if self._kwargs is None:
             self._kwargs = decoded(self, "kwargs", dict) or {}
-        return _rebind_to_cr(self._kwargs, self.env.cr)
+        return _rebind_to_cr(self._kwargs, self.env.cr) if self._kwargs else {}
 
     @property
     def func(self):

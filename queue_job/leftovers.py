@@ -17,10 +17,11 @@ from functools import lru_cache
 # Statements that change nothing but data begin with one of these words.
 _HARMLESS = re.compile(
     r"[\s(]*(select|insert|update|delete|with|savepoint|release|rollback|commit|begin|"
-    r"lock|notify|table|values|merge|copy|fetch|close|explain|analyze)\b"
-    r"|(prepare|execute) queue_job_\d",  # by us, for the jobs to come
+    r"lock|notify|table|values|merge|copy|fetch|close|explain|analyze)\b",
     re.IGNORECASE,
 )
+# What the worker prepares, for the jobs to come.
+_OURS = re.compile(r"(PREPARE|EXECUTE) queue_job_\d")
 # What leaves something behind all the same: some functions, and SELECT INTO.
 _TELLING = ("set_config", "advisory", "setseed", "set_limit", "dblink")
 _INTO_TEMPORARY = re.compile(r"\binto\s+(local\s+|global\s+)?temp", re.IGNORECASE)
@@ -45,6 +46,8 @@ def leaves_something(query: str) -> bool:
 
 
 def _judge(query: str) -> bool:
+    if _OURS.match(query):
+        return False
     if not _HARMLESS.match(query) or ";" in query:
         return True
     text = query.lower()

@@ -243,8 +243,7 @@ def _update_by_sql(job: Job, old_state: str, changed: dict) -> None:
         return
     query += " AND claim_token = %s AND state = %s"
     params += [job.claim_token, old_state]
-    if session.takes_last(env.cr):
-        session.keep_last(env.cr, FENCED.format(query), params)
+    if session.take_last(env.cr, FENCED.format(query), params):
         return
     prepared.execute(env.cr, query, params)
     _assert_claimed(job)

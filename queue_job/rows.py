@@ -244,6 +244,8 @@ def decoded(job: Job, column: str, kinds: type | tuple[type, ...]) -> Any:
     :raise ValueError: it is no JSON, or of none of these kinds; it came by SQL
     """
     stored = job._payload.get(column)
+    if stored in ("[]", "{}"):
+        return None
     try:
         if column == "records":
             value = decode(stored, job._env)
@@ -251,7 +253,7 @@ def decoded(job: Job, column: str, kinds: type | tuple[type, ...]) -> Any:
             value = decode_arguments(job._payload, column, job._env)
     except ValueError as error:
         raise ValueError(f"{column} = {stored!s:.200}: {error}") from error
-    if value is None or stored in ("[]", "{}"):
+    if value is None:
         return None
     if not isinstance(value, kinds):
         raise ValueError(f"{column} = {stored!s:.200}: a job cannot work with it")

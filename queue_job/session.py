@@ -25,19 +25,18 @@ the beginning of each one.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from typing import NamedTuple
 
 import psycopg2
-from psycopg2.extensions import cursor as PsycopgCursor
 
 from odoo.sql_db import Cursor
 
-from . import prepared
+from . import job_cursor
 from .claims import HOLD_JOB, HOLD_LEASE, HOLD_LIVENESS, LEAVE
-from .leftovers import leaves_something
+from .job_cursor import JobConnection, Statement
 
 _logger = logging.getLogger(__name__)
 
@@ -49,19 +48,8 @@ PROTECTED = {
     "transaction_timeout": 170000,
 }
 
-#: Attributes of a psycopg2 connection of Odoo's pool.
-_LEFT_SOMETHING = "_queue_job_left_something"
+#: Attribute of a psycopg2 connection of Odoo's pool.
 _HELD = "_queue_job_held"
-#: A transaction was begun in which nothing has been executed.
-_FRESH = "_queue_job_fresh"
-#: Another job follows at once.
-_FOLLOWED = "_queue_job_followed"
-
-#: Attribute of a cursor: the statement that is to go with the COMMIT, and its values.
-_LAST = "_queue_job_last"
-
-#: As psycopg2 begins the transactions of Odoo's cursors.
-BEGIN_NEXT = "COMMIT; BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE"
 
 READ_FACTS = """
 SELECT pg_backend_pid(), current_setting('default_transaction_isolation'),
@@ -73,25 +61,6 @@ SELECT pg_backend_pid(), current_setting('default_transaction_isolation'),
 FIND_ENQUEUED = "SELECT id FROM queue_job WHERE uuid = %s AND state = 'enqueued'"
 
 _facts: dict[str, Facts] = {}
-
-
-class WatchedCursor(PsycopgCursor):
-    """A cursor that notices statements which leave something behind."""
-
-    def execute(self, query, vars=None):
-        text = query
-        if isinstance(query, bytes):
-            text = query.decode(errors="replace")
-        elif not isinstance(query, str):
-            text = query.as_string(self)
-        setattr(self.connection, _FRESH, False)
-        if leaves_something(text):
-            setattr(self.connection, _LEFT_SOMETHING, True)
-        return super().execute(query, vars)
-
-    def callproc(self, procname, parameters=None):
-        setattr(self.connection, _LEFT_SOMETHING, True)
-        return super().callproc(procname, parameters or ())
 
 
 def hold_session(cr, statement: str, key: int) -> None:
@@ -109,7 +78,8 @@ def hold_session(cr, statement: str, key: int) -> None:
 def leave_session(cr) -> None:
     """Give the lock back; the pool keeps the session, and resets its settings."""
     if vars(cr._cnx).pop(_HELD, False) and not cr._cnx.closed:
-        cr._cnx.rollback()
+        if not begins_anew(cr):
+            cr._cnx.rollback()
         with cr._cnx.cursor() as plain:
             plain.execute(LEAVE)
         cr._cnx.commit()
@@ -142,61 +112,42 @@ def _protecting(statement: str, server_version: int, *, local: bool = False) -> 
     return f"{statement}{settings}"
 
 
-# -- a statement, its COMMIT and the next BEGIN, in one message ------------------------
+def begins_anew(cr) -> bool:
+    """Whether nothing was executed yet in the transaction of a cursor of a lease."""
+    jobs = job_cursor.find(cr)
+    return jobs is not None and jobs.begin_is_due
 
 
-def begin_last(cr) -> None:
-    """Let the statement that ends a job wait for its COMMIT, if it may go with it.
+def defer_last(cr) -> None:
+    """Let the statement that ends a job wait for its COMMIT, if it may go with it."""
+    jobs = job_cursor.find(cr)
+    if jobs is not None and is_held(cr):
+        jobs.defer_last()
 
-    Where another job follows in the same session, the next transaction is begun by the
-    same message. It has a snapshot of its first statement, as any other.
+
+def take_last(cr, query: str, params: list) -> bool:
+    """Let a statement go with the COMMIT of a cursor.
+
+    :return: False if it has to be executed at once
     """
-    if is_held(cr) and vars(cr._cnx).get(_FOLLOWED):
-        vars(cr)[_LAST] = None
-
-
-def takes_last(cr) -> bool:
-    """Whether a statement may wait for the COMMIT of a cursor."""
-    return _LAST in vars(cr)
-
-
-def keep_last(cr, query: str, params: list) -> None:
-    """Let a statement go with the COMMIT."""
-    vars(cr)[_LAST] = query, params
+    jobs = job_cursor.find(cr)
+    return jobs is not None and jobs.take_last(query, params)
 
 
 def forget_last(cr) -> None:
-    """Nothing waits for a COMMIT any more."""
-    vars(cr).pop(_LAST, None)
+    """Nothing waits for the COMMIT of a cursor any more."""
+    jobs = job_cursor.find(cr)
+    if jobs is not None:
+        jobs.forget_last()
 
 
-def commit_with_last(cr) -> None:
+def commit_last(cr) -> None:
     """Commit what a cursor did, and what waits for that.
 
     :raise psycopg2.Error: of the statement or of the COMMIT
     """
-    last = vars(cr).pop(_LAST, None)
-    if last is None:
-        type(cr).commit(cr)
-        return
-    statement, values = prepared.prepare(cr, *last)
-    connection = vars(cr._cnx)
-
-    def commit():
-        del connection["commit"]
-        send_and_begin(cr, statement, values)
-
-    connection["commit"] = commit
-    try:
-        type(cr).commit(cr)
-    finally:
-        connection.pop("commit", None)
-
-
-def send_and_begin(cr, statement: str, values) -> None:
-    """Execute a statement, commit, and begin the next transaction; in one message."""
-    PsycopgCursor.execute(cr._obj, f"{statement}; {BEGIN_NEXT}", values)
-    setattr(cr._cnx, _FRESH, True)
+    jobs = job_cursor.find(cr)
+    (type(cr).commit if jobs is None else jobs.commit_last)(cr)
 
 
 class Facts(NamedTuple):
@@ -259,6 +210,7 @@ class JobSession:
         self.registry = registry
         self.lease_id = lease_id
         self.cr = None
+        self._jobs: JobConnection | None = None
 
     @property
     def is_open(self) -> bool:
@@ -272,28 +224,46 @@ class JobSession:
         """
         if not self.is_open:
             self.cr = self.registry.cursor()
-            self._watch()
+            self._attach()
             if facts(self.cr).lasts:
                 self._hold()
         return self.cr
 
+    def _attach(self) -> None:
+        connection = self.cr._cnx
+        vars(connection).pop(_HELD, None)  # of whoever had the connection before
+        self._jobs = JobConnection(connection)
+        self._jobs.attach()
+        self.cr._obj.close()
+        self.cr._obj = connection.cursor()
+
     def _hold(self) -> None:
         connection = self.cr._cnx
         statement = _protecting(HOLD_LEASE, connection.server_version)
-        send_and_begin(self.cr, statement, {"id": self.lease_id})
+        self._jobs.send(self.cr._obj, [statement, "COMMIT"], {"id": self.lease_id})
         setattr(connection, _HELD, True)
 
-    def expect(self, another: bool) -> None:
-        """Say whether another job follows the next one at once."""
-        setattr(self.cr._cnx, _FOLLOWED, another)
+    def start_next_by(self, next_start: Callable[[], Statement | None]) -> None:
+        """Let the COMMIT of the next job start the one after it.
 
-    def _watch(self) -> None:
-        """Notice what is executed, also on other cursors of the connection."""
-        for name in (_LEFT_SOMETHING, _HELD, _FRESH, _FOLLOWED):
-            vars(self.cr._cnx).pop(name, None)  # of whoever had the connection before
-        self.cr._cnx.cursor_factory = WatchedCursor
-        self.cr._obj.close()
-        self.cr._obj = self.cr._cnx.cursor()
+        Not where transactions aren't as usual: the start has to be READ COMMITTED.
+
+        :param next_start: returns the statement; None if nothing is to start by then
+        """
+        self._jobs.next_start = next_start if facts(self.cr).usual else None
+
+    @property
+    def has_started(self) -> bool:
+        """Whether the last COMMIT was to start a job, see :meth:`take_started`."""
+        return self._jobs is not None and self._jobs.started is not None
+
+    def take_started(self) -> list[tuple]:
+        """The row of the job that the last COMMIT started; none if its claim was void.
+
+        It is returned once.
+        """
+        started, self._jobs.started = self._jobs.started, None
+        return started
 
     def end_job(self) -> None:
         """Forget the transaction of a job, and the session if the job marked it.
@@ -306,13 +276,14 @@ class JobSession:
         if cr.closed:
             self.cr = None
             raise psycopg2.InterfaceError("the session of the job was lost")
-        if vars(cr._cnx).get(_FRESH):  # there is nothing to roll back
-            cr.clear()
+        if self._jobs.begin_is_due:  # there is nothing to roll back
+            cr.precommit.clear()
             cr.postcommit.clear()
+            cr.cache.clear()
         else:
             cr.rollback()
         cr.transaction = None
-        if _LEFT_SOMETHING in vars(cr._cnx):
+        if self._jobs.left_something:
             self.close()
 
     def close(self) -> None:
@@ -323,7 +294,7 @@ class JobSession:
         try:
             if not cr.closed:
                 leave_session(cr)
-                cr._cnx.cursor_factory = None
+                self._jobs.detach()
         except psycopg2.Error:
             _logger.debug("the session is gone, and its lock with it", exc_info=True)
         finally:

@@ -235,7 +235,7 @@ class Guard:
         """
         self.over = True
         try:
-            session.commit_with_last(self.cr)
+            session.commit_last(self.cr)
         except psycopg2.errors.DivisionByZero as error:
             raise JobFenced(
                 f"Job {self.job.uuid} was given to another worker"

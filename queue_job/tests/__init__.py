@@ -20,6 +20,7 @@ from . import test_graph_keys
 from . import test_heard_in_between
 from . import test_insertion
 from . import test_job
+from . import test_job_cursor
 from . import test_job_workers
 from . import test_js
 from . import test_lease_book

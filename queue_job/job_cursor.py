@@ -1,0 +1,234 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""The connection on which the jobs of a lease work: what it sends, and in how many
+messages.
+
+Each message to PostgreSQL costs as much as a small statement, so the end of a job, its
+COMMIT, and the start of the next job are one message:
+
+    EXECUTE done; COMMIT; EXECUTE start
+
+- A void claim is an error of the first statement. Nothing is committed, and no other
+  job is started.
+- What follows COMMIT is a transaction of its own. If it fails, the job before it stays
+  done: the settlement reads its row, and finds nothing left to settle.
+- The start is committed when the message ends, before the next job's snapshot is taken.
+  The server is then outside of a transaction while psycopg2 takes itself to be in one,
+  so BEGIN travels with the next statement, as its first line.
+
+A job with hooks to run after COMMIT (they may take seconds) starts no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import psycopg2
+from psycopg2 import sql
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE
+from psycopg2.extensions import cursor as PsycopgCursor
+
+from . import prepared
+from .leftovers import leaves_something
+
+#: As psycopg2 begins the transactions of Odoo's cursors. The line break keeps the
+#: line in which PostgreSQL shows a mistake free of it.
+BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE;\n"
+
+#: Attribute of a psycopg2 connection of Odoo's pool.
+_ATTRIBUTE = "_queue_job_connection"
+
+#: A statement and its values.
+Statement = tuple[str, list]
+
+
+class JobCursor(PsycopgCursor):
+    """A cursor that begins a transaction where one is due, and notices statements that
+    leave something behind in the session.
+    """
+
+    def execute(self, query, vars=None):
+        jobs = of(self.connection)
+        text = query
+        if isinstance(query, bytes):
+            text = query.decode(errors="replace")
+        elif not isinstance(query, str):
+            text = query.as_string(self)
+        if leaves_something(text):
+            jobs.left_something = True
+        if not jobs.begin_is_due:
+            return super().execute(query, vars)
+        if self.name is None:
+            return jobs.begin_with(self, query, vars)
+        jobs.begin()
+        return super().execute(query, vars)
+
+    def callproc(self, procname, parameters=None):
+        jobs = of(self.connection)
+        jobs.left_something = True
+        jobs.begin()
+        return super().callproc(procname, parameters or ())
+
+    def executemany(self, query, vars_list):
+        of(self.connection).begin()
+        return super().executemany(query, vars_list)
+
+    def copy_expert(self, *args, **kwargs):
+        of(self.connection).begin()
+        return super().copy_expert(*args, **kwargs)
+
+    def copy_from(self, *args, **kwargs):
+        of(self.connection).begin()
+        return super().copy_from(*args, **kwargs)
+
+    def copy_to(self, *args, **kwargs):
+        of(self.connection).begin()
+        return super().copy_to(*args, **kwargs)
+
+
+class JobConnection:
+    """How the jobs of a lease use one connection.
+
+    :param connection: of psycopg2; it is Odoo's again after :meth:`detach`
+    """
+
+    def __init__(self, connection):
+        self.connection = connection
+        #: A statement may have left something in the session.
+        self.left_something = False
+        #: The server is outside of a transaction, and psycopg2 doesn't know.
+        self.begin_is_due = False
+        #: Returns the statement that starts the next job, None if none is to start now.
+        self.next_start: Callable[[], Statement | None] | None = None
+        #: The rows that a start returned which went with a COMMIT; None: none did.
+        self.started: list[tuple] | None = None
+        self._last: Statement | None = None
+        self._takes_last = False
+
+    def attach(self) -> None:
+        """Take over how the connection begins and ends its transactions."""
+        methods = {"commit": self._commit, "rollback": self._rollback}
+        vars(self.connection).update({_ATTRIBUTE: self, **methods})
+        self.connection.cursor_factory = JobCursor
+
+    def detach(self) -> None:
+        """Leave the connection as Odoo's pool knows it."""
+        self.connection.cursor_factory = None
+        for name in ("commit", "rollback"):
+            vars(self.connection).pop(name, None)
+
+    # -- BEGIN -------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Begin the transaction that is due, by a message of its own."""
+        if self.begin_is_due:
+            if self._is_idle():
+                with self.connection.cursor() as cursor:
+                    PsycopgCursor.execute(cursor, BEGIN)
+            self.begin_is_due = False
+
+    def begin_with(self, cursor, query, values):
+        """Execute the first statement of a transaction."""
+        if not self._is_idle():
+            self.begin_is_due = False
+            return PsycopgCursor.execute(cursor, query, values)
+        try:
+            result = PsycopgCursor.execute(cursor, _after_begin(query), values)
+        except psycopg2.Error:
+            if not self._is_idle():
+                raise
+            # A text that can't be parsed fails as a whole. It has to fail inside of the
+            # transaction, which may not go on after an error.
+            self.begin()
+            return PsycopgCursor.execute(cursor, query, values)
+        self.begin_is_due = False
+        return result
+
+    def _is_idle(self) -> bool:
+        return self.connection.get_transaction_status() == TRANSACTION_STATUS_IDLE
+
+    # -- COMMIT ------------------------------------------------------------------------
+
+    def _commit(self) -> None:
+        self.begin()
+        type(self.connection).commit(self.connection)
+
+    def _rollback(self) -> None:
+        self.begin()
+        type(self.connection).rollback(self.connection)
+
+    def send(self, cursor, statements: list[str], values: Any) -> None:
+        """Execute statements of which the last transaction ends with the message."""
+        text = "; ".join(statements)
+        if self.begin_is_due and self._is_idle():
+            text = BEGIN + text
+        try:
+            PsycopgCursor.execute(cursor, text, values)
+        finally:
+            self.begin_is_due = self._is_idle()
+
+    # -- the statement that ends a job -------------------------------------------------
+
+    def defer_last(self) -> None:
+        """Let the statement that ends the job wait for its COMMIT."""
+        self._takes_last, self._last = True, None
+
+    def take_last(self, query: str, params: list) -> bool:
+        """Keep a statement for the COMMIT, if it may wait for that."""
+        if self._takes_last:
+            self._last = query, params
+        return self._takes_last
+
+    def forget_last(self) -> None:
+        """Nothing waits for a COMMIT any more."""
+        self._takes_last, self._last = False, None
+
+    def commit_last(self, cr) -> None:
+        """Commit what a cursor of Odoo did, what waits for that, and start the next job.
+
+        :raise psycopg2.Error: of one of the statements or of the COMMIT
+        """
+        last = self._last
+        self.forget_last()
+        if last is None:
+            type(cr).commit(cr)
+            return
+        connection = vars(self.connection)
+        connection["commit"] = lambda: self._send_last(cr, last)
+        try:
+            type(cr).commit(cr)
+        finally:
+            connection["commit"] = self._commit
+
+    def _send_last(self, cr, last: Statement) -> None:
+        query, params = prepared.prepare(cr, *last)
+        start = self._start_to_send(cr)
+        if start is None:
+            self.send(cr._obj, [query, "COMMIT"], params)
+            return
+        start_query, start_params = prepared.prepare(cr, *start)
+        self.send(cr._obj, [query, "COMMIT", start_query], [*params, *start_params])
+        self.started = cr._obj.fetchall()
+
+    def _start_to_send(self, cr) -> Statement | None:
+        if self.next_start is None or self.left_something or cr.postcommit:
+            return None
+        return self.next_start()
+
+
+def of(connection) -> JobConnection:
+    """What the jobs of a lease know of their connection."""
+    return vars(connection)[_ATTRIBUTE]
+
+
+def find(cr) -> JobConnection | None:
+    """The same of the connection of an Odoo cursor; None outside of a lease."""
+    return vars(cr._cnx).get(_ATTRIBUTE) if hasattr(cr, "_cnx") else None
+
+
+def _after_begin(query):
+    if isinstance(query, bytes):
+        return BEGIN.encode() + query
+    if isinstance(query, str):
+        return BEGIN + query
+    return sql.Composed([sql.SQL(BEGIN), query])

@@ -1,0 +1,187 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""The end of a job, its COMMIT and the start of the next, in one message."""
+
+import io
+
+import psycopg2
+from psycopg2 import sql
+
+from odoo.sql_db import db_connect
+from odoo.tests import BaseCase, get_db_name, tagged
+
+from ..job_cursor import JobConnection
+
+END = "UPDATE life SET state = 'done' WHERE id = 1 AND 1 / claimed = 1"
+START = "UPDATE life SET state = 'started' WHERE id = %s RETURNING state"
+
+
+class JobCursorCase(BaseCase):
+    """A session of its own, with a table of three jobs in it."""
+
+    def setUp(self):
+        super().setUp()
+        self.cr = db_connect(get_db_name()).cursor()
+        self.addCleanup(self.close)
+        self.cr.execute("""
+            CREATE TEMP TABLE life (
+                id int, state text, claimed int DEFAULT 1,
+                CONSTRAINT once UNIQUE (id) DEFERRABLE INITIALLY DEFERRED);
+            INSERT INTO life VALUES (1, 'started'), (2, 'enqueued'), (3, 'enqueued')
+            """)
+        self.cr.commit()
+        self.jobs = JobConnection(self.cr._cnx)
+        self.jobs.attach()
+        self.cr._obj.close()
+        self.cr._obj = self.cr._cnx.cursor()
+        self.jobs.next_start = lambda: (START, [2])
+
+    def close(self):
+        self.jobs.detach()
+        self.cr._cnx.rollback()
+        self.cr._cnx.close()
+        self.cr.close()
+
+    def end_job(self):
+        self.jobs.defer_last()
+        self.assertTrue(self.jobs.take_last(END, []))
+        self.jobs.commit_last(self.cr)
+
+    def states(self):
+        self.cr.execute("SELECT state FROM life ORDER BY id")
+        return [state for (state,) in self.cr.fetchall()]
+
+    def in_transaction(self):
+        """Whether the statement that was executed last began a transaction."""
+        self.cr.execute("SELECT now() = statement_timestamp()")
+        return not self.cr.fetchone()[0]
+
+
+@tagged("post_install", "-at_install")
+class TestOneMessage(JobCursorCase):
+    def test_ends_one_and_starts_the_next(self):
+        self.end_job()
+        self.assertEqual(self.jobs.started, [("started",)])
+        self.assertTrue(self.jobs.begin_is_due)
+        self.assertEqual(self.states(), ["done", "started", "enqueued"])
+
+    def test_a_void_claim_commits_nothing_and_starts_nothing(self):
+        self.cr.execute("UPDATE life SET claimed = 0")
+        self.cr.commit()
+        self.cr.execute("UPDATE life SET state = 'worked' WHERE id = 3")
+        with self.assertRaises(psycopg2.errors.DivisionByZero):
+            self.end_job()
+        self.assertIsNone(self.jobs.started)
+        self.cr.rollback()
+        self.assertEqual(self.states(), ["started", "enqueued", "enqueued"])
+
+    def test_an_error_of_the_commit_starts_nothing(self):
+        self.cr.execute("INSERT INTO life VALUES (3, 'twice')")
+        with self.assertRaises(psycopg2.errors.UniqueViolation):
+            self.end_job()
+        self.cr.rollback()
+        self.assertEqual(self.states(), ["started", "enqueued", "enqueued"])
+
+    def test_an_error_of_the_start_leaves_the_job_done(self):
+        self.jobs.next_start = lambda: ("SELECT 1 / 0", [])
+        with self.assertRaises(psycopg2.errors.DivisionByZero):
+            self.end_job()
+        self.cr.rollback()
+        self.assertEqual(self.states(), ["done", "enqueued", "enqueued"])
+
+    def test_nothing_is_started_before_hooks_have_run(self):
+        self.cr.postcommit.add(lambda: None)
+        self.end_job()
+        self.assertIsNone(self.jobs.started)
+        self.assertEqual(self.states(), ["done", "enqueued", "enqueued"])
+
+    def test_nothing_is_started_in_a_session_that_is_given_up(self):
+        self.cr.execute("SET TIME ZONE 'Asia/Tokyo'")
+        self.end_job()
+        self.assertIsNone(self.jobs.started)
+
+    def test_nothing_is_started_where_nothing_is_to_follow(self):
+        self.jobs.next_start = lambda: None
+        self.end_job()
+        self.assertIsNone(self.jobs.started)
+        self.assertEqual(self.states(), ["done", "enqueued", "enqueued"])
+
+
+@tagged("post_install", "-at_install")
+class TestBegin(JobCursorCase):
+    """Whatever comes first in a job is in its transaction."""
+
+    def setUp(self):
+        super().setUp()
+        self.jobs.next_start = None
+        self.end_job()
+        self.assertTrue(self.jobs.begin_is_due)
+
+    def assertRolledBack(self):
+        self.assertFalse(self.jobs.begin_is_due)
+        self.cr.rollback()
+        self.assertEqual(self.states(), ["done", "enqueued", "enqueued"])
+
+    def test_texts_bytes_and_composed(self):
+        change = "UPDATE life SET state = 'worked'"
+        for query in (change, change.encode(), sql.SQL(change)):
+            with self.subTest(type=type(query).__name__):
+                self.cr._obj.execute(query)
+                self.assertEqual(self.cr._obj.rowcount, 3)
+                self.assertRolledBack()
+                self.end_job()
+
+    def test_isolation_is_that_of_any_other_transaction(self):
+        self.cr.execute("SHOW transaction_isolation")
+        self.assertEqual(self.cr.fetchone(), ("repeatable read",))
+        self.assertTrue(self.in_transaction())
+
+    def test_no_statement_goes_on_after_a_mistake(self):
+        for mistake in ("SELEKT 1", "SELECT nothing_of_the_kind"):
+            with self.subTest(mistake=mistake):
+                with self.assertRaises(psycopg2.ProgrammingError):
+                    self.cr.execute(mistake, log_exceptions=False)
+                with self.assertRaises(psycopg2.errors.InFailedSqlTransaction):
+                    self.cr.execute("SELECT 1", log_exceptions=False)
+                self.cr.rollback()
+                self.end_job()
+
+    def test_values_that_cannot_be_sent(self):
+        with self.assertRaises(psycopg2.ProgrammingError):
+            self.cr._obj.execute("SELECT %s", (object(),))
+        self.cr.execute("UPDATE life SET state = 'worked'")
+        self.assertRolledBack()
+
+    def test_many_at_once(self):
+        self.cr._obj.executemany("UPDATE life SET state = %s", [("a",), ("b",)])
+        self.assertRolledBack()
+
+    def test_copies(self):
+        self.cr._obj.copy_expert("COPY life FROM STDIN", io.StringIO("9\tx\t1\n"))
+        self.assertRolledBack()
+        self.end_job()
+        self.cr._obj.copy_from(io.StringIO("9\tx\t1\n"), "life")
+        self.assertRolledBack()
+        self.end_job()
+        self.cr._obj.copy_to(io.StringIO(), "life")
+        self.assertRolledBack()
+
+    def test_named_cursors(self):
+        with self.cr._cnx.cursor("reader") as reader:
+            reader.execute("SELECT id FROM life ORDER BY id")
+            self.assertEqual(reader.fetchall(), [(1,), (2,), (3,)])
+        self.assertRolledBack()
+
+    def test_functions(self):
+        self.cr._obj.callproc("set_config", ["a.b", "c", False])
+        self.assertRolledBack()
+        self.assertTrue(self.jobs.left_something)
+
+    def test_commit_and_rollback_of_nothing(self):
+        """PostgreSQL would warn of each that is outside of a transaction."""
+        for end in (self.cr.commit, self.cr.rollback):
+            with self.subTest(end=end.__name__):
+                self.cr._cnx.notices.clear()
+                end()
+                self.assertEqual(self.cr._cnx.notices, [])
+                self.assertFalse(self.jobs.begin_is_due)
+                self.end_job()
