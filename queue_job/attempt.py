@@ -23,7 +23,7 @@ from odoo.tools import config
 from . import events, interrupts, reporting, session, settle, transactions
 from .announce import announce_end
 from .backoff import delay_after, is_one_of
-from .exception import FailedJobError, JobFenced
+from .exception import FailedJobError, JobFenced, JobInterrupted
 from .outcome import (
     exception_message,
     exception_name,
@@ -138,7 +138,7 @@ def _settle_error(controller, env, job, exc, began_as: str) -> bool:
             failure["exc_message"] = decision.exc_message
     else:
         _logger.info("job %s: %s: %s", job.uuid, cause.value, decision.message)
-        if issubclass(type(exc), interrupts.JobInterrupted):
+        if issubclass(type(exc), JobInterrupted):
             failure = {"exc_info": trace}  # where the code was
     try:
         decision = settle.settle(job, cause, decision, failure, began_as=began_as)
@@ -169,7 +169,7 @@ def session_is_lost(cr, exc: BaseException) -> bool:
 
     An error of that kind may also come from another database, or be raised by hand.
     """
-    if issubclass(type(exc), interrupts.JobInterrupted):
+    if issubclass(type(exc), JobInterrupted):
         return not exc.reason
     if not isinstance(cr, Cursor) or not settle.tells_of_a_lost_session(exc):
         return False

@@ -75,3 +75,17 @@ class JobTimeout(BaseQueueJobError):
             message = f"The job ran longer than its limit of {limit_seconds:g} seconds."
         super().__init__(message or "The job ran longer than its time limit.")
         self.limit_seconds = limit_seconds
+
+
+class JobInterrupted(BaseException):
+    """The session of the job was ended, and its code is to end as well.
+
+    Not an `Exception`, so that loops which survive any error don't survive this.
+    """
+
+    #: Why, where the worker itself has ended the attempt.
+    reason = ""
+
+    def __init__(self, reason: str = ""):
+        super().__init__(reason or "The database session of the job was ended")
+        self.reason = reason

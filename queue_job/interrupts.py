@@ -36,6 +36,8 @@ import psycopg2
 from odoo.service import server
 from odoo.tools import config
 
+from .exception import JobInterrupted
+
 if os.name == "posix":  # elsewhere there is no prefork server
     import resource
 
@@ -59,20 +61,6 @@ KEEP_STACK = """
 UPDATE queue_job_signal SET stack = %(stack)s
  WHERE job_id = %(id)s AND claim_token = %(token)s
 """
-
-
-class JobInterrupted(BaseException):
-    """The session of the job was ended, and its code is to end as well.
-
-    Not an `Exception`, so that loops which survive any error don't survive this.
-    """
-
-    #: Why, where the worker itself has ended the attempt.
-    reason = ""
-
-    def __init__(self, reason: str = ""):
-        super().__init__(reason or "The database session of the job was ended")
-        self.reason = reason
 
 
 class Attempt:

@@ -13,11 +13,10 @@ PostgreSQL's own estimate.
 import time
 
 from .claims import seconds_since
+from .effective_settings import configured_channels, effective_settings
 from .health import DANGER, is_alive
 from .jobrunner.statistics import BOUNDS
 from .models import queue_job_dashboard_queries as queries
-from .models.queue_job_channel_load import configured_channels, effective_settings
-from .models.queue_job_dashboard import ALL_CHANNELS
 from .models.queue_job_retention import NO_JIT
 from .states import FAILED, PENDING
 
@@ -159,7 +158,7 @@ class Collector:
 
     def _channels(self):
         configured = configured_channels()[0]
-        channels = self.env["queue.job.channel"].search(ALL_CHANNELS)
+        channels = self.env["queue.job.channel"].search(queries.ALL_CHANNELS)
         records = {channel.complete_name: channel for channel in channels}
         settings = {
             name: effective_settings(name, records.get(name), configured)

@@ -18,8 +18,8 @@ from odoo.tools import config
 
 from . import caches, claims, events, outcome, repository, rows, texts
 from .announce import announce_end
-from .exception import JobFenced
-from .interrupts import Attempt, JobInterrupted
+from .exception import JobFenced, JobInterrupted
+from .interrupts import Attempt
 from .options import INT_MAX
 from .retry import Cancel, Cause, Decision, Fail, Retry, decide
 from .session import hold_transaction

@@ -11,6 +11,7 @@ from datetime import timedelta
 from odoo import api, fields, models
 from odoo.tools import config
 
+from ..effective_settings import configured_channels, effective_settings, job_workers
 from ..figures import percentile, sum_up_tree
 from ..health import Facts, health_problems, is_alive
 from ..jobrunner.news import WATCH
@@ -18,7 +19,6 @@ from ..jobrunner.queries import HAS_DOORBELL, PING
 from ..states import STARTED
 from . import queue_job_dashboard_queries as queries
 from .health_texts import TEXTS
-from .queue_job_channel_load import configured_channels, effective_settings, job_workers
 from .queue_job_statistic import BOUNDS
 
 #: period -> (seconds back, seconds of one point of the charts)
@@ -30,9 +30,6 @@ PERIODS = {
 
 #: Rows in each of the dashboard's lists.
 TOP = 8
-
-#: A tree of channels is small, and all of it is shown.
-ALL_CHANNELS = [("complete_name", "!=", False)]
 
 
 class QueueJobDashboard(models.AbstractModel):
@@ -137,7 +134,7 @@ class QueueJobDashboard(models.AbstractModel):
             {name or "root": count for name, count in running.items()}
         )
         waits = {row["channel"]: row for row in waiting}
-        channels = self.env["queue.job.channel"].search(ALL_CHANNELS)
+        channels = self.env["queue.job.channel"].search(queries.ALL_CHANNELS)
         records = {channel.complete_name: channel for channel in channels}
         names = sorted({"root", *records, *running, *waits})
         configured = configured_channels()[0]
@@ -228,7 +225,7 @@ class QueueJobDashboard(models.AbstractModel):
         oldest = max(waiting, key=lambda row: row["oldest"], default={})
         leader = runners[0] if runners else {}
         settings, error = configured_channels()
-        channels = self.env["queue.job.channel"].search(ALL_CHANNELS)
+        channels = self.env["queue.job.channel"].search(queries.ALL_CHANNELS)
         root = channels.filtered(lambda channel: channel.complete_name == "root")
         capacity = effective_settings("root", root, settings)["capacity"]
         paused = self._paused_with_jobs(channels, settings, waiting)

@@ -20,6 +20,9 @@ LONGEST = 1e9
 #: Priorities of all channels that are looked at to find the oldest waiting job.
 MAX_HEADS = 500
 
+#: A tree of channels is small, and all of it is shown.
+ALL_CHANNELS = [("complete_name", "!=", False)]
+
 READY = "state = 'pending' AND scheduled IS NOT TRUE"
 SCHEDULED = f"state = 'pending' AND scheduled AND {NOT_HELD}"
 HELD = "state = 'pending' AND gate_state IN ('new', 'waiting')"

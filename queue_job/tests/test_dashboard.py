@@ -11,6 +11,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
 from odoo.tests import TransactionCase, new_test_user
 
+from ..effective_settings import configured_channels, effective_settings
 from ..health import NOTES, Problem
 from ..jobrunner.trouble import CODES
 from ..models import (
@@ -18,7 +19,6 @@ from ..models import (
     queue_job_dashboard,
     queue_job_dashboard_queries,
 )
-from ..models.queue_job_channel_load import configured_channels, effective_settings
 
 
 class DashboardCase(TransactionCase):
