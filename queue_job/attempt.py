@@ -20,19 +20,20 @@ from odoo import http
 from odoo.sql_db import Cursor
 from odoo.tools import config
 
-from . import events, interrupts, reporting, session, settle, transactions
+from . import interrupts, reporting, session, settle, transactions
 from .announce import announce_end
 from .backoff import delay_after, is_one_of
-from .exception import FailedJobError, JobFenced, JobInterrupted
-from .outcome import (
+from .core import events
+from .core.errors import (
     exception_message,
     exception_name,
     exception_text,
     exception_traceback,
     exception_wish,
 )
+from .core.retry import Cause, Fail, Retry, decide
+from .exception import FailedJobError, JobFenced, JobInterrupted
 from .process_state import ProcessState
-from .retry import Cause, Fail, Retry, decide
 
 #: The name by which other addons know it and mute it.
 _logger = logging.getLogger("odoo.addons.queue_job.controllers.main")

@@ -12,7 +12,8 @@ from functools import cache
 
 from odoo.orm.registry import _CACHES_BY_KEY
 
-from . import admission, claims, dependencies, events, prepared, rows
+from . import admission, claims, dependencies, prepared, rows
+from .core import events
 
 #: How the processes of Odoo tell each other of changed caches: a row in one of these
 #: tables; in the order of `registry.cache_sequences`.

@@ -18,7 +18,7 @@ from typing import Any, TextIO
 from odoo import SUPERUSER_ID, api
 
 from . import foreground
-from .states import FINAL
+from .core.states import FINAL
 
 OK, PROBLEM, USAGE, REFUSED, NOTHING = range(5)
 

@@ -20,10 +20,10 @@ from __future__ import annotations
 import logging
 from itertools import pairwise
 
-from . import options
+from .core import options
+from .core.graph import Graph  # noqa: F401 (public here)
+from .core.identity import PartKeys
 from .delayable_graph import DelayableGraph
-from .graph import Graph  # noqa: F401 (public here)
-from .identity import PartKeys
 from .job import Job
 
 _logger = logging.getLogger(__name__)

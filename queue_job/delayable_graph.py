@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from odoo.models import BaseModel
 
 from . import graph_keys, repository
-from .graph import Graph
+from .core.graph import Graph
 from .job import Job
 from .utils import must_run_without_delay
 

@@ -39,7 +39,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from .claims import SILENT, UTC_NOW
-from .states import DONE, FAILED, FINAL
+from .core.states import DONE, FAILED, FINAL
 
 _logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from psycopg2.extras import Json as PsycopgJson
 from odoo import fields, models
 from odoo.tools.misc import SENTINEL
 
-from .values import (
+from .core.values import (
     JobDecoder,
     JobEncoder,
     Rights,

@@ -22,8 +22,8 @@ import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import repository
+from .core.states import PENDING, WAIT_DEPENDENCIES
 from .job import Job
-from .states import PENDING, WAIT_DEPENDENCIES
 
 if TYPE_CHECKING:
     from .delay import Delayable

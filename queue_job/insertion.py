@@ -27,7 +27,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from psycopg2.errors import UniqueViolation
 
-from . import caches, dependencies, events, fast_path, gates, rows
+from . import caches, dependencies, fast_path, gates, rows
+from .core import events
 
 if TYPE_CHECKING:
     from .job import Job

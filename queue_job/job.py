@@ -27,29 +27,30 @@ from random import randint
 
 from odoo import models
 
-from . import options, repository, tracing
+from . import repository
 from .claims import LIVENESS_LOCK
-from .exception import FailedJobError, NoSuchJobError, RetryableJobError
-from .fields import rebind_to_cr as _rebind_to_cr
-from .gates import Gate
-from .identity import identity_exact, identity_exact_hasher  # noqa: F401 (public here)
-from .job_dependencies import JobDependencies
-from .job_gate import JobGate
-from .job_results import JobResults, refuse_lazy_method
-from .options import DEFAULT_MAX_RETRIES, DEFAULT_PRIORITY  # noqa: F401 (public here)
-from .outcome import exception_text, exception_wish
-from .retry import RETRY_INTERVAL, attempts_exhausted, retry_seconds  # noqa: F401
-from .rows import decoded
-from .states import (
+from .core import options, tracing
+from .core.errors import exception_text, exception_wish
+from .core.identity import identity_exact, identity_exact_hasher  # noqa: F401
+from .core.options import DEFAULT_MAX_RETRIES, DEFAULT_PRIORITY  # noqa: F401
+from .core.retry import RETRY_INTERVAL, attempts_exhausted, retry_seconds  # noqa: F401
+from .core.states import (  # noqa: F401 (public here)
     CANCELLED,
     DONE,
     ENQUEUED,
     FAILED,
     PENDING,
     STARTED,
-    STATES,  # noqa: F401 (public here)
+    STATES,
     WAIT_DEPENDENCIES,
 )
+from .exception import FailedJobError, NoSuchJobError, RetryableJobError
+from .fields import rebind_to_cr as _rebind_to_cr
+from .gates import Gate
+from .job_dependencies import JobDependencies
+from .job_gate import JobGate
+from .job_results import JobResults, refuse_lazy_method
+from .rows import decoded
 from .transactions import is_guarded
 
 

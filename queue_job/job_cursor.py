@@ -184,7 +184,7 @@ class JobConnection:
         self._takes_last, self._last = False, None
 
     def commit_last(self, cr) -> None:
-        """Commit what a cursor of Odoo did, what waits for that, and start the next job.
+        """Commit what a cursor of Odoo did and what waits for that; start the next job.
 
         :raise psycopg2.Error: of one of the statements or of the COMMIT
         """

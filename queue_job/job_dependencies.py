@@ -12,8 +12,8 @@ import json
 import weakref
 
 from . import repository
+from .core.states import WAIT_DEPENDENCIES
 from .dependencies import CONDITIONS, is_satisfied
-from .states import WAIT_DEPENDENCIES
 
 
 class JobDependencies:

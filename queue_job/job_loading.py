@@ -11,7 +11,8 @@ from __future__ import annotations
 import logging
 from datetime import datetime
 
-from . import caches, events, options, outcome, texts
+from . import caches
+from .core import errors, events, options, texts
 from .job import Job
 from .odd_rows import DATES_PUT_RIGHT
 
@@ -63,13 +64,13 @@ def fail_unloadable(env, outside_cr, values: dict, error: Exception) -> None:
     :param values: its row
     :param error: why it can't be loaded
     """
-    reason = outcome.exception_text(error)
+    reason = errors.exception_text(error)
     message = texts.cut(f"The job can't be loaded: {reason}", texts.EXC_MESSAGE)
     _logger.error("job %s failed: %s", values["uuid"], message)
     failure = {
         "id": values["id"],
         "token": values["claim_token"],
-        "exc_name": outcome.exception_name(error),
+        "exc_name": errors.exception_name(error),
         "exc_message": message,
         "exc_info": f"{message}\nIts model, its method or a model among its"
         " arguments was removed or renamed since it was enqueued.",

@@ -13,12 +13,12 @@ PostgreSQL's own estimate.
 import time
 
 from .claims import seconds_since
+from .core.states import FAILED, PENDING
 from .effective_settings import configured_channels, effective_settings
 from .health import DANGER, is_alive
 from .jobrunner.statistics import BOUNDS
 from .models import queue_job_dashboard_queries as queries
 from .models.queue_job_retention import NO_JIT
-from .states import FAILED, PENDING
 
 try:
     from prometheus_client import exposition

@@ -23,11 +23,9 @@ from collections.abc import Iterable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from . import caches, dependencies, events, fast_path, gates, prepared, rows, session
-from .exception import JobFenced, NoSuchJobError
-from .insertion import add_edges, insert_many, orm_jobs
-from .rows import LOAD_COLUMNS, MUTABLE_COLUMNS, from_row
-from .states import (
+from . import caches, dependencies, fast_path, gates, prepared, rows, session
+from .core import events
+from .core.states import (
     CANCELLED,
     DONE,
     FAILED,
@@ -38,6 +36,9 @@ from .states import (
     check,
     is_legal,
 )
+from .exception import JobFenced, NoSuchJobError
+from .insertion import add_edges, insert_many, orm_jobs
+from .rows import LOAD_COLUMNS, MUTABLE_COLUMNS, from_row
 
 if TYPE_CHECKING:
     from .job import Job

@@ -20,12 +20,12 @@ from dateutil.parser import isoparse
 
 from odoo import fields
 
-from . import results, texts
 from .claims import INT_MAX
+from .core import results, texts
+from .core.states import FINAL, IN_FLIGHT, PENDING, STARTED, WAIT_DEPENDENCIES
+from .core.texts import is_empty, storable
 from .fields import decode, decode_arguments, encode
 from .odd_rows import DATES, readable
-from .states import FINAL, IN_FLIGHT, PENDING, STARTED, WAIT_DEPENDENCIES
-from .texts import is_empty, storable
 
 if TYPE_CHECKING:
     from .job import Job

@@ -16,14 +16,15 @@ import psycopg2
 
 from odoo.tools import config
 
-from . import caches, claims, events, outcome, repository, rows, texts
+from . import caches, claims, repository, rows
 from .announce import announce_end
+from .core import errors, events, texts
+from .core.options import INT_MAX
+from .core.retry import Cancel, Cause, Decision, Fail, Retry, decide
+from .core.states import DONE, FAILED, STARTED
 from .exception import JobFenced, JobInterrupted
 from .interrupts import Attempt
-from .options import INT_MAX
-from .retry import Cancel, Cause, Decision, Fail, Retry, decide
 from .session import hold_transaction
-from .states import DONE, FAILED, STARTED
 from .transactions import Guard, autocommit
 
 _logger = logging.getLogger(__name__)
@@ -98,7 +99,7 @@ UPDATE queue_job
 
 def tells_of_a_lost_session(exc: BaseException | None) -> bool:
     """Whether PostgreSQL has ended a session, or the connection to it is gone."""
-    for each in outcome.chain(exc):
+    for each in errors.chain(exc):
         kind = type(each)  # isinstance would ask `__class__`, which may raise
         if not issubclass(kind, psycopg2.Error):
             continue
@@ -125,14 +126,14 @@ def cause_of(exc: BaseException, *, lost: bool = False) -> Cause:
     if issubclass(kind, psycopg2.Error):
         if exc.pgcode == QUERY_CANCELED and "user request" in str(exc):
             return Cause.CONFLICT  # meant for the job that had this session before
-        return outcome.classify(exc, exc.pgcode)
-    return outcome.classify(exc)
+        return errors.classify(exc, exc.pgcode)
+    return errors.classify(exc)
 
 
 def was_interrupted(exc: BaseException) -> bool:
     """Whether PostgreSQL, or the loss of its session, raised the error."""
     ends = psycopg2.errors.QueryCanceled | psycopg2.InterfaceError | JobInterrupted
-    return any(issubclass(type(each), ends) for each in outcome.chain(exc))
+    return any(issubclass(type(each), ends) for each in errors.chain(exc))
 
 
 def signal_of(cr, job) -> tuple[Cause, str] | None:
@@ -207,9 +208,7 @@ def settle(
 def _may_pass(error: BaseException) -> bool:
     """Whether another try may go well."""
     if isinstance(error, psycopg2.Error):
-        return error.pgcode in outcome.CONFLICT_PGCODES or tells_of_a_lost_session(
-            error
-        )
+        return error.pgcode in errors.CONFLICT_PGCODES or tells_of_a_lost_session(error)
     return isinstance(error, JobInterrupted)
 
 
@@ -348,7 +347,7 @@ def _settle_at_last(job, decision, failure, began_as, problem) -> Decision | Non
     :raise JobFenced: the row belongs to another attempt, or to none
     """
     failure = failure or failure_of(decision) or {}
-    name = failure.get("exc_name") or outcome.exception_name(problem)
+    name = failure.get("exc_name") or errors.exception_name(problem)
     reason = failure.get("exc_message") or getattr(decision, "message", "")
     message = (
         f"{texts.of(reason)}\nThe end of the attempt could not be written as it should"
@@ -389,7 +388,7 @@ def _settle_at_last(job, decision, failure, began_as, problem) -> Decision | Non
 
 
 def _text_of(error: BaseException) -> str:
-    return f"{outcome.exception_name(error)}: {outcome.exception_text(error)}"
+    return f"{errors.exception_name(error)}: {errors.exception_text(error)}"
 
 
 def bury(job, cause: Cause) -> None:

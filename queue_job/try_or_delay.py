@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from . import options
+from .core import options
 from .exception import RetryableJobError
 
 _logger = logging.getLogger(__name__)

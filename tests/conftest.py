@@ -2,7 +2,8 @@
 """Let the pure modules of the addons be imported without Odoo.
 
 Their packages' `__init__` files import Odoo models. Empty packages of the same name
-and path take their place, so that `from queue_job.states import ...` runs nothing else.
+and path take their place, so that `from queue_job.core.states import ...` runs nothing
+else.
 
 ``--full`` (which is what ``make chaos`` gives) runs the tests that are marked ``long``
 as well.

@@ -18,7 +18,8 @@ from werkzeug.exceptions import BadRequest, Forbidden
 
 from odoo import SUPERUSER_ID, http
 
-from .. import attempt, executor, main_thread, tracing, transactions
+from .. import attempt, executor, main_thread, transactions
+from ..core import tracing
 from ..job import ENQUEUED, Job
 from ..jobrunner import lease as lease_protocol
 from . import named_database

@@ -8,9 +8,10 @@ each job that is found dead or overdue, one INFO line when claimed jobs are retu
 import logging
 import uuid
 
-from .. import admission, dependencies, events, odd_rows
+from .. import admission, dependencies, odd_rows
 from ..claims import INT_MAX
-from ..retry import Cause, Retry, decide
+from ..core import events
+from ..core.retry import Cause, Retry, decide
 from . import queries
 from .channels import ChannelManager
 from .database import Database

@@ -68,8 +68,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from ..exception import ChannelNotFound
-from ..states import (
+from ..core.states import (
     CANCELLED,
     DONE,
     ENQUEUED,
@@ -78,6 +77,7 @@ from ..states import (
     STARTED,
     WAIT_DEPENDENCIES,
 )
+from ..exception import ChannelNotFound
 from . import channel_config
 from .channel import Channel, earliest
 from .channel_config import ROOT, ChannelSettings, canonical_name, split_strip

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ..retry import Cause
+from ..core.retry import Cause
 
 PATH = "/queue_job/lease"
 

@@ -5,7 +5,7 @@ import random
 import time
 from collections.abc import Callable
 
-from ..states import STARTED
+from ..core.states import STARTED
 from . import lease as lease_protocol
 from .channels import ChannelManager
 from .dispatcher import Answer, Dispatcher

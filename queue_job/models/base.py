@@ -13,8 +13,8 @@ import logging
 
 from odoo import api, models
 
+from ..core.options import given
 from ..delay import Delayable, DelayableRecordset
-from ..options import given
 from ..utils import must_run_without_delay
 
 _logger = logging.getLogger(__name__)

@@ -23,11 +23,20 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools.misc import file_open
 
+from ..core.states import (
+    CANCELLED,
+    DONE,
+    FAILED,
+    FINAL,
+    PENDING,
+    STARTED,
+    STATES,
+    WAITING,
+)
 from ..exception import JobCancelled, JobError, RetryableJobError
 from ..fields import JobSerialized
 from ..job import Job
 from ..rows import ENGINE_COLUMNS
-from ..states import CANCELLED, DONE, FAILED, FINAL, PENDING, STARTED, STATES, WAITING
 from .queue_job_failure_notice import MANAGER_GROUP
 from .queue_job_retention import old_job_ids
 from .queue_job_upkeep import requeue_stuck

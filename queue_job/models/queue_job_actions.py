@@ -11,10 +11,10 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tools import config
 
 from .. import iteration
+from ..core.states import PENDING, STARTED, WAIT_DEPENDENCIES
 from ..health import DANGER
 from ..job import Job
 from ..reporting import current_run
-from ..states import PENDING, STARTED, WAIT_DEPENDENCIES
 
 #: From so many jobs on, a change is made by a job, in parts of so many.
 BACKGROUND_FROM = 500

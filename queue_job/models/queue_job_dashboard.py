@@ -11,12 +11,12 @@ from datetime import timedelta
 from odoo import api, fields, models
 from odoo.tools import config
 
+from ..core.states import STARTED
 from ..effective_settings import configured_channels, effective_settings, job_workers
 from ..figures import percentile, sum_up_tree
 from ..health import Facts, health_problems, is_alive
 from ..jobrunner.news import WATCH
 from ..jobrunner.queries import HAS_DOORBELL, PING
-from ..states import STARTED
 from . import queue_job_dashboard_queries as queries
 from .health_texts import TEXTS
 from .queue_job_statistic import BOUNDS

@@ -8,8 +8,8 @@ count that reaches the cap is replaced by PostgreSQL's own estimate of the index
 
 from ..admission import NOT_HELD
 from ..claims import UTC_NOW, seconds_since
+from ..core.states import ENQUEUED, FAILED, PENDING, STARTED, WAIT_DEPENDENCIES
 from ..odd_rows import readable
-from ..states import ENQUEUED, FAILED, PENDING, STARTED, WAIT_DEPENDENCIES
 
 #: Nothing is counted further than this.
 CAP = 10000

@@ -29,7 +29,7 @@ from odoo.exceptions import AccessError, UserError
 
 from .. import related_action as related_actions
 from ..backoff import names_of
-from ..delays import LONGEST, MENDED, Fault, read_pattern
+from ..core.delays import LONGEST, MENDED, Fault, read_pattern
 from ..fields import JobSerialized
 
 _logger = logging.getLogger(__name__)

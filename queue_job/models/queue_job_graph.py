@@ -24,9 +24,10 @@ from odoo.tools.misc import file_open
 # a server-wide module is loaded before its dependencies: name the class itself
 from odoo.addons.base_sparse_field.models.fields import Serialized
 
-from .. import caches, dependencies, events, fast_path, repository, rows
+from .. import caches, dependencies, fast_path, repository, rows
+from ..core import events
+from ..core.states import CANCELLED, DONE, PENDING, WAIT_DEPENDENCIES
 from ..job import Job
-from ..states import CANCELLED, DONE, PENDING, WAIT_DEPENDENCIES
 from .base import Base
 
 _logger = logging.getLogger(__name__)

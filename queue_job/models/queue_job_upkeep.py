@@ -9,10 +9,11 @@ started job whose database session still holds its advisory lock.
 
 import logging
 
-from .. import caches, events
+from .. import caches
 from ..claims import HELD, INT_MAX, SHOWS_LIFE, UTC_NOW, next_token
+from ..core import events
+from ..core.states import FAILED
 from ..jobrunner.config import job_time_limit
-from ..states import FAILED
 
 _logger = logging.getLogger(__name__)
 

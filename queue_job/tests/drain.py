@@ -40,7 +40,7 @@ from odoo.modules import module as odoo_module
 from odoo.tools import SQL
 
 from odoo.addons.queue_job.controllers.main import RunJobController
-from odoo.addons.queue_job.states import CANCELLED, DONE, FAILED, FINAL
+from odoo.addons.queue_job.core.states import CANCELLED, DONE, FAILED, FINAL
 
 #: Modules that commit nothing in tests, because most have no cursor to commit.
 _COMMITTERS = (

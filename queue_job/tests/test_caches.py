@@ -10,7 +10,7 @@ from unittest import mock
 from odoo.tests import tagged
 
 from .. import caches, fast_path
-from ..states import CANCELLED, DONE, FAILED, PENDING, STARTED, WAIT_DEPENDENCIES
+from ..core.states import CANCELLED, DONE, FAILED, PENDING, STARTED, WAIT_DEPENDENCIES
 from .test_repository import RepositoryCase
 
 

@@ -32,16 +32,9 @@ from odoo.tools.misc import (
 )
 from odoo.tools.translate import LazyTranslate
 
-from ..fields import (
-    JobDecoder,
-    JobEncoder,
-    JobSerialized,
-    decode,
-    encode,
-    rebind_to_cr,
-)
+from ..core.values import SEAL
+from ..fields import JobDecoder, JobEncoder, JobSerialized, decode, encode, rebind_to_cr
 from ..job import Job
-from ..values import SEAL
 
 
 class Text(str, Enum):

@@ -4,7 +4,7 @@
 from odoo.exceptions import UserError
 from odoo.tests import TransactionCase
 
-from odoo.addons.queue_job.delays import LONGEST, Fault
+from odoo.addons.queue_job.core.delays import LONGEST, Fault
 
 
 class FunctionCase(TransactionCase):

@@ -12,19 +12,9 @@ from odoo.tests import TransactionCase
 from odoo.tools import mute_logger
 from odoo.tools.translate import LazyGettext
 
-from .. import (
-    dependencies,
-    fast_path,
-    gates,
-    options,
-    repository,
-    rows,
-    settle,
-    texts,
-)
-from ..exception import JobFenced
-from ..job import LIVENESS_LOCK, Job
-from ..states import (
+from .. import dependencies, fast_path, gates, repository, rows, settle
+from ..core import options, texts
+from ..core.states import (
     CANCELLED,
     DONE,
     PENDING,
@@ -32,6 +22,8 @@ from ..states import (
     WAIT_DEPENDENCIES,
     IllegalTransition,
 )
+from ..exception import JobFenced
+from ..job import LIVENESS_LOCK, Job
 
 
 class RepositoryCase(TransactionCase):
@@ -274,7 +266,7 @@ class TestTexts(RepositoryCase):
 
     def test_a_delay_that_no_calendar_has(self):
         job = self.stored()
-        with self.assertLogs("odoo.addons.queue_job.retry", "WARNING") as logs:
+        with self.assertLogs("odoo.addons.queue_job.core.retry", "WARNING") as logs:
             job.postpone(result="later", seconds=10**12)
         self.assertIn(job.uuid, logs.output[0])
         job.store()

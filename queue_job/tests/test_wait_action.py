@@ -1,8 +1,8 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 from odoo.tests import new_test_user
 
-from odoo.addons.queue_job import results, texts
 from odoo.addons.queue_job.announce import MESSAGE_TYPE
+from odoo.addons.queue_job.core import results, texts
 from odoo.addons.queue_job.jobs import (
     CLOSE_FEEDBACK,
     QUIETLY_WAIT_FOR_JOB,
@@ -167,7 +167,7 @@ class TestResults(WaitCase):
         self.assertIsNone(results.dump(None))
 
     def test_what_has_no_json_is_kept_as_text_and_says_so(self):
-        with self.assertLogs("odoo.addons.queue_job.results", "WARNING"):
+        with self.assertLogs("odoo.addons.queue_job.core.results", "WARNING"):
             text = results.dump(object())
         self.assertIn("object", results.load(text))
 
@@ -177,7 +177,7 @@ class TestResults(WaitCase):
         self.assertEqual(data, {"a\\x00": "\\udcff", "b": ["\\u0000", "\\0"]})
 
     def test_what_is_too_large_is_kept_as_text_and_says_so(self):
-        with self.assertLogs("odoo.addons.queue_job.results", "WARNING") as logs:
+        with self.assertLogs("odoo.addons.queue_job.core.results", "WARNING") as logs:
             text = results.dump(["x" * texts.RESULT_JSON], "<res.partner>.write")
         self.assertIn("<res.partner>.write", logs.output[0])
         self.assertIn("characters left out", results.load(text))
@@ -191,14 +191,14 @@ class TestResults(WaitCase):
             __iter__ = __bool__ = __eq__ = __repr__ = __str__
             __hash__ = object.__hash__
 
-        with self.assertLogs("odoo.addons.queue_job.results", "WARNING"):
+        with self.assertLogs("odoo.addons.queue_job.core.results", "WARNING"):
             record = self.run_job(lambda partner: Array())
         self.assertEqual(record.state, "done")
         self.assertIn("unprintable Array", record.result)
         self.assertIn("unprintable Array", results.load(record.result_json))
 
     def test_keys_that_would_fall_together(self):
-        with self.assertLogs("odoo.addons.queue_job.results", "WARNING"):
+        with self.assertLogs("odoo.addons.queue_job.core.results", "WARNING"):
             text = results.dump({1: "a", "1": "b"})
         self.assertEqual(results.load(text), str({1: "a", "1": "b"}))
 

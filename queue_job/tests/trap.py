@@ -46,8 +46,8 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 from unittest import TestCase, mock
 
+from odoo.addons.queue_job.core.graph import Graph
 from odoo.addons.queue_job.fields import decode
-from odoo.addons.queue_job.graph import Graph
 from odoo.addons.queue_job.job import Job
 from odoo.addons.queue_job.rows import encode_arguments
 

@@ -6,8 +6,8 @@ from unittest import mock, skipIf
 
 from odoo.tools import mute_logger
 
-from odoo.addons.queue_job import tracing
 from odoo.addons.queue_job.controllers.main import RunJobController
+from odoo.addons.queue_job.core import tracing
 from odoo.addons.queue_job.exception import RetryableJobError
 from odoo.addons.queue_job.job import Job
 from odoo.addons.queue_job.tests.common import trap_jobs

@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 )
 
 from queue_job import dependencies
-from queue_job.states import FINAL
+from queue_job.core.states import FINAL
 from setup import database as databases
 
 WAITING = "wait_dependencies"

@@ -67,7 +67,7 @@ def values(env):
     from odoo.fields import Domain
     from odoo.tools.misc import LastOrderedSet, OrderedSet, frozendict
 
-    from odoo.addons.queue_job.tags import TAGS
+    from odoo.addons.queue_job.core.tags import TAGS
 
     users = env["res.users"].with_user(2)
     records = st.builds(
@@ -133,7 +133,7 @@ def shape(value):
     from odoo.fields import Domain
     from odoo.models import BaseModel
 
-    from odoo.addons.queue_job.tags import _polish
+    from odoo.addons.queue_job.core.tags import _polish
 
     kind = type(value)
     if isinstance(value, BaseModel):
@@ -153,7 +153,7 @@ def shape(value):
 
 
 def test_they_come_back(env, values):
-    from odoo.addons.queue_job.values import decode, encode
+    from odoo.addons.queue_job.core.values import decode, encode
 
     counted = Counter()
 
@@ -177,8 +177,8 @@ def test_they_come_back(env, values):
 
 def test_data_is_never_more_than_data(env):
     """Whatever JSON a stranger sends, in whatever dress."""
-    from odoo.addons.queue_job.tags import TAGS
-    from odoo.addons.queue_job.values import decode, encode
+    from odoo.addons.queue_job.core.tags import TAGS
+    from odoo.addons.queue_job.core.values import decode, encode
 
     inner = st.none() | st.integers() | TEXTS | st.sampled_from(list(TAGS))
     keys = st.sampled_from(["_type", "value", "model", "ids", "uid", "su", "x"])

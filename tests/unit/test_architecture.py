@@ -8,26 +8,26 @@ from pathlib import Path
 import pytest
 import yaml
 
-from queue_job.states import EDGES
+from queue_job.core.states import EDGES
 
 ROOT = Path(__file__).parents[2]
 ADDON = ROOT / "queue_job"
 
 #: Modules that import nothing of Odoo, so that they are tested without it.
 PURE = [
-    "states",
+    "core/states",
     "exception",
-    "graph",
-    "options",
+    "core/graph",
+    "core/options",
     "progress",
     "backoff",
-    "retry",
-    "delays",
-    "texts",
-    "outcome",
-    "events",
-    "tracing",
-    "identity",
+    "core/retry",
+    "core/delays",
+    "core/texts",
+    "core/errors",
+    "core/events",
+    "core/tracing",
+    "core/identity",
     "dependencies",
     "gates",
     "admission",

@@ -8,8 +8,8 @@ from decimal import Decimal
 
 import pytest
 
-from queue_job import delays
-from queue_job.delays import LONGEST, Fault, bounds, number, read_pattern, usable
+from queue_job.core import delays
+from queue_job.core.delays import LONGEST, Fault, bounds, number, read_pattern, usable
 
 
 def test_examples():

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from queue_job import events
+from queue_job.core import events
 
 
 class Job:

@@ -1,7 +1,7 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """The directed graph: edges, paths, order."""
 
-from queue_job.graph import Graph
+from queue_job.core.graph import Graph
 
 
 def diamond():

@@ -4,7 +4,7 @@
 import hashlib
 from types import SimpleNamespace
 
-from queue_job.identity import PartKeys, identity_exact, identity_exact_hasher
+from queue_job.core.identity import PartKeys, identity_exact, identity_exact_hasher
 
 
 def job(ids=(2, 1), args=(1,), **kwargs):

@@ -3,9 +3,9 @@
 
 import pytest
 
+from queue_job.core.states import STARTED
 from queue_job.jobrunner.channels import ChannelManager, SharedSlots
 from queue_job.jobrunner.kept_slots import PATIENCE, KeptSlots
-from queue_job.states import STARTED
 
 CAPACITY = 4
 

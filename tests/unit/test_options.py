@@ -6,7 +6,7 @@ from datetime import date, datetime, time, timedelta, timezone
 
 import pytest
 
-from queue_job import options, texts
+from queue_job.core import options, texts
 
 NOW = datetime(2026, 3, 1, 12, 0)
 

@@ -5,15 +5,15 @@ import sys
 
 import pytest
 
-from queue_job import outcome, texts
+from queue_job.core import errors, texts
+from queue_job.core.errors import Cancelled, Failed, Postponed, after_failure, classify
+from queue_job.core.retry import Cause
 from queue_job.exception import (
     FailedJobError,
     JobCancelled,
     JobTimeout,
     RetryableJobError,
 )
-from queue_job.outcome import Cancelled, Failed, Postponed, after_failure, classify
-from queue_job.retry import Cause
 
 
 @pytest.mark.parametrize(
@@ -43,9 +43,9 @@ def test_failure_of_an_exception():
 
 
 def test_names_of_exceptions():
-    assert outcome.exception_name(ValueError()) == "ValueError"
+    assert errors.exception_name(ValueError()) == "ValueError"
     assert (
-        outcome.exception_name(FailedJobError()) == "queue_job.exception.FailedJobError"
+        errors.exception_name(FailedJobError()) == "queue_job.exception.FailedJobError"
     )
 
 
@@ -65,8 +65,8 @@ def test_timeout_names_the_limit():
 
 
 def test_the_first_argument_is_kept_as_it_is():
-    assert outcome.exception_message(Exception({"code": 5}, "x")) == {"code": 5}
-    assert outcome.exception_message(Exception()) == ""
+    assert errors.exception_message(Exception({"code": 5}, "x")) == {"code": 5}
+    assert errors.exception_message(Exception()) == ""
 
 
 def raising(name, error=RuntimeError):
@@ -197,11 +197,11 @@ def is_storable(text, longest):
 @pytest.mark.parametrize("number", range(len(HOSTILE)))  # pytest looks at parameters
 def test_whatever_the_exception_does(number):
     error = raised(HOSTILE[number])
-    assert is_storable(outcome.exception_name(error), texts.EXC_NAME)
-    assert is_storable(outcome.exception_text(error) or "-", texts.EXC_MESSAGE)
-    message = texts.storable(outcome.exception_message(error), texts.EXC_MESSAGE)
+    assert is_storable(errors.exception_name(error), texts.EXC_NAME)
+    assert is_storable(errors.exception_text(error) or "-", texts.EXC_MESSAGE)
+    message = texts.storable(errors.exception_message(error), texts.EXC_MESSAGE)
     assert is_storable(message or "-", texts.EXC_MESSAGE)
-    traceback_text = outcome.exception_traceback(error)
+    traceback_text = errors.exception_traceback(error)
     assert is_storable(traceback_text, texts.EXC_INFO)
     assert after_failure(error, 1, 5, traceback_text=traceback_text)
 
@@ -216,7 +216,7 @@ def test_whatever_the_exception_does(number):
     ],
 )
 def test_odd_names(error, name):
-    assert outcome.exception_name(error).endswith(name)
+    assert errors.exception_name(error).endswith(name)
 
 
 def test_a_traceback_names_the_place_and_the_causes():
@@ -229,14 +229,14 @@ def test_a_traceback_names_the_place_and_the_causes():
     try:
         place()
     except KeyError as error:
-        text = outcome.exception_traceback(error)
+        text = errors.exception_traceback(error)
     assert "in place" in text
     assert text.index("ValueError: first") < text.index("KeyError: 'second'")
     assert text.endswith("KeyError: 'second'\n")
 
 
 def test_a_long_traceback_ends_with_the_error():
-    text = outcome.exception_traceback(raised(ValueError("x" * 1_000_000 + " end")))
+    text = errors.exception_traceback(raised(ValueError("x" * 1_000_000 + " end")))
     assert text.startswith("Traceback")
     assert text.endswith(" end\n")
     assert "characters left out" in text
@@ -244,8 +244,8 @@ def test_a_long_traceback_ends_with_the_error():
 
 def test_a_retryable_error_without_wishes():
     assert after_failure(NoWishes(), 1, 5) == Postponed(None, "", 1)
-    assert outcome.exception_wish(NoWishes(), "seconds") is None
-    assert outcome.exception_wish(ValueError(), "ignore_retry") is False
+    assert errors.exception_wish(NoWishes(), "seconds") is None
+    assert errors.exception_wish(ValueError(), "ignore_retry") is False
 
     class Busy(RetryableJobError):
         def __init__(self):

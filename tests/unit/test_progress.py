@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from queue_job import progress as module
-from queue_job import texts
+from queue_job.core import texts
 from queue_job.progress import Progress, Throttle, percent_of_stages
 
 

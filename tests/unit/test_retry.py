@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import pytest
 
-from queue_job import retry as module
-from queue_job.delays import LONGEST
-from queue_job.retry import (
+from queue_job.core import retry as module
+from queue_job.core.delays import LONGEST
+from queue_job.core.retry import (
     CONFLICT_DELAY_SECONDS,
     RETRY_INTERVAL,
     Cancel,

@@ -5,8 +5,8 @@ import itertools
 
 import pytest
 
-from queue_job import states
-from queue_job.states import (
+from queue_job.core import states
+from queue_job.core.states import (
     ALL_STATES,
     CANCELLED,
     DONE,

@@ -6,7 +6,7 @@ import doctest
 import pytest
 from markupsafe import Markup
 
-from queue_job import texts
+from queue_job.core import texts
 
 
 class Raises:

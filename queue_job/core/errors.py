@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ..exception import JobCancelled, JobTimeout, RetryableJobError
 from . import retry, texts
 from .delays import Seconds
-from .exception import JobCancelled, JobTimeout, RetryableJobError
 from .retry import Cause
 
 #: PostgreSQL: lock not available, serialization failure, deadlock detected.
