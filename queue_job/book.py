@@ -12,8 +12,10 @@ from functools import cache
 
 from odoo.orm.registry import _CACHES_BY_KEY
 
-from . import admission, claims, dependencies, prepared, rows
+from . import dependencies, prepared, rows
+from .claim import claims
 from .core import events
+from .keys import admission
 
 #: How the processes of Odoo tell each other of changed caches: a row in one of these
 #: tables; in the order of `registry.cache_sequences`.

@@ -23,7 +23,7 @@ from odoo import SUPERUSER_ID, api
 from odoo.tools import SQL
 
 from . import fast_path
-from .claims import LIVENESS_LOCK
+from .claim.claims import LIVENESS_LOCK
 
 _logger = logging.getLogger(__name__)
 

@@ -38,7 +38,7 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
-from .claims import SILENT, UTC_NOW
+from .claim.claims import SILENT, UTC_NOW
 from .core.states import DONE, FAILED, FINAL
 
 _logger = logging.getLogger(__name__)

@@ -34,9 +34,9 @@ from odoo import SUPERUSER_ID, api
 
 from . import attempt, caches, in_progress, prepared, rows
 from .book import Book, read_started
+from .claim.lease import BURY, Lease, LeaseRefused
 from .core.retry import Cancel, Cause
 from .job_loading import fail_unloadable, has_expired, load_whole
-from .jobrunner.lease import BURY, Lease, LeaseRefused
 from .process_state import ProcessState
 from .session import JobSession, hold_transaction
 from .settle import bury, settle

@@ -16,10 +16,11 @@ from contextlib import contextmanager
 
 from odoo import SUPERUSER_ID, api
 
-from . import admission, attempt
-from .claims import UTC_NOW, next_token
+from . import attempt
+from .claim.claims import UTC_NOW, next_token
 from .controllers.main import RunJobController
 from .jobrunner.queries import AFFAIRS, PROMOTE
+from .keys import admission
 from .process_state import ProcessState
 from .session import session_of_one
 from .transactions import autocommit

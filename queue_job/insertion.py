@@ -27,8 +27,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from psycopg2.errors import UniqueViolation
 
-from . import caches, dependencies, fast_path, gates, rows
+from . import caches, dependencies, fast_path, rows
 from .core import events
+from .keys import rules
 
 if TYPE_CHECKING:
     from .job import Job
@@ -93,7 +94,7 @@ def insert_many(env, jobs: Iterable[Job], *, dedupe: bool = False) -> dict[Job, 
     :return: {job: record of its twin} when nothing was created
     """
     batch = [_New(job, rows.new_row(job), rows.hook_values(job)) for job in jobs]
-    gates.hold((new.row for new in batch), datetime.now())
+    rules.hold((new.row for new in batch), datetime.now())
     keyed = [new for new in batch if new.row["identity_key"]]
     if keyed:
         twins = _insert_keyed(env, batch, keyed, dedupe)

@@ -28,7 +28,7 @@ from random import randint
 from odoo import models
 
 from . import repository
-from .claims import LIVENESS_LOCK
+from .claim.claims import LIVENESS_LOCK
 from .core import options, tracing
 from .core.errors import exception_text, exception_wish
 from .core.identity import identity_exact, identity_exact_hasher  # noqa: F401
@@ -46,10 +46,10 @@ from .core.states import (  # noqa: F401 (public here)
 )
 from .exception import FailedJobError, NoSuchJobError, RetryableJobError
 from .fields import rebind_to_cr as _rebind_to_cr
-from .gates import Gate
 from .job_dependencies import JobDependencies
-from .job_gate import JobGate
 from .job_results import JobResults, refuse_lazy_method
+from .keys.job_keys import JobGate
+from .keys.rules import Gate
 from .rows import decoded
 from .transactions import is_guarded
 

@@ -12,7 +12,7 @@ PostgreSQL's own estimate.
 
 import time
 
-from .claims import seconds_since
+from .claim.claims import seconds_since
 from .core.states import FAILED, PENDING
 from .effective_settings import configured_channels, effective_settings
 from .health import DANGER, is_alive

@@ -26,8 +26,8 @@ import psycopg2
 from odoo import SUPERUSER_ID, api
 from odoo.tools import config
 
-from . import claims
 from .bus_connection import BusConnection, autocommit
+from .claim import claims
 from .exception import JobCancelled, JobTimeout
 from .progress import Progress, Throttle
 

@@ -23,7 +23,7 @@ from collections.abc import Iterable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from . import caches, dependencies, fast_path, gates, prepared, rows, session
+from . import caches, dependencies, fast_path, prepared, rows, session
 from .core import events
 from .core.states import (
     CANCELLED,
@@ -38,6 +38,7 @@ from .core.states import (
 )
 from .exception import JobFenced, NoSuchJobError
 from .insertion import add_edges, insert_many, orm_jobs
+from .keys import rules
 from .rows import LOAD_COLUMNS, MUTABLE_COLUMNS, from_row
 
 if TYPE_CHECKING:
@@ -195,7 +196,7 @@ def _changes(job: Job, before: dict[str, Any], values: dict) -> dict[str, Any]:
         _check_transition(job, before["state"])
         changed.update(rows.consequences(before, job.state))
         if job.gate:
-            changed.update(gates.consequences(job.state))
+            changed.update(rules.consequences(job.state))
     return changed
 
 

@@ -20,7 +20,7 @@ from dateutil.parser import isoparse
 
 from odoo import fields
 
-from .claims import INT_MAX
+from .claim.claims import INT_MAX
 from .core import results, texts
 from .core.states import FINAL, IN_FLIGHT, PENDING, STARTED, WAIT_DEPENDENCIES
 from .core.texts import is_empty, storable

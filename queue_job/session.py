@@ -35,7 +35,7 @@ import psycopg2
 from odoo.sql_db import Cursor
 
 from . import job_cursor
-from .claims import HOLD_JOB, HOLD_LEASE, HOLD_LIVENESS, LEAVE
+from .claim.claims import HOLD_JOB, HOLD_LEASE, HOLD_LIVENESS, LEAVE
 from .job_cursor import JobConnection, Statement
 
 _logger = logging.getLogger(__name__)

@@ -16,8 +16,9 @@ import psycopg2
 
 from odoo.tools import config
 
-from . import caches, claims, repository, rows
+from . import caches, repository, rows
 from .announce import announce_end
+from .claim import claims
 from .core import errors, events, texts
 from .core.options import INT_MAX
 from .core.retry import Cancel, Cause, Decision, Fail, Retry, decide

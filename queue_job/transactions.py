@@ -24,7 +24,8 @@ from odoo.sql_db import Cursor
 from odoo.tools import config
 from odoo.tools.misc import Callbacks
 
-from . import claims, session
+from . import session
+from .claim import claims
 from .exception import JobCancelled, JobFenced, JobTimeout
 from .session import facts, hold_transaction
 

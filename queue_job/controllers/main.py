@@ -19,9 +19,9 @@ from werkzeug.exceptions import BadRequest, Forbidden
 from odoo import SUPERUSER_ID, http
 
 from .. import attempt, executor, main_thread, transactions
+from ..claim import lease as lease_protocol
 from ..core import tracing
 from ..job import ENQUEUED, Job
-from ..jobrunner import lease as lease_protocol
 from . import named_database
 from .sample_jobs import SampleJobs
 

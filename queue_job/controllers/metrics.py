@@ -16,8 +16,8 @@ from werkzeug.exceptions import NotImplemented as MissingLibrary
 from odoo import SUPERUSER_ID, http
 
 from .. import metrics
+from ..claim.lease import equal
 from ..health import DANGER
-from ..jobrunner.lease import equal
 from ..models import queue_job_dashboard_queries as queries
 from . import named_database
 

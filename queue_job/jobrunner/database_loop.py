@@ -29,8 +29,8 @@ from queue import Empty, SimpleQueue
 
 import psycopg2
 
-from .. import claims
-from . import lease as lease_protocol
+from ..claim import claims
+from ..claim import lease as lease_protocol
 from . import queries
 from .backoff import Backoff
 from .caretaker import LINGER, Caretaker

@@ -29,9 +29,9 @@ from dataclasses import dataclass, field
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from . import lease as lease_protocol
+from ..claim import lease as lease_protocol
+from ..claim.lease import Lease
 from .config import RunnerConfig
-from .lease import Lease
 
 _logger = logging.getLogger(__name__)
 

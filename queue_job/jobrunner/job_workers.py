@@ -22,7 +22,7 @@ from odoo.modules.registry import Registry
 from odoo.service import server
 from odoo.tools import config
 
-from . import lease
+from ..claim import lease
 from .config import LIMITS, RunnerConfig
 from .worker_limit import WorkerLimit
 

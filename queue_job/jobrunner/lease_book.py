@@ -5,11 +5,11 @@ import random
 import time
 from collections.abc import Callable
 
+from ..claim import lease as lease_protocol
+from ..claim.lease import Lease
 from ..core.states import STARTED
-from . import lease as lease_protocol
 from .channels import ChannelManager
 from .dispatcher import Answer, Dispatcher
-from .lease import Lease
 
 
 def slot_of(lease_id: int | str) -> str:

@@ -7,8 +7,7 @@ They run in autocommit mode. The claim and the return of jobs stand in
 
 from functools import cache
 
-from ..admission import MARKED, NOT_HELD
-from ..claims import (
+from ..claim.claims import (
     HELD,
     INT_MAX,
     LEASE_LOCK,
@@ -20,6 +19,7 @@ from ..claims import (
     next_token,
     seconds_since,
 )
+from ..keys.admission import MARKED, NOT_HELD
 from ..odd_rows import DATES_PUT_RIGHT, readable
 
 # Is the addon installed here?

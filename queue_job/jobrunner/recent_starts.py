@@ -8,7 +8,7 @@ counts what it starts. So a failover does not let more start than the rate says.
 import time
 from typing import Any
 
-from ..claims import UTC_NOW, seconds_since
+from ..claim.claims import UTC_NOW, seconds_since
 from .channels import ChannelManager
 
 # The ages in seconds of the last starts in a channel and below. Done jobs are read

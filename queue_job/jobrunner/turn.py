@@ -9,7 +9,8 @@ memory from one turn to the next: the table is the queue.
 import time
 from collections.abc import Iterable
 
-from .. import admission, claims
+from ..claim import claims
+from ..keys import admission
 from . import queries
 from .channels import ChannelManager
 from .database import Database

@@ -12,7 +12,7 @@ from odoo import api, fields, models
 
 from odoo.addons.base.models.ir_cron import _intervalTypes
 
-from ..claims import UTC_NOW
+from ..claim.claims import UTC_NOW
 
 CRON = "queue_job.ir_cron_failure_digest"
 

@@ -8,7 +8,7 @@ from odoo import api, fields, models
 from odoo.tools.misc import file_open
 
 from .. import caches
-from ..admission import BUSY, MARKED, NOT_HELD
+from ..keys.admission import BUSY, MARKED, NOT_HELD
 
 #: What the trigger of the keys looks at.
 WATCHED = frozenset({"state", "channel", "priority", "eta"})

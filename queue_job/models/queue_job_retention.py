@@ -15,7 +15,7 @@ of many batches, and each batch is judged again when it is locked.
 
 import time
 
-from ..claims import UTC_NOW
+from ..claim.claims import UTC_NOW
 
 #: More days than this are more than the calendar has.
 MOST_DAYS = 500_000

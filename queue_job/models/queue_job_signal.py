@@ -17,7 +17,7 @@ import logging
 from odoo import fields, models
 from odoo.sql_db import db_connect
 
-from ..claims import HELD, SETTLE_LOCK, SHOWS_LIFE
+from ..claim.claims import HELD, SETTLE_LOCK, SHOWS_LIFE
 
 _logger = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from unittest.mock import patch
 
 from odoo.tests import TransactionCase
 
-from .. import claims
 from ..book import Book
+from ..claim import claims
 
 LEASE = 7
 RUNNER = "the leader"

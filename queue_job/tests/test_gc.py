@@ -6,7 +6,7 @@ from unittest.mock import patch
 
 from odoo.tools import config
 
-from ..claims import LIVENESS_LOCK
+from ..claim.claims import LIVENESS_LOCK
 from ..models.queue_job_retention import OLD_JOBS, _look
 from ..models.queue_job_upkeep import stuck_minutes
 from .job_case import JobCase

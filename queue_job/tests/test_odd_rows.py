@@ -3,9 +3,10 @@
 
 from odoo.tests import tagged
 
-from .. import admission, odd_rows, rows
-from ..claims import INT_MAX
+from .. import odd_rows, rows
+from ..claim.claims import INT_MAX
 from ..jobrunner.queries import AFFAIRS
+from ..keys import admission
 from ..models.queue_job_retention import old_job_ids
 from .job_case import JobCase
 

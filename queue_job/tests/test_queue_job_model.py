@@ -7,7 +7,7 @@ from unittest.mock import patch
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import new_test_user
 
-from ..claims import LIVENESS_LOCK
+from ..claim.claims import LIVENESS_LOCK
 from ..models import queue_job_signal
 from .job_case import MANAGER_GROUP, JobCase
 

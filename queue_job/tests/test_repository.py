@@ -12,7 +12,7 @@ from odoo.tests import TransactionCase
 from odoo.tools import mute_logger
 from odoo.tools.translate import LazyGettext
 
-from .. import dependencies, fast_path, gates, repository, rows, settle
+from .. import dependencies, fast_path, repository, rows, settle
 from ..core import options, texts
 from ..core.states import (
     CANCELLED,
@@ -24,6 +24,7 @@ from ..core.states import (
 )
 from ..exception import JobFenced
 from ..job import LIVENESS_LOCK, Job
+from ..keys import rules
 
 
 class RepositoryCase(TransactionCase):
@@ -291,7 +292,7 @@ class TestTexts(RepositoryCase):
         job = self.job(
             channel="root." + odd(options.LONGEST_CHANNEL - 5),
             identity_key=identity,
-            sequence_key=odd(gates.LONGEST_KEY),
+            sequence_key=odd(rules.LONGEST_KEY),
         )
         job.store()
         self.assertEqual(self.row(job)["identity_slot"], identity)

@@ -13,7 +13,7 @@ from dataclasses import asdict
 import pytest
 import requests
 
-from queue_job.jobrunner import lease as protocol
+from queue_job.claim import lease as protocol
 from tests.harness.fixtures import database_maker, make_log_directory, server_maker
 
 TOKEN = "tökén-漢"

@@ -5,7 +5,7 @@ nobody else gets there."""
 import pytest
 import requests
 
-from queue_job.jobrunner.lease import CLASSIC_PATH
+from queue_job.claim.lease import CLASSIC_PATH
 from tests.harness.jobs import insert
 
 LAYOUTS = {

@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 import requests
 
-from queue_job import claims
-from queue_job.jobrunner import lease as protocol
+from queue_job.claim import claims
+from queue_job.claim import lease as protocol
 
 REFUSED = "refused a lease request"
 RUNNER = "the test"

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 
-from queue_job.claims import HELD, SHOWS_LIFE
+from queue_job.claim.claims import HELD, SHOWS_LIFE
 from tests.harness import journal
 from tests.harness.database import Database
 from tests.harness.server import RUNNER, Server

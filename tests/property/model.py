@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import psycopg2
 
-from queue_job import claims
+from queue_job.claim import claims
 
 CHANNEL = "root"
 RUNNER = "runner of the property test"

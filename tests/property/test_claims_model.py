@@ -35,7 +35,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from queue_job import claims
+from queue_job.claim import claims
 from queue_job.jobrunner import queries
 from queue_job.jobrunner.rescue import LOOK_INTERVAL, Watch
 from setup import database as databases

@@ -22,8 +22,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from queue_job import admission, claims
+from queue_job.claim import claims
 from queue_job.jobrunner import queries
+from queue_job.keys import admission
 from setup import database as databases
 
 CHANNELS = ("root", "root.a")

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from queue_job import gates
-from queue_job.gates import Gate
+from queue_job.keys import rules
+from queue_job.keys.rules import Gate
 
 NOW = datetime(2026, 1, 1)
 
@@ -74,7 +74,7 @@ def test_new_jobs_are_held():
         row("concurrency:a", limit=2, eta=NOW),
         row("concurrency:a", limit=2),
     ]
-    gates.hold(rows, NOW)
+    rules.hold(rows, NOW)
     states = [each.get("gate_state") for each in rows]
     assert states == [
         None,
@@ -90,10 +90,10 @@ def test_new_jobs_are_held():
 
 
 def test_what_a_state_leads_to():
-    assert gates.consequences("pending") == {"gate_state": "new", "scheduled": True}
-    assert gates.consequences("done") == {"gate_state": "new"}
-    assert gates.consequences("started") == {}
+    assert rules.consequences("pending") == {"gate_state": "new", "scheduled": True}
+    assert rules.consequences("done") == {"gate_state": "new"}
+    assert rules.consequences("started") == {}
 
 
 def test_doctests():
-    assert doctest.testmod(gates).failed == 0
+    assert doctest.testmod(rules).failed == 0

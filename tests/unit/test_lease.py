@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from queue_job.jobrunner.lease import (
+from queue_job.claim.lease import (
     MAX_AGE_SECONDS,
     Lease,
     LeaseRefused,

@@ -3,7 +3,7 @@
 
 import pytest
 
-from queue_job.jobrunner.lease import LEASE_SECONDS, LONGEST_SECONDS
+from queue_job.claim.lease import LEASE_SECONDS, LONGEST_SECONDS
 from queue_job.jobrunner.worker_limit import WorkerLimit
 
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from .gates import CONCURRENCY, SEQUENCE, Gate, key_of
+from .rules import CONCURRENCY, SEQUENCE, Gate, key_of
 
 
 class JobGate:

@@ -34,8 +34,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from .core import options
-from .core.states import IN_FLIGHT, PENDING
+from ..core import options
+from ..core.states import IN_FLIGHT, PENDING
 
 SEQUENCE = "sequence"
 CONCURRENCY = "concurrency"

@@ -37,8 +37,8 @@ from typing import Any
 
 from psycopg2.errors import LockNotAvailable
 
-from .claims import QUICK, UTC_NOW
-from .gates import MOST
+from ..claim.claims import QUICK, UTC_NOW
+from .rules import MOST
 
 _logger = logging.getLogger(__name__)
 
