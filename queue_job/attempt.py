@@ -20,7 +20,7 @@ from odoo import http
 from odoo.sql_db import Cursor
 from odoo.tools import config
 
-from . import interrupts, reporting, session, settle, transactions
+from . import reporting, settle
 from .announce import announce_end
 from .backoff import delay_after, is_one_of
 from .core import events
@@ -34,6 +34,7 @@ from .core.errors import (
 from .core.retry import Cause, Fail, Retry, decide
 from .exception import FailedJobError, JobFenced, JobInterrupted
 from .process_state import ProcessState
+from .sessions import interrupts, job_session, transactions
 
 #: The name by which other addons know it and mute it.
 _logger = logging.getLogger("odoo.addons.queue_job.controllers.main")
@@ -49,7 +50,7 @@ def run_alone(controller, env, job_uuid: str):
     :return: the job, None if it is not there to be run
     :raise Exception: what made the job fail
     """
-    with session.session_of_one(env.cr, job_uuid):
+    with job_session.session_of_one(env.cr, job_uuid):
         job = controller._acquire_job(env, job_uuid)
         if job is None:
             return None
@@ -111,7 +112,7 @@ def perform(env, job) -> None:
             guard.end_fork()
             env.flush_all()
         job.set_done()
-        session.defer_last(env.cr)
+        job_session.defer_last(env.cr)
         job.store()
         announce_end(job)
         if config["test_enable"]:

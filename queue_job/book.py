@@ -12,10 +12,11 @@ from functools import cache
 
 from odoo.orm.registry import _CACHES_BY_KEY
 
-from . import dependencies, prepared, rows
+from . import dependencies, rows
 from .claim import claims
 from .core import events
 from .keys import admission
+from .sessions import prepared_statements
 
 #: How the processes of Odoo tell each other of changed caches: a row in one of these
 #: tables; in the order of `registry.cache_sequences`.
@@ -90,7 +91,7 @@ class Book:
 
     def start(self, job_id: int, token: int) -> dict | None:
         """Start a claimed job and return its row, None if the claim doesn't hold."""
-        prepared.execute(self.cr, *self.start_statement(job_id, token))
+        prepared_statements.execute(self.cr, *self.start_statement(job_id, token))
         return read_started(self.cr.fetchone())
 
     def start_statement(self, job_id: int, token: int) -> tuple[str, list]:
@@ -100,7 +101,7 @@ class Book:
     def start_next(self, channels: list[str]) -> dict | None:
         """Claim and start the next job of some channels at once, None without one."""
         served, worker = _served(channels), (self._pid, self._host)
-        prepared.execute(
+        prepared_statements.execute(
             self.cr,
             _start_next(len(channels), self.exact),
             [served, self.runner, *worker, self.lease_id],
@@ -125,7 +126,7 @@ class Book:
         """
         size = max(number for number in HANDFULS if number <= limit)
         params = [_served(channels), self.runner, self.lease_id]
-        prepared.execute(self.cr, _top_up(len(channels), size), params)
+        prepared_statements.execute(self.cr, _top_up(len(channels), size), params)
         claimed = self.cr.fetchall()
         self.ring_for_others([job_id for job_id, _token in claimed])
         return claimed

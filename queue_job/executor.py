@@ -32,15 +32,16 @@ import psycopg2
 
 from odoo import SUPERUSER_ID, api
 
-from . import attempt, caches, in_progress, prepared, rows
+from . import attempt, caches, in_progress, rows
 from .book import Book, read_started
 from .claim.lease import BURY, Lease, LeaseRefused
 from .core.retry import Cancel, Cause
 from .job_loading import fail_unloadable, has_expired, load_whole
 from .process_state import ProcessState
-from .session import JobSession, hold_transaction
+from .sessions import prepared_statements
+from .sessions.job_session import JobSession, hold_transaction
+from .sessions.transactions import autocommit
 from .settle import bury, settle
-from .transactions import autocommit
 
 _logger = logging.getLogger(__name__)
 
@@ -200,9 +201,9 @@ class LeaseRun:
         self._prepared = self._session.cr
         # asked of the book: a statement on the job's cursor would begin its next
         # transaction, with a snapshot from before the start of the job
-        if prepared.settle_down(self.book.cr, self.book.cr._cnx):
-            prepared.enable(self.book.cr)
-            prepared.enable(self._session.cr)
+        if prepared_statements.settle_down(self.book.cr, self.book.cr._cnx):
+            prepared_statements.enable(self.book.cr)
+            prepared_statements.enable(self._session.cr)
 
     def _handful(self) -> int:
         last = self.outcomes[-10:]

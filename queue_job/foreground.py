@@ -22,8 +22,8 @@ from .controllers.main import RunJobController
 from .jobrunner.queries import AFFAIRS, PROMOTE
 from .keys import admission
 from .process_state import ProcessState
-from .session import session_of_one
-from .transactions import autocommit
+from .sessions.job_session import session_of_one
+from .sessions.transactions import autocommit
 
 #: What is said of a job that could not be taken.
 NOT_RUN = "not run"

@@ -51,7 +51,7 @@ from .job_results import JobResults, refuse_lazy_method
 from .keys.job_keys import JobGate
 from .keys.rules import Gate
 from .rows import decoded
-from .transactions import is_guarded
+from .sessions.transactions import is_guarded
 
 
 def _is_model_method(func) -> bool:

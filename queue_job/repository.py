@@ -23,7 +23,7 @@ from collections.abc import Iterable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from . import caches, dependencies, fast_path, prepared, rows, session
+from . import caches, dependencies, fast_path, rows
 from .core import events
 from .core.states import (
     CANCELLED,
@@ -40,6 +40,7 @@ from .exception import JobFenced, NoSuchJobError
 from .insertion import add_edges, insert_many, orm_jobs
 from .keys import rules
 from .rows import LOAD_COLUMNS, MUTABLE_COLUMNS, from_row
+from .sessions import job_session, prepared_statements
 
 if TYPE_CHECKING:
     from .job import Job
@@ -241,13 +242,13 @@ def _update_by_sql(job: Job, old_state: str, changed: dict) -> None:
     query = f"UPDATE queue_job SET {assignments} WHERE id = %s"
     params = [*changed.values(), job.id]
     if job.claim_token is None:
-        prepared.execute(env.cr, query, params)
+        prepared_statements.execute(env.cr, query, params)
         return
     query += " AND claim_token = %s AND state = %s"
     params += [job.claim_token, old_state]
-    if session.take_last(env.cr, FENCED.format(query), params):
+    if job_session.take_last(env.cr, FENCED.format(query), params):
         return
-    prepared.execute(env.cr, query, params)
+    prepared_statements.execute(env.cr, query, params)
     _assert_claimed(job)
 
 

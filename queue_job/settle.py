@@ -24,9 +24,9 @@ from .core.options import INT_MAX
 from .core.retry import Cancel, Cause, Decision, Fail, Retry, decide
 from .core.states import DONE, FAILED, STARTED
 from .exception import JobFenced, JobInterrupted
-from .interrupts import Attempt
-from .session import hold_transaction
-from .transactions import Guard, autocommit
+from .sessions.interrupts import Attempt
+from .sessions.job_session import hold_transaction
+from .sessions.transactions import Guard, autocommit
 
 _logger = logging.getLogger(__name__)
 

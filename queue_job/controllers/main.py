@@ -18,10 +18,11 @@ from werkzeug.exceptions import BadRequest, Forbidden
 
 from odoo import SUPERUSER_ID, http
 
-from .. import attempt, executor, main_thread, transactions
+from .. import attempt, executor, main_thread
 from ..claim import lease as lease_protocol
 from ..core import tracing
 from ..job import ENQUEUED, Job
+from ..sessions import transactions
 from . import named_database
 from .sample_jobs import SampleJobs
 

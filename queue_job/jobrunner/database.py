@@ -31,8 +31,8 @@ import psycopg2.extras
 
 from odoo.sql_db import connection_info_for
 
-from .. import prepared
 from ..odd_rows import readable
+from ..sessions import prepared_statements
 from . import queries
 from .config import RunnerConfig
 
@@ -158,7 +158,7 @@ class Database:
         self.db_name = db_name
         self.leader_conn = None
         self._waiting: tuple | None = None  # (connection, since) of a statement
-        self._statements: prepared.Statements | None = None
+        self._statements: prepared_statements.Statements | None = None
         self.conn = connect(db_name)
         try:
             self.has_queue_job = self._has_queue_job()
@@ -180,8 +180,8 @@ class Database:
 
     def _prepare_statements(self):
         with self._cursor(self.conn) as cursor:
-            if prepared.settle_down(cursor, self.conn):
-                self._statements = prepared.Statements()
+            if prepared_statements.settle_down(cursor, self.conn):
+                self._statements = prepared_statements.Statements()
 
     def _has_queue_job(self) -> bool:
         return self.value(queries.HAS_QUEUE_JOB) and self.value(queries.INSTALLED)

@@ -34,7 +34,8 @@ from odoo.modules.registry import Registry
 from odoo.service import server
 from odoo.tools import config
 
-from .. import in_progress, interrupts, main_thread
+from .. import in_progress, main_thread
+from ..sessions import interrupts
 from . import channel_config
 from .config import SECTION, RunnerConfig, idle_settings, lacks_workers
 

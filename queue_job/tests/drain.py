@@ -46,7 +46,7 @@ from odoo.addons.queue_job.core.states import CANCELLED, DONE, FAILED, FINAL
 _COMMITTERS = (
     "odoo.addons.queue_job.attempt",
     "odoo.addons.queue_job.settle",
-    "odoo.addons.queue_job.transactions",
+    "odoo.addons.queue_job.sessions.transactions",
 )
 
 

@@ -9,7 +9,7 @@ from psycopg2 import sql
 from odoo.sql_db import db_connect
 from odoo.tests import BaseCase, get_db_name, tagged
 
-from ..job_cursor import JobConnection
+from ..sessions.job_cursor import JobConnection
 
 END = "UPDATE life SET state = 'done' WHERE id = 1 AND 1 / claimed = 1"
 START = "UPDATE life SET state = 'started' WHERE id = %s RETURNING state"

@@ -10,9 +10,10 @@ from lxml import etree
 from odoo.tests import TransactionCase
 from odoo.tools import SQL
 
-from .. import book, dependencies, prepared
+from .. import book, dependencies
 from ..jobrunner.queries import AFFAIRS
 from ..models import queue_job_dashboard_queries as queries
+from ..sessions import prepared_statements
 
 OPEN_STATES = ("wait_dependencies", "pending", "enqueued", "started", "failed")
 
@@ -69,7 +70,9 @@ class TestQueryPlans(TransactionCase):
         self.env.cr.execute(SQL(_FILL, names=names, count=1200))
         self.env["queue.job.runner"].create({"uuid": "the leader", "leader": True})
         self.env.flush_all()
-        self.env.cr.execute(prepared.SETTLE_DOWN, [self.env.cr._cnx.info.backend_pid])
+        self.env.cr.execute(
+            prepared_statements.SETTLE_DOWN, [self.env.cr._cnx.info.backend_pid]
+        )
         query = f"PREPARE take AS {book._next(len(names), 5) % ('$1', '$2')}"
         self.env.cr.execute(query)  # pylint: disable=sql-injection
         self.env.cr.execute("EXPLAIN (ANALYZE) EXECUTE take(%s, 'the leader')", [names])
@@ -92,7 +95,9 @@ class TestQueryPlans(TransactionCase):
         self.env.cr.execute(
             "UPDATE queue_job SET state = 'wait_dependencies' WHERE id <> %s", [parent]
         )
-        self.env.cr.execute(prepared.SETTLE_DOWN, [self.env.cr._cnx.info.backend_pid])
+        self.env.cr.execute(
+            prepared_statements.SETTLE_DOWN, [self.env.cr._cnx.info.backend_pid]
+        )
         self.env.cr.execute(
             "EXPLAIN (ANALYZE) " + dependencies.REPAIR_RELEASES,
             {"ids": others[:20], "not_failed": "never", "parent_deleted": "never"},

@@ -3,7 +3,7 @@
 
 import pytest
 
-from queue_job.leftovers import LONG, leaves_something
+from queue_job.sessions.leftovers import LONG, leaves_something
 
 HARMLESS = [
     'SELECT "res_partner"."id" FROM "res_partner" WHERE "id" IN %s',

@@ -28,7 +28,7 @@ from psycopg2 import sql
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 from psycopg2.extensions import cursor as PsycopgCursor
 
-from . import prepared
+from . import prepared_statements
 from .leftovers import leaves_something
 
 #: As psycopg2 begins the transactions of Odoo's cursors. The line break keeps the
@@ -201,12 +201,12 @@ class JobConnection:
             connection["commit"] = self._commit
 
     def _send_last(self, cr, last: Statement) -> None:
-        query, params = prepared.prepare(cr, *last)
+        query, params = prepared_statements.prepare(cr, *last)
         start = self._start_to_send(cr)
         if start is None:
             self.send(cr._obj, [query, "COMMIT"], params)
             return
-        start_query, start_params = prepared.prepare(cr, *start)
+        start_query, start_params = prepared_statements.prepare(cr, *start)
         self.send(cr._obj, [query, "COMMIT", start_query], [*params, *start_params])
         self.started = cr._obj.fetchall()
 

@@ -24,10 +24,10 @@ from odoo.sql_db import Cursor
 from odoo.tools import config
 from odoo.tools.misc import Callbacks
 
-from . import session
-from .claim import claims
-from .exception import JobCancelled, JobFenced, JobTimeout
-from .session import facts, hold_transaction
+from ..claim import claims
+from ..exception import JobCancelled, JobFenced, JobTimeout
+from . import job_session
+from .job_session import facts, hold_transaction
 
 _logger = logging.getLogger(__name__)
 
@@ -180,7 +180,7 @@ class Guard:
 
     def __exit__(self, *exception):
         attributes = vars(self.cr)
-        session.forget_last(self.cr)
+        job_session.forget_last(self.cr)
         for name, value in self._before.items():
             if value is _MISSING:
                 attributes.pop(name, None)
@@ -236,7 +236,7 @@ class Guard:
         """
         self.over = True
         try:
-            session.commit_last(self.cr)
+            job_session.commit_last(self.cr)
         except psycopg2.errors.DivisionByZero as error:
             raise JobFenced(
                 f"Job {self.job.uuid} was given to another worker"

@@ -36,7 +36,7 @@ import psycopg2
 from odoo.service import server
 from odoo.tools import config
 
-from .exception import JobInterrupted
+from ..exception import JobInterrupted
 
 if os.name == "posix":  # elsewhere there is no prefork server
     import resource

@@ -34,8 +34,8 @@ import psycopg2
 
 from odoo.sql_db import Cursor
 
+from ..claim.claims import HOLD_JOB, HOLD_LEASE, HOLD_LIVENESS, LEAVE
 from . import job_cursor
-from .claim.claims import HOLD_JOB, HOLD_LEASE, HOLD_LIVENESS, LEAVE
 from .job_cursor import JobConnection, Statement
 
 _logger = logging.getLogger(__name__)
