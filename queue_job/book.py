@@ -12,11 +12,11 @@ from functools import cache
 
 from odoo.orm.registry import _CACHES_BY_KEY
 
-from . import dependencies, rows
 from .claim import claims
 from .core import events
 from .keys import admission
 from .sessions import prepared_statements
+from .storage import dependencies, row_mapper
 
 #: How the processes of Odoo tell each other of changed caches: a row in one of these
 #: tables; in the order of `registry.cache_sequences`.
@@ -27,7 +27,7 @@ _TABLES = [f"orm_signaling_{name}" for name in ("registry", *_CACHES_BY_KEY)]
 #: read than the one that was committed last. It is the higher one while a row isn't
 #: committed yet, and after a rollback or a crash.
 _ROW_AND_NUMBERS = {
-    exact: f"{rows.packed_list('j.')}, ARRAY[{', '.join(map(number.format, _TABLES))}]"
+    exact: f"{row_mapper.packed_list('j.')}, ARRAY[{', '.join(map(number.format, _TABLES))}]"
     for exact, number in (
         (False, "pg_sequence_last_value('{}_id_seq')"),
         (True, "(SELECT max(id) FROM {})"),
@@ -179,4 +179,4 @@ def read_started(row: tuple | None) -> dict | None:
 
     `signals` are the numbers of the last signals of changed caches.
     """
-    return row and {**rows.unpack(row[:-1]), "signals": row[-1]}
+    return row and {**row_mapper.unpack(row[:-1]), "signals": row[-1]}

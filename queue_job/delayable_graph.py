@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING
 
 from odoo.models import BaseModel
 
-from . import graph_keys, repository
+from . import graph_keys
 from .core.graph import Graph
 from .job import Job
+from .storage import repository
 from .utils import must_run_without_delay
 
 if TYPE_CHECKING:

@@ -32,7 +32,7 @@ import psycopg2
 
 from odoo import SUPERUSER_ID, api
 
-from . import attempt, caches, in_progress, rows
+from . import attempt, in_progress
 from .book import Book, read_started
 from .claim.lease import BURY, Lease, LeaseRefused
 from .core.retry import Cancel, Cause
@@ -42,6 +42,7 @@ from .sessions import prepared_statements
 from .sessions.job_session import JobSession, hold_transaction
 from .sessions.transactions import autocommit
 from .settle import bury, settle
+from .storage import caches, row_mapper
 
 _logger = logging.getLogger(__name__)
 
@@ -328,7 +329,7 @@ class LeaseRun:
     def _bury(self):
         """Settle a job whose worker is gone, by the same path as any failure."""
         env = self._new_env()
-        columns = rows.select_list()
+        columns = row_mapper.select_list()
         env.cr.execute(
             f"SELECT {columns} FROM queue_job"  # pylint: disable=sql-injection
             " WHERE id = %s AND claim_token = %s AND state = 'started'",
@@ -337,7 +338,7 @@ class LeaseRun:
         row = env.cr.fetchone()
         if row is None:
             raise LeaseRefused("its claim was already used")
-        values = dict(zip(rows.LOAD_COLUMNS, row, strict=True))
+        values = dict(zip(row_mapper.LOAD_COLUMNS, row, strict=True))
         if values["gate"]:
             self._left.append(values)
         hold_transaction(env.cr, values["id"])

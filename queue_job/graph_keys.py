@@ -21,9 +21,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import repository
 from .core.states import PENDING, WAIT_DEPENDENCIES
 from .job import Job
+from .storage import repository
 
 if TYPE_CHECKING:
     from .delay import Delayable

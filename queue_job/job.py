@@ -27,7 +27,6 @@ from random import randint
 
 from odoo import models
 
-from . import repository
 from .claim.claims import LIVENESS_LOCK
 from .core import options, tracing
 from .core.errors import exception_text, exception_wish
@@ -46,12 +45,13 @@ from .core.states import (  # noqa: F401 (public here)
 )
 from .exception import FailedJobError, NoSuchJobError, RetryableJobError
 from .fields import rebind_to_cr as _rebind_to_cr
-from .job_dependencies import JobDependencies
-from .job_results import JobResults, refuse_lazy_method
 from .keys.job_keys import JobGate
 from .keys.rules import Gate
-from .rows import decoded
 from .sessions.transactions import is_guarded
+from .storage import repository
+from .storage.job_dependencies import JobDependencies
+from .storage.job_results import JobResults, refuse_lazy_method
+from .storage.row_mapper import decoded
 
 
 def _is_model_method(func) -> bool:

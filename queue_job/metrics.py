@@ -18,7 +18,7 @@ from .effective_settings import configured_channels, effective_settings
 from .health import DANGER, is_alive
 from .jobrunner.statistics import BOUNDS
 from .models import queue_job_dashboard_queries as queries
-from .models.queue_job_retention import NO_JIT
+from .storage.retention import NO_JIT
 
 try:
     from prometheus_client import exposition

@@ -16,7 +16,6 @@ import psycopg2
 
 from odoo.tools import config
 
-from . import caches, repository, rows
 from .announce import announce_end
 from .claim import claims
 from .core import errors, events, texts
@@ -27,6 +26,7 @@ from .exception import JobFenced, JobInterrupted
 from .sessions.interrupts import Attempt
 from .sessions.job_session import hold_transaction
 from .sessions.transactions import Guard, autocommit
+from .storage import caches, repository, row_mapper
 
 _logger = logging.getLogger(__name__)
 
@@ -79,7 +79,9 @@ FIRST_PAUSE = 0.2
 #: How often a settlement is tried that met a conflict or lost its session.
 SETTLE_TRIES = 4
 
-TAKE_ROW = f"SELECT {rows.select_list()} FROM queue_job WHERE id = %s FOR NO KEY UPDATE"
+TAKE_ROW = (
+    f"SELECT {row_mapper.select_list()} FROM queue_job WHERE id = %s FOR NO KEY UPDATE"
+)
 STATE_OF = "SELECT state, claim_token FROM queue_job WHERE id = %s"
 
 READ_STACK = """
@@ -155,7 +157,7 @@ def record_attempt(job, name: str, exc_name=None, message=None) -> None:
     """Write an attempt that did not end in done into the job's history."""
     if not job.id:
         return
-    values = rows.attempt_values(job, name, exc_name, message)
+    values = row_mapper.attempt_values(job, name, exc_name, message)
     job.env.cr.execute(RECORD_ATTEMPT, values)
     caches.written(job.env, [job.id], ["attempt_ids"])
 
@@ -240,11 +242,11 @@ def _take_row(job, began_as: str) -> bool:
     job.env["queue.job"].flush_model()
     cr.execute(TAKE_ROW, [job.id])
     found = cr.fetchone()
-    row = found and dict(zip(rows.LOAD_COLUMNS, found, strict=True))
+    row = found and dict(zip(row_mapper.LOAD_COLUMNS, found, strict=True))
     if row is None or row["claim_token"] != job.claim_token:
         raise JobFenced(f"Job {job.uuid} was given to another worker, or deleted")
     if row["state"] == DONE != began_as:
-        rows.from_row(job, row)
+        row_mapper.from_row(job, row)
         _logger.warning(
             "%s: job %s: its work was committed before the error", cr.dbname, job.uuid
         )
@@ -252,7 +254,7 @@ def _take_row(job, began_as: str) -> bool:
     if row["state"] != began_as:
         raise JobFenced(f"Job {job.uuid} was set to {row['state']} meanwhile")
     retry = job.retry
-    rows.from_row(job, row)
+    row_mapper.from_row(job, row)
     job.retry = retry
     return True
 

@@ -8,11 +8,11 @@ each job that is found dead or overdue, one INFO line when claimed jobs are retu
 import logging
 import uuid
 
-from .. import dependencies, odd_rows
 from ..claim.claims import INT_MAX
 from ..core import events
 from ..core.retry import Cause, Retry, decide
 from ..keys import admission
+from ..storage import dependencies, odd_rows
 from . import queries
 from .channels import ChannelManager
 from .database import Database

@@ -20,7 +20,7 @@ from ..claim.claims import (
     seconds_since,
 )
 from ..keys.admission import MARKED, NOT_HELD
-from ..odd_rows import DATES_PUT_RIGHT, readable
+from ..storage.odd_rows import DATES_PUT_RIGHT, readable
 
 # Is the addon installed here?
 HAS_QUEUE_JOB = """

@@ -36,9 +36,9 @@ from ..core.states import (
 from ..exception import JobCancelled, JobError, RetryableJobError
 from ..fields import JobSerialized
 from ..job import Job
-from ..rows import ENGINE_COLUMNS
+from ..storage.retention import old_job_ids
+from ..storage.row_mapper import ENGINE_COLUMNS
 from .queue_job_failure_notice import MANAGER_GROUP
-from .queue_job_retention import old_job_ids
 from .queue_job_upkeep import requeue_stuck
 
 _logger = logging.getLogger(__name__)

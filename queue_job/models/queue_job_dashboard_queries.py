@@ -9,7 +9,7 @@ count that reaches the cap is replaced by PostgreSQL's own estimate of the index
 from ..claim.claims import UTC_NOW, seconds_since
 from ..core.states import ENQUEUED, FAILED, PENDING, STARTED, WAIT_DEPENDENCIES
 from ..keys.admission import NOT_HELD
-from ..odd_rows import readable
+from ..storage.odd_rows import readable
 
 #: Nothing is counted further than this.
 CAP = 10000

@@ -9,7 +9,7 @@ parent is one whose parent was deleted before it ended like that: see `dependenc
 
 from odoo import api, fields, models
 
-from .. import caches
+from ..storage import caches
 
 # A row of JSON on one side is enough: either job may have been stored first.
 EDGES_FROM_JSON = """

@@ -27,10 +27,10 @@ from collections import namedtuple
 from odoo import api, fields, models, tools
 from odoo.exceptions import AccessError, UserError
 
-from .. import related_action as related_actions
 from ..backoff import names_of
 from ..core.delays import LONGEST, MENDED, Fault, read_pattern
 from ..fields import JobSerialized
+from ..storage import related_action as related_actions
 
 _logger = logging.getLogger(__name__)
 

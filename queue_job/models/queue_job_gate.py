@@ -7,8 +7,8 @@ For the rules see `gates`, for who passes the gate `admission`.
 from odoo import api, fields, models
 from odoo.tools.misc import file_open
 
-from .. import caches
 from ..keys.admission import BUSY, MARKED, NOT_HELD
+from ..storage import caches
 
 #: What the trigger of the keys looks at.
 WATCHED = frozenset({"state", "channel", "priority", "eta"})

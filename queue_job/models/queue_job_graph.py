@@ -24,10 +24,10 @@ from odoo.tools.misc import file_open
 # a server-wide module is loaded before its dependencies: name the class itself
 from odoo.addons.base_sparse_field.models.fields import Serialized
 
-from .. import caches, dependencies, fast_path, repository, rows
 from ..core import events
 from ..core.states import CANCELLED, DONE, PENDING, WAIT_DEPENDENCIES
 from ..job import Job
+from ..storage import caches, dependencies, orm_bypass, repository, row_mapper
 from .base import Base
 
 _logger = logging.getLogger(__name__)
@@ -335,7 +335,7 @@ class QueueJob(models.Model):
     def _release_children(self):
         """Let the children run whose parents have all ended as they wanted."""
         self.env["queue.job"].flush_model()
-        if fast_path.allows(self.env, "write"):
+        if orm_bypass.allows(self.env, "write"):
             changed = dependencies.released_rows(self.env.cr, self.ids)
             ids = [job_id for job_id, _state, _result in changed]
             caches.written(self.env, ids, caches.RELEASED)
@@ -353,7 +353,7 @@ class QueueJob(models.Model):
     def _write_store_hooks(self):
         """Write what other addons add to the row of a job when it is stored."""
         for job in self.filtered(lambda job: job._has_store_hook()):
-            values = rows.hook_values(Job._load_from_db_record(job))
+            values = row_mapper.hook_values(Job._load_from_db_record(job))
             if values:
                 job.write(values)
 

@@ -8,10 +8,10 @@ queue managers get an answer, and it holds no arguments; the traceback is for ma
 
 from odoo import api, fields, models
 
-from .. import caches
 from ..core import results
 from ..core.states import DONE, FAILED
 from ..progress import percent_of_stages
+from ..storage import caches
 from .queue_job import MANAGER_GROUP
 
 #: Seconds after which the web client asks whether to wait any longer.

@@ -9,8 +9,8 @@ from unittest import mock
 
 from odoo.tests import tagged
 
-from .. import caches, fast_path
 from ..core.states import CANCELLED, DONE, FAILED, PENDING, STARTED, WAIT_DEPENDENCIES
+from ..storage import caches, orm_bypass
 from .test_repository import RepositoryCase
 
 
@@ -115,8 +115,8 @@ class TestNotStored(ForeignCase):
         return state, state, shown, int(is_open), state == DONE
 
     def test_the_fast_path_stays_open(self):
-        self.assertTrue(fast_path.allows(self.env, "create"))
-        self.assertTrue(fast_path.allows(self.env, "write"))
+        self.assertTrue(orm_bypass.allows(self.env, "create"))
+        self.assertTrue(orm_bypass.allows(self.env, "write"))
 
     def test_each_change_is_seen_at_once(self):
         for way in (mock.MagicMock, self.by_orm):
@@ -314,9 +314,9 @@ class TestStored(ForeignCase):
         return self.env.cr.fetchone()[0]
 
     def test_the_orm_writes(self):
-        self.assertFalse(fast_path.allows(self.env, "create"))
-        self.assertFalse(fast_path.allows(self.env, "write"))
-        self.assertIn("state", fast_path.findings(self.registry).stored_from)
+        self.assertFalse(orm_bypass.allows(self.env, "create"))
+        self.assertFalse(orm_bypass.allows(self.env, "write"))
+        self.assertIn("state", orm_bypass.findings(self.registry).stored_from)
 
     def test_each_change(self):
         job = self.stored()
@@ -403,7 +403,7 @@ class TestStored(ForeignCase):
     def test_an_error_is_logged_and_stops_no_job(self):
         with (
             mock.patch.object(type(self.registry), "cursor") as cursor,
-            self.assertLogs("odoo.addons.queue_job.caches", "WARNING") as logs,
+            self.assertLogs("odoo.addons.queue_job.storage.caches", "WARNING") as logs,
         ):
             cursor.side_effect = ValueError("no session")
             caches.tell_started(self.registry, 1)

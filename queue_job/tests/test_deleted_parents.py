@@ -9,8 +9,8 @@ from odoo.exceptions import UserError
 from odoo.tests import TransactionCase
 from odoo.tools import mute_logger
 
-from .. import dependencies
 from ..job import Job
+from ..storage import dependencies
 from .job_case import JobCase
 
 DELETED = "Cancelled because a job it depends on was deleted before it was done"
@@ -124,7 +124,7 @@ class TestDeletedParent(DeletedParentCase):
             parent.unlink()
         self.assertIn(f"job {child.uuid}: {DELETED}", "\n".join(logs.output))
         parent, child = self.pair()
-        with self.assertLogs("odoo.addons.queue_job.dependencies") as logs:
+        with self.assertLogs("odoo.addons.queue_job.storage.dependencies") as logs:
             self.by_sql(parent)
         (line,) = logs.output
         self.assertIn(f"{self.env.cr.dbname}: job {child.uuid}: {DELETED}", line)

@@ -7,8 +7,8 @@ from unittest.mock import patch
 from odoo.tools import config
 
 from ..claim.claims import LIVENESS_LOCK
-from ..models.queue_job_retention import OLD_JOBS, _look
 from ..models.queue_job_upkeep import stuck_minutes
+from ..storage.retention import OLD_JOBS, _look
 from .job_case import JobCase
 
 
@@ -67,7 +67,7 @@ class TestOldJobs(JobCase):
     def test_one_look_is_enough_for_many_batches(self):
         for _ in range(5):
             self.job("done", date_done=ago(days=31))
-        retention = "odoo.addons.queue_job.models.queue_job_retention"
+        retention = "odoo.addons.queue_job.storage.retention"
         with patch(f"{retention}._look", side_effect=_look) as look:
             counts = [self.jobs._gc_old_jobs(limit=2) for _ in range(3)]
         self.assertEqual(counts, [(2, True), (2, True), (1, False)])

@@ -13,7 +13,7 @@ from .test_delay import DelayCase
 from .test_insertion import RaceCase
 
 GRAPH_LOGGER = "odoo.addons.queue_job.graph_keys"
-INSERT_LOGGER = "odoo.addons.queue_job.insertion"
+INSERT_LOGGER = "odoo.addons.queue_job.storage.insert"
 
 
 def record_of(node):

@@ -3,11 +3,11 @@
 
 from odoo.tests import tagged
 
-from .. import odd_rows, rows
 from ..claim.claims import INT_MAX
 from ..jobrunner.queries import AFFAIRS
 from ..keys import admission
-from ..models.queue_job_retention import old_job_ids
+from ..storage import odd_rows, row_mapper
+from ..storage.retention import old_job_ids
 from .job_case import JobCase
 
 EARLY, LATE = "0001-01-01", "9999-12-31 23:59:59.999999"
@@ -86,10 +86,10 @@ class TestOddRows(JobCase):
     def test_the_row_of_a_started_job_can_be_read(self):
         job = self.odd("date_created = '20000-01-01', eta = '0044-03-15 BC'")
         for columns, values in (
-            (rows.packed_list(), rows.unpack),
+            (row_mapper.packed_list(), row_mapper.unpack),
             (
-                rows.select_list(),
-                lambda row: dict(zip(rows.LOAD_COLUMNS, row, strict=True)),
+                row_mapper.select_list(),
+                lambda row: dict(zip(row_mapper.LOAD_COLUMNS, row, strict=True)),
             ),
         ):
             self.env.cr.execute(
@@ -109,12 +109,12 @@ class TestOddRows(JobCase):
         ):
             job = self.odd(f"date_created = '{moment}'")
             self.env.cr.execute(
-                f"SELECT {rows.packed_list()}, date_created"  # pylint: disable=sql-injection
+                f"SELECT {row_mapper.packed_list()}, date_created"  # pylint: disable=sql-injection
                 " FROM queue_job WHERE id = %s",
                 [job.id],
             )
             row = self.env.cr.fetchone()
-            self.assertEqual(rows.unpack(row)["date_created"], row[1])
+            self.assertEqual(row_mapper.unpack(row)["date_created"], row[1])
 
     def test_retention_takes_any_number_of_days(self):
         self.env.cr.execute(

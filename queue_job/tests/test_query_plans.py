@@ -10,10 +10,11 @@ from lxml import etree
 from odoo.tests import TransactionCase
 from odoo.tools import SQL
 
-from .. import book, dependencies
+from .. import book
 from ..jobrunner.queries import AFFAIRS
 from ..models import queue_job_dashboard_queries as queries
 from ..sessions import prepared_statements
+from ..storage import dependencies
 
 OPEN_STATES = ("wait_dependencies", "pending", "enqueued", "started", "failed")
 

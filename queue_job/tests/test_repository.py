@@ -12,7 +12,7 @@ from odoo.tests import TransactionCase
 from odoo.tools import mute_logger
 from odoo.tools.translate import LazyGettext
 
-from .. import dependencies, fast_path, repository, rows, settle
+from .. import settle
 from ..core import options, texts
 from ..core.states import (
     CANCELLED,
@@ -25,6 +25,7 @@ from ..core.states import (
 from ..exception import JobFenced
 from ..job import LIVENESS_LOCK, Job
 from ..keys import rules
+from ..storage import dependencies, orm_bypass, repository, row_mapper
 
 
 class RepositoryCase(TransactionCase):
@@ -57,7 +58,7 @@ class RepositoryCase(TransactionCase):
 
     def by_orm(self):
         """Make the repository believe that another addon extends the jobs."""
-        return mock.patch.object(fast_path, "allows", return_value=False)
+        return mock.patch.object(orm_bypass, "allows", return_value=False)
 
     def row(self, job):
         self.env.flush_all()
@@ -100,8 +101,8 @@ class TestStore(RepositoryCase):
         return {key: val for key, val in row.items() if key not in unique and val}
 
     def test_the_fast_path_is_open(self):
-        self.assertTrue(fast_path.allows(self.env, "create"))
-        self.assertTrue(fast_path.allows(self.env, "write"))
+        self.assertTrue(orm_bypass.allows(self.env, "create"))
+        self.assertTrue(orm_bypass.allows(self.env, "write"))
 
     def test_a_patched_model_closes_the_fast_path(self):
         cls = type(self.env["queue.job"])
@@ -111,19 +112,19 @@ class TestStore(RepositoryCase):
             return origin(self, vals_list)
 
         with mock.patch.object(cls, "create", create):
-            self.assertFalse(fast_path.allows(self.env, "create"))
-            self.assertTrue(fast_path.allows(self.env, "write"))
+            self.assertFalse(orm_bypass.allows(self.env, "create"))
+            self.assertTrue(orm_bypass.allows(self.env, "write"))
             job = self.stored()
         self.assertTrue(job.db_record())
-        self.assertTrue(fast_path.allows(self.env, "create"))
+        self.assertTrue(orm_bypass.allows(self.env, "create"))
 
     def test_the_hook_of_a_method_comes_first(self):
         cls = type(self.partner)
         cls._job_store_values_for_write = lambda self, job: {"own": 1, "state": "no"}
         self.addCleanup(delattr, cls, "_job_store_values_for_write")
-        from .. import rows
+        from ..storage import row_mapper
 
-        self.assertEqual(rows.hook_values(self.job()), {"own": 1})
+        self.assertEqual(row_mapper.hook_values(self.job()), {"own": 1})
 
     def test_search_finds_the_row_at_once(self):
         job = self.stored()
@@ -189,7 +190,7 @@ class TestStore(RepositoryCase):
         loaded.store()
         self.assertEqual(job.db_record().exc_name, "E")
 
-    @mute_logger("odoo.addons.queue_job.repository")
+    @mute_logger("odoo.addons.queue_job.storage.repository")
     def test_unusual_transitions_are_logged(self):
         job = self.stored()
         job.set_done()
@@ -277,7 +278,7 @@ class TestTexts(RepositoryCase):
         for value, expected in [*self.VALUES, (None, None), ("", None)]:
             job = self.stored()
             job.retry = 2**31
-            values = rows.attempt_values(job, "failed", value, value)
+            values = row_mapper.attempt_values(job, "failed", value, value)
             self.env.cr.execute(settle.RECORD_ATTEMPT, values)
             attempt = self.env["queue.job.attempt"].search([("job_id", "=", job.id)])
             self.assertEqual(attempt.message or None, expected)
@@ -302,7 +303,7 @@ class TestTexts(RepositoryCase):
             job.set_cancelled,
             job.set_pending,
         ):
-            with mute_logger("odoo.addons.queue_job.repository"):
+            with mute_logger("odoo.addons.queue_job.storage.repository"):
                 change()
                 job.store()
         self.assertEqual(self.row(job)["state"], "pending")

@@ -49,7 +49,7 @@ from unittest import TestCase, mock
 from odoo.addons.queue_job.core.graph import Graph
 from odoo.addons.queue_job.fields import decode
 from odoo.addons.queue_job.job import Job
-from odoo.addons.queue_job.rows import encode_arguments
+from odoo.addons.queue_job.storage.row_mapper import encode_arguments
 
 from .matching import ANY, describe, having, matches  # noqa: F401 (in the examples)
 

@@ -9,7 +9,7 @@ from odoo.tests import new_test_user
 
 from odoo.addons.queue_job.fields import AS_READER
 from odoo.addons.queue_job.job import Job
-from odoo.addons.queue_job.related_action import is_related_action
+from odoo.addons.queue_job.storage.related_action import is_related_action
 
 from .common import JobCommonCase
 

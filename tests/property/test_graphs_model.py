@@ -25,8 +25,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from queue_job import dependencies
 from queue_job.core.states import FINAL
+from queue_job.storage import dependencies
 from setup import database as databases
 
 WAITING = "wait_dependencies"

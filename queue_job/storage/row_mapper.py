@@ -20,15 +20,15 @@ from dateutil.parser import isoparse
 
 from odoo import fields
 
-from .claim.claims import INT_MAX
-from .core import results, texts
-from .core.states import FINAL, IN_FLIGHT, PENDING, STARTED, WAIT_DEPENDENCIES
-from .core.texts import is_empty, storable
-from .fields import decode, decode_arguments, encode
+from ..claim.claims import INT_MAX
+from ..core import results, texts
+from ..core.states import FINAL, IN_FLIGHT, PENDING, STARTED, WAIT_DEPENDENCIES
+from ..core.texts import is_empty, storable
+from ..fields import decode, decode_arguments, encode
 from .odd_rows import DATES, readable
 
 if TYPE_CHECKING:
-    from .job import Job
+    from ..job import Job
 
 #: Written once, when the job is created.
 CREATION_COLUMNS = (

@@ -8,8 +8,8 @@ import inspect
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any
 
+from ..core import results
 from . import related_action
-from .core import results
 
 CLOSE = {"type": "ir.actions.act_window_close"}
 

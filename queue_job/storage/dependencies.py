@@ -38,8 +38,8 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
-from .claim.claims import SILENT, UTC_NOW
-from .core.states import DONE, FAILED, FINAL
+from ..claim.claims import SILENT, UTC_NOW
+from ..core.states import DONE, FAILED, FINAL
 
 _logger = logging.getLogger(__name__)
 

@@ -27,12 +27,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from psycopg2.errors import UniqueViolation
 
-from . import caches, dependencies, fast_path, rows
-from .core import events
-from .keys import rules
+from ..core import events
+from ..keys import rules
+from . import caches, dependencies, orm_bypass, row_mapper
 
 if TYPE_CHECKING:
-    from .job import Job
+    from ..job import Job
 
 _logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ PAGE_EDGES = 20_000
 SLOT_ATTEMPTS = 3
 
 _PLACEHOLDERS = {
-    **dict.fromkeys(rows.SERIALIZED_COLUMNS, "to_jsonb(%s::text)"),
+    **dict.fromkeys(row_mapper.SERIALIZED_COLUMNS, "to_jsonb(%s::text)"),
     "options": "%s::jsonb",
 }
 
@@ -59,7 +59,7 @@ UPDATE queue_job SET identity_slot = NULL WHERE id IN (
 )"""
 
 READ_HOLDERS = f"""
-SELECT identity_slot, {rows.select_list()}
+SELECT identity_slot, {row_mapper.select_list()}
   FROM queue_job WHERE identity_slot = ANY(%(keys)s)"""
 
 
@@ -93,7 +93,9 @@ def insert_many(env, jobs: Iterable[Job], *, dedupe: bool = False) -> dict[Job, 
         job which another transaction has just created, create nothing
     :return: {job: record of its twin} when nothing was created
     """
-    batch = [_New(job, rows.new_row(job), rows.hook_values(job)) for job in jobs]
+    batch = [
+        _New(job, row_mapper.new_row(job), row_mapper.hook_values(job)) for job in jobs
+    ]
     rules.hold((new.row for new in batch), datetime.now())
     keyed = [new for new in batch if new.row["identity_key"]]
     if keyed:
@@ -180,7 +182,7 @@ def _twin_record(env, row: dict[str, Any]):
     """Return the record of a row, readable even if this transaction cannot see it."""
     record = env["queue.job"].sudo().browse(row["id"])
     if not record.exists():
-        for name in rows.LOAD_COLUMNS[1:]:
+        for name in row_mapper.LOAD_COLUMNS[1:]:
             field = record._fields[name]
             value = field.convert_to_cache(row[name], record, validate=False)
             field._update_cache(record, value)
@@ -192,7 +194,7 @@ def _twin_record(env, row: dict[str, Any]):
 
 def _insert(env, batch: list[_New], *, in_savepoint: bool = False) -> None:
     """Insert the rows and give the jobs their ids."""
-    if fast_path.allows(env, "create") and not any(new.extra for new in batch):
+    if orm_bypass.allows(env, "create") and not any(new.extra for new in batch):
         pages = list(_pages(batch, PAGE_ROWS))
         for number, page in enumerate(pages, start=1):
             _insert_by_sql(
@@ -202,7 +204,9 @@ def _insert(env, batch: list[_New], *, in_savepoint: bool = False) -> None:
                 end=in_savepoint and number == len(pages),
             )
         ids = [new.job.id for new in batch]
-        caches.written(env, ids, rows.CREATION_COLUMNS + rows.MUTABLE_COLUMNS, True)
+        caches.written(
+            env, ids, row_mapper.CREATION_COLUMNS + row_mapper.MUTABLE_COLUMNS, True
+        )
     else:
         _insert_by_orm(env, batch, in_savepoint=in_savepoint)
 
@@ -214,7 +218,7 @@ def _insert_by_orm(env, batch: list[_New], *, in_savepoint: bool) -> None:
         env.cr.execute(BEGIN_INSERT)
     values = [
         {
-            **rows.orm_values(new.job, _without_nulls(new.row)),
+            **row_mapper.orm_values(new.job, _without_nulls(new.row)),
             "identity_slot": False,
             **new.extra,
         }

@@ -22,8 +22,8 @@ from psycopg2.errors import LockNotAvailable
 from odoo import SUPERUSER_ID, api
 from odoo.tools import SQL
 
-from . import fast_path
-from .claim.claims import LIVENESS_LOCK
+from ..claim.claims import LIVENESS_LOCK
+from . import orm_bypass
 
 _logger = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ def written(
     :param names: of the fields that were written
     :param create: the rows are new
     """
-    found = fast_path.findings(env.registry)
+    found = orm_bypass.findings(env.registry)
     # a view of keys looks at the smaller of the two
     if not found.stored_from and env.transaction.field_data.keys().isdisjoint(
         found.derived
@@ -114,7 +114,7 @@ def _tell(registry, ids: list[int], names: Collection[str], alive=None) -> None:
 
     :param alive: id of a job which runs
     """
-    if fast_path.findings(registry).stored_from.isdisjoint(names):
+    if orm_bypass.findings(registry).stored_from.isdisjoint(names):
         return
     try:
         with registry.cursor() as cr:

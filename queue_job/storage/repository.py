@@ -23,9 +23,8 @@ from collections.abc import Iterable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from . import caches, dependencies, fast_path, rows
-from .core import events
-from .core.states import (
+from ..core import events
+from ..core.states import (
     CANCELLED,
     DONE,
     FAILED,
@@ -36,14 +35,15 @@ from .core.states import (
     check,
     is_legal,
 )
-from .exception import JobFenced, NoSuchJobError
-from .insertion import add_edges, insert_many, orm_jobs
-from .keys import rules
-from .rows import LOAD_COLUMNS, MUTABLE_COLUMNS, from_row
-from .sessions import job_session, prepared_statements
+from ..exception import JobFenced, NoSuchJobError
+from ..keys import rules
+from ..sessions import job_session, prepared_statements
+from . import caches, dependencies, orm_bypass, row_mapper
+from .insert import add_edges, insert_many, orm_jobs
+from .row_mapper import LOAD_COLUMNS, MUTABLE_COLUMNS, from_row
 
 if TYPE_CHECKING:
-    from .job import Job
+    from ..job import Job
 
 __all__ = [
     "LOAD_COLUMNS",
@@ -62,11 +62,11 @@ _EVENTS = {DONE: events.DONE, FAILED: events.FAILED, CANCELLED: events.CANCELLED
 #: state -> the event of its leaving that, to wait again
 _EVENTS_BACK = {STARTED: events.RETRIED, **dict.fromkeys(FINAL, events.ENQUEUED)}
 
-_LOAD = rows.select_list()
+_LOAD = row_mapper.select_list()
 LOAD_BY_UUIDS = f"SELECT {_LOAD} FROM queue_job WHERE uuid = ANY(%s)"
 LOAD_BY_ID = f"SELECT {_LOAD} FROM queue_job WHERE id = %s"
 READ_MUTABLE = f"""
-SELECT {rows.columns(MUTABLE_COLUMNS)}, identity_scope FROM queue_job WHERE id = %s"""
+SELECT {row_mapper.columns(MUTABLE_COLUMNS)}, identity_scope FROM queue_job WHERE id = %s"""
 FIND_ID = "SELECT id FROM queue_job WHERE uuid = %s"
 
 # Locks the row as long as the claim holds.
@@ -150,9 +150,9 @@ def store(job: Job) -> None:
     if before is None:
         insert_many(job.env, [job])
         return
-    values = rows.mutable_values(job)
+    values = row_mapper.mutable_values(job)
     changed = _changes(job, before, values)
-    extra = rows.hook_values(job)
+    extra = row_mapper.hook_values(job)
     if changed or extra:
         _update(job, before["state"], changed, extra)
         if "state" in changed:
@@ -164,7 +164,7 @@ def store(job: Job) -> None:
 def store_bare(job: Job) -> None:
     """Update the row of a job by SQL alone, where the hooks of others have failed."""
     before = _row_before(job)
-    values = rows.mutable_values(job)
+    values = row_mapper.mutable_values(job)
     _update_by_sql(job, before["state"], _changes(job, before, values))
     record = job.env["queue.job"].browse(job.id)
     record._invalidate_cache(None, record._ids)
@@ -195,7 +195,7 @@ def _changes(job: Job, before: dict[str, Any], values: dict) -> dict[str, Any]:
     changed = {name: val for name, val in values.items() if before[name] != val}
     if "state" in changed:
         _check_transition(job, before["state"])
-        changed.update(rows.consequences(before, job.state))
+        changed.update(row_mapper.consequences(before, job.state))
         if job.gate:
             changed.update(rules.consequences(job.state))
     return changed
@@ -211,7 +211,7 @@ def _check_transition(job: Job, old: str) -> None:
 def _update(job: Job, old_state: str, changed: dict, extra: dict) -> None:
     env = job.env
     by_sql = (
-        not extra and changed.get("state") != FAILED and fast_path.allows(env, "write")
+        not extra and changed.get("state") != FAILED and orm_bypass.allows(env, "write")
     )
     if by_sql:
         _update_by_sql(job, old_state, changed)
@@ -222,7 +222,7 @@ def _update(job: Job, old_state: str, changed: dict, extra: dict) -> None:
         caches.flush(record)  # the state that this object has stored last
         env.cr.execute(ASSERT_CLAIM, [job.id, job.claim_token, old_state])
         _assert_claimed(job)
-    record.write({**rows.orm_values(job, changed), **extra})
+    record.write({**row_mapper.orm_values(job, changed), **extra})
 
 
 def _tell_of_change(job: Job, old: str) -> None:
@@ -344,7 +344,7 @@ def _written(env):
     are interested in writes, the SQL is undone and the ORM writes the same.
     """
     written: list[tuple[int, str, str | None]] = []
-    if fast_path.allows(env, "write"):
+    if orm_bypass.allows(env, "write"):
         yield written
         caches.written(env, [id_ for id_, *_ in written], caches.RELEASED)
         _tell_of_cancelled(env, written)

@@ -16,7 +16,7 @@ from odoo.api import Environment
 from odoo.exceptions import AccessError
 from odoo.models import BaseModel
 
-from .fields import AS_READER
+from ..fields import AS_READER
 
 OWN_MODULE = __name__.split(".")[2]
 USUAL_NAME = "related_action"

@@ -21,9 +21,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .claim.claims import UTC_NOW
-from .core.states import ALL_STATES, FINAL, IN_FLIGHT
-from .keys.rules import STATES as GATE_STATES
+from ..claim.claims import UTC_NOW
+from ..core.states import ALL_STATES, FINAL, IN_FLIGHT
+from ..keys.rules import STATES as GATE_STATES
 
 #: The dates of a job; those of the second group tell how old its row is.
 FORGOTTEN = ("eta", "date_enqueued", "date_started")

@@ -11,8 +11,8 @@ from __future__ import annotations
 import json
 import weakref
 
+from ..core.states import WAIT_DEPENDENCIES
 from . import repository
-from .core.states import WAIT_DEPENDENCIES
 from .dependencies import CONDITIONS, is_satisfied
 
 
