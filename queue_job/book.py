@@ -27,7 +27,12 @@ _TABLES = [f"orm_signaling_{name}" for name in ("registry", *_CACHES_BY_KEY)]
 #: read than the one that was committed last. It is the higher one while a row isn't
 #: committed yet, and after a rollback or a crash.
 _ROW_AND_NUMBERS = {
-    exact: f"{row_mapper.packed_list('j.')}, ARRAY[{', '.join(map(number.format, _TABLES))}]"
+    exact: ", ".join(
+        [
+            row_mapper.packed_list("j."),
+            f"ARRAY[{', '.join(map(number.format, _TABLES))}]",
+        ]
+    )
     for exact, number in (
         (False, "pg_sequence_last_value('{}_id_seq')"),
         (True, "(SELECT max(id) FROM {})"),

@@ -23,7 +23,7 @@ from itertools import pairwise
 from .core import options
 from .core.graph import Graph  # noqa: F401 (public here)
 from .core.identity import PartKeys
-from .delayable_graph import DelayableGraph
+from .enqueue.delayable_graph import DelayableGraph
 from .job import Job
 
 _logger = logging.getLogger(__name__)

@@ -8,7 +8,7 @@
 from odoo import api, models
 
 from .. import iteration
-from ..try_or_delay import TEMPORARY, TryOrDelay
+from ..enqueue.try_or_delay import TEMPORARY, TryOrDelay
 
 
 # pylint: disable=consider-merging-classes-inherited

@@ -66,7 +66,8 @@ _LOAD = row_mapper.select_list()
 LOAD_BY_UUIDS = f"SELECT {_LOAD} FROM queue_job WHERE uuid = ANY(%s)"
 LOAD_BY_ID = f"SELECT {_LOAD} FROM queue_job WHERE id = %s"
 READ_MUTABLE = f"""
-SELECT {row_mapper.columns(MUTABLE_COLUMNS)}, identity_scope FROM queue_job WHERE id = %s"""
+SELECT {row_mapper.columns(MUTABLE_COLUMNS)}, identity_scope
+  FROM queue_job WHERE id = %s"""
 FIND_ID = "SELECT id FROM queue_job WHERE uuid = %s"
 
 # Locks the row as long as the claim holds.

@@ -12,7 +12,7 @@ from ..job import CANCELLED, DONE, PENDING, STARTED, WAIT_DEPENDENCIES, Job
 from .test_delay import DelayCase
 from .test_insertion import RaceCase
 
-GRAPH_LOGGER = "odoo.addons.queue_job.graph_keys"
+GRAPH_LOGGER = "odoo.addons.queue_job.enqueue.graph_keys"
 INSERT_LOGGER = "odoo.addons.queue_job.storage.insert"
 
 

@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING
 
 from odoo.models import BaseModel
 
+from ..core.graph import Graph
+from ..job import Job
+from ..storage import repository
+from ..utils import must_run_without_delay
 from . import graph_keys
-from .core.graph import Graph
-from .job import Job
-from .storage import repository
-from .utils import must_run_without_delay
 
 if TYPE_CHECKING:
-    from .delay import Delayable
+    from ..delay import Delayable
 
 _STORE = Job.store
 

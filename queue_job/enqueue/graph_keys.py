@@ -21,12 +21,12 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .core.states import PENDING, WAIT_DEPENDENCIES
-from .job import Job
-from .storage import repository
+from ..core.states import PENDING, WAIT_DEPENDENCIES
+from ..job import Job
+from ..storage import repository
 
 if TYPE_CHECKING:
-    from .delay import Delayable
+    from ..delay import Delayable
     from .delayable_graph import DelayableGraph
 
 _logger = logging.getLogger(__name__)

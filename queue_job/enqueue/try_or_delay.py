@@ -12,8 +12,8 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from .core import options
-from .exception import RetryableJobError
+from ..core import options
+from ..exception import RetryableJobError
 
 _logger = logging.getLogger(__name__)
 
