@@ -106,7 +106,7 @@ class QueueJob(Command):
         if "queue.job" not in registry:
             sys.exit(self._refuse(f"{options.database} has no queue_job installed"))
         # only now: a command is loaded before the addons are
-        console = import_module("odoo.addons.queue_job.console")
+        console = import_module("odoo.addons.queue_job.cli.commands")
         sys.exit(console.main(registry, options))
 
     def _configure(self, options: argparse.Namespace, rest: list[str]):

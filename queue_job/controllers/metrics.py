@@ -15,10 +15,10 @@ from werkzeug.exceptions import NotImplemented as MissingLibrary
 
 from odoo import SUPERUSER_ID, http
 
-from .. import metrics
 from ..claim.lease import equal
-from ..health import DANGER
-from ..models import queue_job_dashboard_queries as queries
+from ..monitoring import dashboard_queries as queries
+from ..monitoring import metrics
+from ..monitoring.health import DANGER
 from . import named_database
 
 TOKEN_PARAMETER = "queue_job.metrics_token"

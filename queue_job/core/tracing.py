@@ -84,5 +84,5 @@ def _span(tracer: Any, job: Any) -> Iterator[None]:
             yield
         finally:
             outcome = _OUTCOMES.get(job.state, "retried")
-            span.set_attribute("queue_job.attempt", job.retry)
+            span.set_attribute("queue_job.worker.attempt", job.retry)
             span.set_attribute("queue_job.outcome", outcome)

@@ -34,8 +34,8 @@ from odoo.modules.registry import Registry
 from odoo.sql_db import BaseCursor
 
 from ..core import options
-from ..iteration import job_iter, job_until_timeout
-from ..reporting import report as _report
+from ..progress.iteration import job_iter, job_until_timeout
+from ..progress.reporting import report as _report
 
 __all__ = [
     "CLOSE_FEEDBACK",

@@ -12,6 +12,7 @@ from ..claim.claims import INT_MAX
 from ..core import events
 from ..core.retry import Cause, Retry, decide
 from ..keys import admission
+from ..monitoring.statistics import COUNT_DEAD
 from ..storage import dependencies, odd_rows
 from . import queries
 from .channels import ChannelManager
@@ -19,7 +20,6 @@ from .database import Database
 from .lease_book import LeaseBook, slot_of
 from .rescue import LOOK_INTERVAL, REACTION, SECOND_LOOK, Watch, next_deadline
 from .siblings import end_sibling
-from .statistics import COUNT_DEAD
 from .turn import notify
 from .worker_limit import NO_LIMIT, WorkerLimit
 

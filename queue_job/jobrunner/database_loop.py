@@ -31,6 +31,7 @@ import psycopg2
 
 from ..claim import claims
 from ..claim import lease as lease_protocol
+from ..monitoring.statistics import ADD, FLUSH_INTERVAL, Statistics
 from . import queries
 from .backoff import Backoff
 from .caretaker import LINGER, Caretaker
@@ -42,7 +43,6 @@ from .kept_slots import KeptSlots
 from .lease_book import LeaseBook
 from .news import WATCH, News
 from .recent_starts import count_recent_starts
-from .statistics import ADD, FLUSH_INTERVAL, Statistics
 from .trouble import Trouble
 from .turn import Turn
 

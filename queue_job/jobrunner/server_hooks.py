@@ -34,8 +34,8 @@ from odoo.modules.registry import Registry
 from odoo.service import server
 from odoo.tools import config
 
-from .. import in_progress, main_thread
 from ..sessions import interrupts
+from ..worker import active_leases, main_thread
 from . import channel_config
 from .config import SECTION, RunnerConfig, idle_settings, lacks_workers
 
@@ -162,10 +162,10 @@ def threaded_stop(self: server.ThreadedServer, *args: Any, **kwargs: Any) -> Any
 
 def _wait_for_running_jobs() -> None:
     """Let jobs end, as a prefork server does; a second signal ends the wait."""
-    if in_progress.is_idle():
+    if active_leases.is_idle():
         return
     _logger.info("waiting for running jobs")
-    if not in_progress.wait_idle(config["limit_time_real"] or PATIENCE):
+    if not active_leases.wait_idle(config["limit_time_real"] or PATIENCE):
         _logger.info("the jobs which still run will be run again")
 
 

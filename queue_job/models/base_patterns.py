@@ -7,8 +7,8 @@
 
 from odoo import api, models
 
-from .. import iteration
 from ..enqueue.try_or_delay import TEMPORARY, TryOrDelay
+from ..progress import iteration
 
 
 # pylint: disable=consider-merging-classes-inherited

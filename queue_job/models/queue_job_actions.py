@@ -10,11 +10,11 @@ from odoo import api, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import config
 
-from .. import iteration
 from ..core.states import PENDING, STARTED, WAIT_DEPENDENCIES
-from ..health import DANGER
 from ..job import Job
-from ..reporting import current_run
+from ..monitoring.health import DANGER
+from ..progress import iteration
+from ..progress.reporting import current_run
 
 #: From so many jobs on, a change is made by a job, in parts of so many.
 BACKGROUND_FROM = 500

@@ -7,9 +7,7 @@ adds the pause. All others are ruled by their form.
 
 from odoo import api, fields, models
 
-from ..effective_settings import (
-    configuration_source,
-)
+from ..monitoring.effective_settings import configuration_source
 
 
 class QueueJobChannel(models.Model):

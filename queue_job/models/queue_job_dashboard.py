@@ -12,13 +12,17 @@ from odoo import api, fields, models
 from odoo.tools import config
 
 from ..core.states import STARTED
-from ..effective_settings import configured_channels, effective_settings, job_workers
-from ..figures import percentile, sum_up_tree
-from ..health import Facts, health_problems, is_alive
 from ..jobrunner.news import WATCH
 from ..jobrunner.queries import HAS_DOORBELL, PING
-from . import queue_job_dashboard_queries as queries
-from .health_texts import TEXTS
+from ..monitoring import dashboard_queries as queries
+from ..monitoring.effective_settings import (
+    configured_channels,
+    effective_settings,
+    job_workers,
+)
+from ..monitoring.health import Facts, health_problems, is_alive
+from ..monitoring.health_texts import TEXTS
+from ..monitoring.histogram import percentile, sum_up_tree
 from .queue_job_statistic import BOUNDS
 
 #: period -> (seconds back, seconds of one point of the charts)

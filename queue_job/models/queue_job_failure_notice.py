@@ -7,7 +7,7 @@ have failed, in the transaction that writes it.
 
 from odoo import api, models
 
-from ..failure_policy import DIGEST, EACH, NONE
+from ..settle.failure_policy import DIGEST, EACH, NONE
 
 MANAGER_GROUP = "queue_job.group_queue_job_manager"
 

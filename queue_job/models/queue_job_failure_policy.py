@@ -8,7 +8,7 @@ of `queue.job._subscribe_users_domain`.
 
 from odoo import api, fields, models, tools
 
-from ..failure_policy import DIGEST, EACH, NONE, FailurePolicy
+from ..settle.failure_policy import DIGEST, EACH, NONE, FailurePolicy
 
 NOTICES = [
     (EACH, "Each Failure"),

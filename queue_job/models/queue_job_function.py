@@ -27,9 +27,9 @@ from collections import namedtuple
 from odoo import api, fields, models, tools
 from odoo.exceptions import AccessError, UserError
 
-from ..backoff import names_of
 from ..core.delays import LONGEST, MENDED, Fault, read_pattern
 from ..fields import JobSerialized
+from ..settle.retry_on import names_of
 from ..storage import related_action as related_actions
 
 _logger = logging.getLogger(__name__)

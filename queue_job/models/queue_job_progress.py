@@ -8,7 +8,7 @@ write to the row of a started job would make the job fail at its end.
 
 from odoo import api, fields, models
 
-from .. import reporting
+from ..progress import reporting
 
 
 class QueueJobProgress(models.Model):

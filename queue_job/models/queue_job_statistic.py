@@ -9,7 +9,7 @@ loses the sums of its last seconds.
 
 from odoo import api, fields, models
 
-from ..jobrunner.statistics import BOUNDS  # noqa: F401  (of the histograms)
+from ..monitoring.statistics import BOUNDS  # noqa: F401  (of the histograms)
 
 #: Days that the sums are kept.
 KEEP_DAYS = 31

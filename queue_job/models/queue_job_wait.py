@@ -10,7 +10,7 @@ from odoo import api, fields, models
 
 from ..core import results
 from ..core.states import DONE, FAILED
-from ..progress import percent_of_stages
+from ..progress.progress import percent_of_stages
 from ..storage import caches
 from .queue_job import MANAGER_GROUP
 

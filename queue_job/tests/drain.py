@@ -44,8 +44,8 @@ from odoo.addons.queue_job.core.states import CANCELLED, DONE, FAILED, FINAL
 
 #: Modules that commit nothing in tests, because most have no cursor to commit.
 _COMMITTERS = (
-    "odoo.addons.queue_job.attempt",
-    "odoo.addons.queue_job.settle",
+    "odoo.addons.queue_job.worker.attempt",
+    "odoo.addons.queue_job.settle.settlement",
     "odoo.addons.queue_job.sessions.transactions",
 )
 

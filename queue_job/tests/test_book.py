@@ -6,8 +6,8 @@ from unittest.mock import patch
 
 from odoo.tests import TransactionCase
 
-from ..book import Book
 from ..claim import claims
+from ..worker.control_session import Book
 
 LEASE = 7
 RUNNER = "the leader"

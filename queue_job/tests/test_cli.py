@@ -6,7 +6,7 @@ import json
 from datetime import datetime
 from unittest import mock
 
-from odoo.addons.queue_job import console, foreground
+from odoo.addons.queue_job.cli import commands, foreground
 from odoo.addons.queue_job.cli.queue_job import QueueJob
 from odoo.addons.queue_job.exception import JobError
 
@@ -23,13 +23,13 @@ class CliCase(JobCase):
     def command(self, line, answer=None):
         """Run a command; return its exit code and what it has written."""
         options = QueueJob().parser.parse_args(line.split())
-        terminal = console.Console(
+        terminal = commands.Console(
             as_json=options.json,
             out=io.StringIO(),
             ask=(lambda question: answer) if answer is not None else None,
         )
-        self.patch(console, "_commit", lambda env: env.flush_all())
-        code = console.COMMANDS[options.command](self.env, options, terminal)
+        self.patch(commands, "_commit", lambda env: env.flush_all())
+        code = commands.COMMANDS[options.command](self.env, options, terminal)
         return code, terminal.out.getvalue()
 
 
@@ -62,8 +62,8 @@ class TestLooking(CliCase):
                 self.assertEqual(uuids, sorted(expected.split()))
 
     def test_nothing_found(self):
-        self.assertEqual(self.command("list")[0], console.NOTHING)
-        self.assertEqual(self.command("show nobody")[0], console.NOTHING)
+        self.assertEqual(self.command("list")[0], commands.NOTHING)
+        self.assertEqual(self.command("show nobody")[0], commands.NOTHING)
 
     def test_show(self):
         job = self.job("failed", uuid="one", exc_info="Traceback")
@@ -102,7 +102,7 @@ class TestChanges(CliCase):
     def test_many_jobs_do(self):
         jobs = self.job("failed") + self.job("failed")
         line = "requeue --state failed"
-        self.assertEqual(self.command(line, answer="n")[0], console.REFUSED)
+        self.assertEqual(self.command(line, answer="n")[0], commands.REFUSED)
         self.assertEqual(jobs.mapped("state"), ["failed", "failed"])
         self.assertEqual(self.command(line, answer="y")[0], 0)
         self.assertEqual(jobs.mapped("state"), ["pending", "pending"])
@@ -125,7 +125,7 @@ class TestChanges(CliCase):
         self.assertTrue(open_job.exists())
 
     def test_prune_deletes_what_the_channels_keep_no_longer(self):
-        self.patch(console, "CHUNK", 2)
+        self.patch(commands, "CHUNK", 2)
         old = self.jobs.union(
             *(self.job("done", date_done="2020-01-01 00:00:00") for _ in range(5))
         )
@@ -137,7 +137,7 @@ class TestChanges(CliCase):
 
     def test_all_jobs_are_never_meant(self):
         self.job("failed")
-        self.assertEqual(self.command("cancel")[0], console.USAGE)
+        self.assertEqual(self.command("cancel")[0], commands.USAGE)
 
     def test_pause_and_resume(self):
         channel = self.env.ref("queue_job.channel_low")
@@ -145,7 +145,7 @@ class TestChanges(CliCase):
         self.assertTrue(channel.paused)
         self.command("resume root.low")
         self.assertFalse(channel.paused)
-        self.assertEqual(self.command("pause root.nowhere")[0], console.NOTHING)
+        self.assertEqual(self.command("pause root.nowhere")[0], commands.NOTHING)
 
 
 class TestRun(HelperCase):

@@ -11,14 +11,11 @@ from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
 from odoo.tests import TransactionCase, new_test_user
 
-from ..effective_settings import configured_channels, effective_settings
-from ..health import NOTES, Problem
 from ..jobrunner.trouble import CODES
-from ..models import (
-    queue_job_actions,
-    queue_job_dashboard,
-    queue_job_dashboard_queries,
-)
+from ..models import queue_job_actions, queue_job_dashboard
+from ..monitoring import dashboard_queries
+from ..monitoring.effective_settings import configured_channels, effective_settings
+from ..monitoring.health import NOTES, Problem
 
 
 class DashboardCase(TransactionCase):
@@ -90,15 +87,15 @@ class TestFigures(DashboardCase):
     def test_large_counts_are_estimates(self):
         row = {
             "state": "pending",
-            "count": queue_job_dashboard_queries.CAP,
+            "count": dashboard_queries.CAP,
             "index": "queue_job_ready_idx",
         }
         estimate = self.Dashboard._estimate(row)
         self.assertTrue(estimate["estimated"])
-        self.assertGreaterEqual(estimate["count"], queue_job_dashboard_queries.CAP)
+        self.assertGreaterEqual(estimate["count"], dashboard_queries.CAP)
 
     def test_every_counted_state_has_its_index(self):
-        for _condition, index in queue_job_dashboard_queries.COUNTED.values():
+        for _condition, index in dashboard_queries.COUNTED.values():
             self.env.cr.execute("SELECT to_regclass(%s)", (index,))
             self.assertTrue(self.env.cr.fetchone()[0], index)
 

@@ -5,7 +5,7 @@ from unittest.mock import patch
 
 from odoo.tests import new_test_user
 
-from odoo.addons.queue_job.failure_policy import DIGEST, EACH, NONE
+from odoo.addons.queue_job.settle.failure_policy import DIGEST, EACH, NONE
 
 from .job_case import MANAGER_GROUP, JobCase
 

@@ -252,7 +252,7 @@ class TestWorker(JobWorkersCase):
 
 class TestDefaultCapacity(HooksCase):
     def test_root_is_as_wide_as_the_job_workers(self):
-        from odoo.addons.queue_job.effective_settings import (
+        from odoo.addons.queue_job.monitoring.effective_settings import (
             effective_settings,
         )
 

@@ -9,9 +9,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from odoo.tests import HttpCase, tagged
 from odoo.tools import mute_logger
 
-from .. import metrics
 from ..controllers.metrics import TOKEN_PARAMETER
-from ..jobrunner.statistics import ADD, COUNT_DEAD, Statistics
+from ..monitoring import metrics
+from ..monitoring.statistics import ADD, COUNT_DEAD, Statistics
 from .job_case import JobCase
 
 TOKEN = "a-secret-token"

@@ -10,9 +10,9 @@ from unittest import mock
 from odoo.exceptions import AccessError
 from odoo.service import model as rpc_model
 
-from odoo.addons.queue_job import iteration, reporting
 from odoo.addons.queue_job.exception import JobCancelled
 from odoo.addons.queue_job.job import Job
+from odoo.addons.queue_job.progress import iteration, reporting
 
 from .helper_case import HelperCase
 
@@ -81,7 +81,7 @@ class TestReports(ProgressCase):
         ]
         ((target, kind, message),) = messages
         self.assertEqual(target, self.env.user.partner_id)
-        self.assertEqual(kind, "queue_job.progress")
+        self.assertEqual(kind, "queue_job.progress.progress")
         self.assertEqual(message["uuid"], record.uuid)
         self.assertEqual(message["percent"], 10)
 

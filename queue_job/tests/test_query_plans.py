@@ -10,11 +10,11 @@ from lxml import etree
 from odoo.tests import TransactionCase
 from odoo.tools import SQL
 
-from .. import book
 from ..jobrunner.queries import AFFAIRS
-from ..models import queue_job_dashboard_queries as queries
+from ..monitoring import dashboard_queries as queries
 from ..sessions import prepared_statements
 from ..storage import dependencies
+from ..worker import control_session
 
 OPEN_STATES = ("wait_dependencies", "pending", "enqueued", "started", "failed")
 
@@ -74,7 +74,7 @@ class TestQueryPlans(TransactionCase):
         self.env.cr.execute(
             prepared_statements.SETTLE_DOWN, [self.env.cr._cnx.info.backend_pid]
         )
-        query = f"PREPARE take AS {book._next(len(names), 5) % ('$1', '$2')}"
+        query = f"PREPARE take AS {control_session._next(len(names), 5) % ('$1', '$2')}"
         self.env.cr.execute(query)  # pylint: disable=sql-injection
         self.env.cr.execute("EXPLAIN (ANALYZE) EXECUTE take(%s, 'the leader')", [names])
         plan = "\n".join(line for (line,) in self.env.cr.fetchall())

@@ -12,7 +12,6 @@ from odoo.tests import TransactionCase
 from odoo.tools import mute_logger
 from odoo.tools.translate import LazyGettext
 
-from .. import settle
 from ..core import options, texts
 from ..core.states import (
     CANCELLED,
@@ -25,6 +24,7 @@ from ..core.states import (
 from ..exception import JobFenced
 from ..job import LIVENESS_LOCK, Job
 from ..keys import rules
+from ..settle import settlement
 from ..storage import dependencies, orm_bypass, repository, row_mapper
 
 
@@ -279,7 +279,7 @@ class TestTexts(RepositoryCase):
             job = self.stored()
             job.retry = 2**31
             values = row_mapper.attempt_values(job, "failed", value, value)
-            self.env.cr.execute(settle.RECORD_ATTEMPT, values)
+            self.env.cr.execute(settlement.RECORD_ATTEMPT, values)
             attempt = self.env["queue.job.attempt"].search([("job_id", "=", job.id)])
             self.assertEqual(attempt.message or None, expected)
             self.assertEqual(attempt.exc_name or None, expected)

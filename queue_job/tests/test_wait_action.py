@@ -1,13 +1,13 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 from odoo.tests import new_test_user
 
-from odoo.addons.queue_job.announce import MESSAGE_TYPE
 from odoo.addons.queue_job.core import results, texts
 from odoo.addons.queue_job.jobs import (
     CLOSE_FEEDBACK,
     QUIETLY_WAIT_FOR_JOB,
     WAIT_FOR_JOB,
 )
+from odoo.addons.queue_job.settle.end_notice import MESSAGE_TYPE
 
 from .helper_case import HelperCase
 

@@ -125,7 +125,7 @@ class TestRun(JobCommonCase):
         broken = mock.patch.object(
             jobs, "_message_post_on_failure", side_effect=OSError
         )
-        with broken, mute_logger("odoo.addons.queue_job.settle"):
+        with broken, mute_logger("odoo.addons.queue_job.settle.settlement"):
             record = self.run_failing(job, TypeError)
         self.assertEqual((record.state, record.exc_name), (FAILED, "TypeError"))
         self.assertEqual(len(record.attempt_ids), 1)

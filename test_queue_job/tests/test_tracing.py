@@ -84,7 +84,7 @@ class TestTracing(JobCommonCase):
                 "queue_job.function": "<test.queue.job>.testing_method",
                 "queue_job.channel": job.channel,
                 "queue_job.database": self.env.cr.dbname,
-                "queue_job.attempt": 1,
+                "queue_job.worker.attempt": 1,
                 "queue_job.outcome": "done",
             },
         )
@@ -126,7 +126,7 @@ class TestTracing(JobCommonCase):
             self.run_job(self.stored("testing"))
         (span,) = self.exporter.get_finished_spans()
         self.assertEqual(span.attributes["queue_job.outcome"], "retried")
-        self.assertEqual(span.attributes["queue_job.attempt"], 1)
+        self.assertEqual(span.attributes["queue_job.worker.attempt"], 1)
 
     def test_a_job_inside_a_job_belongs_to_the_trace(self):
         found = []

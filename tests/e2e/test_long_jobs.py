@@ -14,7 +14,7 @@ from tests.harness.waiting import wait_for
 
 BUS_MESSAGES = """
 SELECT message FROM bus_bus
- WHERE message LIKE '%%queue_job.progress%%' AND message LIKE %s ORDER BY id
+ WHERE message LIKE '%%queue_job.progress.progress%%' AND message LIKE %s ORDER BY id
 """
 PROGRESS = """
 SELECT p.percent FROM queue_job_progress p JOIN queue_job j ON j.id = p.job_id

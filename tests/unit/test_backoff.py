@@ -5,8 +5,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from queue_job import backoff as module
-from queue_job.backoff import asked_delay, backoff, delay_after, is_one_of, names_of
+from queue_job.settle import retry_on as module
+from queue_job.settle.retry_on import (
+    asked_delay,
+    backoff,
+    delay_after,
+    is_one_of,
+    names_of,
+)
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=timezone.utc)
 

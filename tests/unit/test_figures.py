@@ -3,7 +3,7 @@
 
 import pytest
 
-from queue_job.figures import ancestors, percentile, sum_up_tree
+from queue_job.monitoring.histogram import ancestors, percentile, sum_up_tree
 
 BOUNDS = (1.0, 10.0)
 

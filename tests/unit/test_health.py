@@ -3,8 +3,8 @@
 
 import pytest
 
-from queue_job.health import DANGER, NOTES, Facts, health_problems
 from queue_job.jobrunner.trouble import CODES
+from queue_job.monitoring.health import DANGER, NOTES, Facts, health_problems
 
 ALIVE = 3.0
 LOST = 16.0

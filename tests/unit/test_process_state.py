@@ -13,7 +13,7 @@ import warnings
 
 import pytest
 
-from queue_job.process_state import ITEMS, ProcessState
+from queue_job.worker.process_state import ITEMS, ProcessState
 
 CHANGES = {
     "the thread's user and database": lambda: setattr(
@@ -56,7 +56,7 @@ def test_put_back(name, caplog):
     state = ProcessState()
     CHANGES[name]()
     assert item.read() != before
-    with caplog.at_level(logging.INFO, "queue_job.process_state"):
+    with caplog.at_level(logging.INFO, "queue_job.worker.process_state"):
         state.restore("db: job 42")
     assert item.read() == before
     assert caplog.messages == [
@@ -65,7 +65,7 @@ def test_put_back(name, caplog):
 
 
 def test_nothing_is_said_of_a_job_that_leaves_nothing(caplog):
-    with caplog.at_level(logging.DEBUG, "queue_job.process_state"):
+    with caplog.at_level(logging.DEBUG, "queue_job.worker.process_state"):
         ProcessState().restore("db: job 42")
     assert not caplog.messages
 
@@ -105,6 +105,6 @@ def test_what_cannot_be_put_back_is_said(tmp_path, monkeypatch, caplog):
     state = ProcessState()
     os.chdir("/")
     gone.rmdir()
-    with caplog.at_level(logging.INFO, "queue_job.process_state"):
+    with caplog.at_level(logging.INFO, "queue_job.worker.process_state"):
         state.restore("db: job 42")
     assert "the working directory (not put back" in caplog.text

@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from queue_job import progress as module
 from queue_job.core import texts
-from queue_job.progress import Progress, Throttle, percent_of_stages
+from queue_job.progress import progress as module
+from queue_job.progress.progress import Progress, Throttle, percent_of_stages
 
 
 def test_examples():

@@ -3,7 +3,7 @@
 
 from datetime import datetime, timezone
 
-from queue_job.jobrunner.statistics import BOUNDS, Statistics
+from queue_job.monitoring.statistics import BOUNDS, Statistics
 
 NOW = datetime(2026, 1, 1, 12, 0, 30, tzinfo=timezone.utc)
 

@@ -22,7 +22,7 @@ const now = DateTime.fromISO("2026-11-21T12:00:00Z");
 const ago = (seconds) => now.minus({seconds});
 
 const TRACEBACK = `Traceback (most recent call last):
-  File "/opt/odoo/addons/queue_job/executor.py", line 12, in perform
+  File "/opt/odoo/addons/queue_job/worker/lease_run.py", line 12, in perform
     job.perform()
   File "/srv/shop/models/partner.py", line 4, in check
     raise UserError("No VAT number")

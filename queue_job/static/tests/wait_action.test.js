@@ -147,7 +147,7 @@ describe("waiting", () => {
         expect(".o_queue_job_progress_percent").toHaveCount(0);
         await waitUntil(() => {
             // what is sent before the bus is connected is lost
-            send("queue_job.progress", {percent: 40, message: "Page 4 of 10"});
+            send("queue_job.progress.progress", {percent: 40, message: "Page 4 of 10"});
             return queryFirst(".o_queue_job_progress_percent");
         });
         expect(".o_queue_job_progress_percent").toHaveText("40%");
@@ -316,7 +316,7 @@ describe("field", () => {
     test("of a number moves by the bus", async () => {
         await mountView({type: "list", resModel: "import"});
         expect(".o_queue_job_progress_percent").toHaveText("20%");
-        send("queue_job.progress", {percent: 60});
+        send("queue_job.progress.progress", {percent: 60});
         await advanceTime(500);
         await animationFrame();
         expect(".o_queue_job_progress_percent").toHaveText("60%");

@@ -53,7 +53,7 @@ export class JobWatcher {
 
     start() {
         this.running = true;
-        this.bus.subscribe("queue_job.progress", this.onProgress);
+        this.bus.subscribe("queue_job.progress.progress", this.onProgress);
         this.bus.subscribe("queue_job.state", this.onState);
         this.bus.addEventListener("BUS:RECONNECT", this.ask);
         this.bus.start?.();
@@ -63,7 +63,7 @@ export class JobWatcher {
     stop() {
         this.running = false;
         browser.clearTimeout(this.timer);
-        this.bus.unsubscribe("queue_job.progress", this.onProgress);
+        this.bus.unsubscribe("queue_job.progress.progress", this.onProgress);
         this.bus.unsubscribe("queue_job.state", this.onState);
         this.bus.removeEventListener("BUS:RECONNECT", this.ask);
     }

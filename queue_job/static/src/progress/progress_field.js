@@ -79,8 +79,8 @@ export class JobProgressField extends Component {
             }
         };
         const bus = this.services.bus_service;
-        onMounted(() => bus.subscribe("queue_job.progress", onProgress));
-        onWillUnmount(() => bus.unsubscribe("queue_job.progress", onProgress));
+        onMounted(() => bus.subscribe("queue_job.progress.progress", onProgress));
+        onWillUnmount(() => bus.unsubscribe("queue_job.progress.progress", onProgress));
     }
 
     get message() {

@@ -23,7 +23,7 @@ from typing import Any
 
 from odoo.tools import config
 
-from .exception import RetryableJobError
+from ..exception import RetryableJobError
 from .reporting import Run, current_run
 
 #: Seconds between two commits of a loop that can be resumed.

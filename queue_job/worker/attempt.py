@@ -20,21 +20,22 @@ from odoo import http
 from odoo.sql_db import Cursor
 from odoo.tools import config
 
-from . import reporting, settle
-from .announce import announce_end
-from .backoff import delay_after, is_one_of
-from .core import events
-from .core.errors import (
+from ..core import events
+from ..core.errors import (
     exception_message,
     exception_name,
     exception_text,
     exception_traceback,
     exception_wish,
 )
-from .core.retry import Cause, Fail, Retry, decide
-from .exception import FailedJobError, JobFenced, JobInterrupted
+from ..core.retry import Cause, Fail, Retry, decide
+from ..exception import FailedJobError, JobFenced, JobInterrupted
+from ..progress import reporting
+from ..sessions import interrupts, job_session, transactions
+from ..settle import settlement
+from ..settle.end_notice import announce_end
+from ..settle.retry_on import delay_after, is_one_of
 from .process_state import ProcessState
-from .sessions import interrupts, job_session, transactions
 
 #: The name by which other addons know it and mute it.
 _logger = logging.getLogger("odoo.addons.queue_job.controllers.main")
@@ -143,11 +144,11 @@ def _settle_error(controller, env, job, exc, began_as: str) -> bool:
         if issubclass(type(exc), JobInterrupted):
             failure = {"exc_info": trace}  # where the code was
     try:
-        decision = settle.settle(job, cause, decision, failure, began_as=began_as)
+        decision = settlement.settle(job, cause, decision, failure, began_as=began_as)
     except JobFenced as error:
         _logger.warning("%s: its work was rolled back", error)
         return False
-    except settle.DatabaseLost as error:
+    except settlement.DatabaseLost as error:
         _logger.warning(
             "%s: job %s: the end of its attempt can't be written (%s); it will be found"
             " dead",
@@ -173,7 +174,7 @@ def session_is_lost(cr, exc: BaseException) -> bool:
     """
     if issubclass(type(exc), JobInterrupted):
         return not exc.reason
-    if not isinstance(cr, Cursor) or not settle.tells_of_a_lost_session(exc):
+    if not isinstance(cr, Cursor) or not settlement.tells_of_a_lost_session(exc):
         return False
     try:
         if not cr._cnx.closed:
@@ -191,7 +192,7 @@ def _judge(job, exc: BaseException, *, lost: bool):
     try:
         return _judge_by_config(job, exc, lost=lost)
     except Exception as error:
-        if settle.tells_of_a_lost_session(error):
+        if settlement.tells_of_a_lost_session(error):
             cause, text = Cause.DEAD, _message_of(exc)
             return cause, decide(cause, job.retry, job.max_retries, message=text)
         _logger.exception("job %s: its error is taken as it is", job.uuid)
@@ -199,16 +200,16 @@ def _judge(job, exc: BaseException, *, lost: bool):
 
 
 def _judge_by_config(job, exc, *, lost):
-    cause = settle.cause_of(exc, lost=lost)
+    cause = settlement.cause_of(exc, lost=lost)
     message = _message_of(exc)
     seconds = exception_wish(exc, "seconds")
     function = job.job_config
     if cause is Cause.EXCEPTION and is_one_of(exc, function.retry_on):
         cause = Cause.RETRYABLE
         seconds = delay_after(exc, job.retry, function.retry_pattern)
-    if lost or settle.was_interrupted(exc) or cause in INTERRUPTIONS:
+    if lost or settlement.was_interrupted(exc) or cause in INTERRUPTIONS:
         with job.in_temporary_env():
-            said = settle.signal_of(job.env.cr, job)
+            said = settlement.signal_of(job.env.cr, job)
         cause, message = said or (cause, message)
     decision = decide(
         cause,
@@ -225,7 +226,7 @@ def _judge_by_config(job, exc, *, lost):
 
 def _message_of(exc: BaseException) -> str:
     if issubclass(type(exc), JobFenced):
-        return settle.OWN_ROW_CHANGED
+        return settlement.OWN_ROW_CHANGED
     return exception_text(exc)
 
 
@@ -242,7 +243,7 @@ def failure_values(trace: str, exc: BaseException) -> dict:
     """exc_info, exc_name and exc_message of a failure."""
     message = exception_message(exc)
     if issubclass(type(exc), JobFenced):
-        message = settle.OWN_ROW_CHANGED
+        message = settlement.OWN_ROW_CHANGED
     return {
         "exc_info": trace,
         "exc_name": exception_name(exc),

@@ -11,10 +11,10 @@ from __future__ import annotations
 import logging
 from datetime import datetime
 
-from .core import errors, events, options, texts
-from .job import Job
-from .storage import caches
-from .storage.odd_rows import DATES_PUT_RIGHT
+from ..core import errors, events, options, texts
+from ..job import Job
+from ..storage import caches
+from ..storage.odd_rows import DATES_PUT_RIGHT
 
 _logger = logging.getLogger(__name__)
 

@@ -12,13 +12,13 @@ PostgreSQL's own estimate.
 
 import time
 
-from .claim.claims import seconds_since
-from .core.states import FAILED, PENDING
+from ..claim.claims import seconds_since
+from ..core.states import FAILED, PENDING
+from ..storage.retention import NO_JIT
+from . import dashboard_queries as queries
 from .effective_settings import configured_channels, effective_settings
 from .health import DANGER, is_alive
-from .jobrunner.statistics import BOUNDS
-from .models import queue_job_dashboard_queries as queries
-from .storage.retention import NO_JIT
+from .statistics import BOUNDS
 
 try:
     from prometheus_client import exposition

@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .core import texts
+from ..core import texts
 
 #: Reports a second, and how many may follow each other at once after a pause.
 RATE = 5.0

@@ -26,15 +26,15 @@ import psycopg2
 from odoo import SUPERUSER_ID, api
 from odoo.tools import config
 
+from ..claim import claims
+from ..exception import JobCancelled, JobTimeout
 from .bus_connection import BusConnection, autocommit
-from .claim import claims
-from .exception import JobCancelled, JobTimeout
 from .progress import Progress, Throttle
 
 _logger = logging.getLogger(__name__)
 
 #: Type of the bus message to the job's user.
-MESSAGE_TYPE = "queue_job.progress"
+MESSAGE_TYPE = "queue_job.progress.progress"
 
 #: Seconds between two looks for what was said to a job that reports nothing.
 LISTEN_SECONDS = 0.2

@@ -17,7 +17,7 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from .core import delays, texts
+from ..core import delays, texts
 
 #: Seconds: the delay after the first attempt, and the longest one.
 FIRST_DELAY = 10

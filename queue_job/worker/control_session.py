@@ -12,11 +12,11 @@ from functools import cache
 
 from odoo.orm.registry import _CACHES_BY_KEY
 
-from .claim import claims
-from .core import events
-from .keys import admission
-from .sessions import prepared_statements
-from .storage import dependencies, row_mapper
+from ..claim import claims
+from ..core import events
+from ..keys import admission
+from ..sessions import prepared_statements
+from ..storage import dependencies, row_mapper
 
 #: How the processes of Odoo tell each other of changed caches: a row in one of these
 #: tables; in the order of `registry.cache_sequences`.

@@ -16,17 +16,17 @@ import psycopg2
 
 from odoo.tools import config
 
-from .announce import announce_end
-from .claim import claims
-from .core import errors, events, texts
-from .core.options import INT_MAX
-from .core.retry import Cancel, Cause, Decision, Fail, Retry, decide
-from .core.states import DONE, FAILED, STARTED
-from .exception import JobFenced, JobInterrupted
-from .sessions.interrupts import Attempt
-from .sessions.job_session import hold_transaction
-from .sessions.transactions import Guard, autocommit
-from .storage import caches, repository, row_mapper
+from ..claim import claims
+from ..core import errors, events, texts
+from ..core.options import INT_MAX
+from ..core.retry import Cancel, Cause, Decision, Fail, Retry, decide
+from ..core.states import DONE, FAILED, STARTED
+from ..exception import JobFenced, JobInterrupted
+from ..sessions.interrupts import Attempt
+from ..sessions.job_session import hold_transaction
+from ..sessions.transactions import Guard, autocommit
+from ..storage import caches, repository, row_mapper
+from .end_notice import announce_end
 
 _logger = logging.getLogger(__name__)
 

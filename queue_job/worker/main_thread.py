@@ -19,7 +19,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
-from .sessions import interrupts
+from ..sessions import interrupts
 
 _logger = logging.getLogger(__name__)
 

@@ -16,14 +16,14 @@ from contextlib import contextmanager
 
 from odoo import SUPERUSER_ID, api
 
-from . import attempt
-from .claim.claims import UTC_NOW, next_token
-from .controllers.main import RunJobController
-from .jobrunner.queries import AFFAIRS, PROMOTE
-from .keys import admission
-from .process_state import ProcessState
-from .sessions.job_session import session_of_one
-from .sessions.transactions import autocommit
+from ..claim.claims import UTC_NOW, next_token
+from ..controllers.main import RunJobController
+from ..jobrunner.queries import AFFAIRS, PROMOTE
+from ..keys import admission
+from ..sessions.job_session import session_of_one
+from ..sessions.transactions import autocommit
+from ..worker import attempt
+from ..worker.process_state import ProcessState
 
 #: What is said of a job that could not be taken.
 NOT_RUN = "not run"

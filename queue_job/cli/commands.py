@@ -17,8 +17,8 @@ from typing import Any, TextIO
 
 from odoo import SUPERUSER_ID, api
 
+from ..core.states import FINAL
 from . import foreground
-from .core.states import FINAL
 
 OK, PROBLEM, USAGE, REFUSED, NOTHING = range(5)
 

@@ -32,17 +32,17 @@ import psycopg2
 
 from odoo import SUPERUSER_ID, api
 
-from . import attempt, in_progress
-from .book import Book, read_started
-from .claim.lease import BURY, Lease, LeaseRefused
-from .core.retry import Cancel, Cause
+from ..claim.lease import BURY, Lease, LeaseRefused
+from ..core.retry import Cancel, Cause
+from ..sessions import prepared_statements
+from ..sessions.job_session import JobSession, hold_transaction
+from ..sessions.transactions import autocommit
+from ..settle.settlement import bury, settle
+from ..storage import caches, row_mapper
+from . import active_leases, attempt
+from .control_session import Book, read_started
 from .job_loading import fail_unloadable, has_expired, load_whole
 from .process_state import ProcessState
-from .sessions import prepared_statements
-from .sessions.job_session import JobSession, hold_transaction
-from .sessions.transactions import autocommit
-from .settle import bury, settle
-from .storage import caches, row_mapper
 
 _logger = logging.getLogger(__name__)
 
@@ -375,6 +375,6 @@ def serve(env, lease: Lease, runjob) -> dict:
     :return: the report for the runner
     :raise LeaseRefused: the request is a replay
     """
-    with in_progress.served(), autocommit(env.cr) as cr:
+    with active_leases.served(), autocommit(env.cr) as cr:
         book = Book(cr, lease.id, lease.runner)
         return LeaseRun(env.registry, book, lease, runjob).run()
