@@ -15,10 +15,10 @@ from ..keys import admission
 from ..monitoring.statistics import COUNT_DEAD
 from ..storage import dependencies, odd_rows
 from . import queries
-from .channels import ChannelManager
 from .database import Database
 from .lease_book import LeaseBook, slot_of
 from .rescue import LOOK_INTERVAL, REACTION, SECOND_LOOK, Watch, next_deadline
+from .schedule.channel_manager import ChannelManager
 from .siblings import end_sibling
 from .turn import notify
 from .worker_limit import NO_LIMIT, WorkerLimit

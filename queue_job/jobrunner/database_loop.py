@@ -35,14 +35,14 @@ from ..monitoring.statistics import ADD, FLUSH_INTERVAL, Statistics
 from . import queries
 from .backoff import Backoff
 from .caretaker import LINGER, Caretaker
-from .channels import ChannelManager, ChannelSettings
 from .database import Database, MasterElectionLost
 from .dispatcher import Answer
 from .hearing import PING, Hearing
-from .kept_slots import KeptSlots
 from .lease_book import LeaseBook
 from .news import WATCH, News
-from .recent_starts import count_recent_starts
+from .schedule.channel_manager import ChannelManager, ChannelSettings
+from .schedule.recent_starts import count_recent_starts
+from .schedule.slot_grace import KeptSlots
 from .trouble import Trouble
 from .turn import Turn
 

@@ -34,8 +34,8 @@ from .database import (
 )
 from .database_loop import DatabaseLoop
 from .dispatcher import Dispatcher
+from .schedule.slots import SharedSlots
 from .served import db_names, served
-from .slots import SharedSlots
 from .worker_limit import WorkerLimit
 
 if TYPE_CHECKING:

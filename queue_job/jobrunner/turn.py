@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from ..claim import claims
 from ..keys import admission
 from . import queries
-from .channels import ChannelManager
 from .database import Database
 from .lease_book import LeaseBook
+from .schedule.channel_manager import ChannelManager
 
 #: Jobs claimed by one statement at most.
 CLAIM_LIMIT = 64

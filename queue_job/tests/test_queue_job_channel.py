@@ -9,7 +9,7 @@ import psycopg2
 from odoo.exceptions import UserError, ValidationError
 from odoo.tools import mute_logger
 
-from ..jobrunner.recent_starts import RECENT_STARTS
+from ..jobrunner.schedule.recent_starts import RECENT_STARTS
 from .job_case import JobCase
 
 

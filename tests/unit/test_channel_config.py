@@ -5,8 +5,8 @@ import doctest
 
 import pytest
 
-from queue_job.jobrunner import channel_config
-from queue_job.jobrunner.channel_config import (
+from queue_job.jobrunner.schedule import channel_config
+from queue_job.jobrunner.schedule.channel_config import (
     as_boolean,
     canonical_name,
     is_disabled,

@@ -5,8 +5,9 @@ import doctest
 
 import pytest
 
-from queue_job.jobrunner import channel, channel_queue, channels, slots
-from queue_job.jobrunner.channels import (
+from queue_job.jobrunner import channels
+from queue_job.jobrunner.schedule import channel, channel_manager, channel_queue, slots
+from queue_job.jobrunner.schedule.channel_manager import (
     NOT_DONE,
     Channel,
     ChannelManager,
@@ -43,7 +44,7 @@ class Board:
         return str(self.manager.get_channel_by_name(name))
 
 
-@pytest.mark.parametrize("module", [channel, channel_queue, channels, slots])
+@pytest.mark.parametrize("module", [channel, channel_queue, channel_manager, slots])
 def test_doctests(module):
     result = doctest.testmod(module)
     assert result.attempted and not result.failed

@@ -4,8 +4,8 @@
 import pytest
 
 from queue_job.core.states import STARTED
-from queue_job.jobrunner.channels import ChannelManager, SharedSlots
-from queue_job.jobrunner.kept_slots import PATIENCE, KeptSlots
+from queue_job.jobrunner.schedule.channel_manager import ChannelManager, SharedSlots
+from queue_job.jobrunner.schedule.slot_grace import PATIENCE, KeptSlots
 
 CAPACITY = 4
 

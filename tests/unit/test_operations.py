@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 OPERATIONS = ROOT / "docs" / "operations"
-SOURCE = (ROOT / "queue_job" / "metrics.py").read_text()
+SOURCE = (ROOT / "queue_job" / "monitoring" / "metrics.py").read_text()
 
 
 def is_metric(name):

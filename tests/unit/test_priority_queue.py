@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queue_job.jobrunner import priority_queue
-from queue_job.jobrunner.priority_queue import PriorityQueue
+from queue_job.jobrunner.schedule import priority_queue
+from queue_job.jobrunner.schedule.priority_queue import PriorityQueue
 
 
 def test_doctests():

@@ -8,8 +8,8 @@ counts what it starts. So a failover does not let more start than the rate says.
 import time
 from typing import Any
 
-from ..claim.claims import UTC_NOW, seconds_since
-from .channels import ChannelManager
+from ...claim.claims import UTC_NOW, seconds_since
+from .channel_manager import ChannelManager
 
 # The ages in seconds of the last starts in a channel and below. Done jobs are read
 # through the index on (channel, date_done), channel by channel: a job that has started

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .channels import ChannelManager
+    from .channel_manager import ChannelManager
 
 #: Seconds for which a lost database keeps its slots.
 PATIENCE = 10.0
