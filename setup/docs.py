@@ -3,7 +3,7 @@
 
 ========================== =====================================================
 requirements.txt           the ``external_dependencies`` of the manifests
-docs/configuration.md      its table, from ``queue_job/jobrunner/config.py``
+docs/configuration.md      its table, from ``queue_job/jobrunner/session/config.py``
 <addon>/README.rst         the fragments in ``<addon>/readme`` (``setup/readme.py``)
 ========================== =====================================================
 
@@ -41,12 +41,13 @@ def requirements() -> str:
 
 def settings() -> tuple:
     """The table of settings, read without Odoo."""
-    package = types.ModuleType("queue_job_read")
-    package.__path__ = [str(cache.REPOSITORY / "queue_job" / "jobrunner")]
-    stubs = {"odoo": types.ModuleType("odoo"), "odoo.tools": types.ModuleType("tools")}
+    names = ("odoo", "odoo.tools", "queue_job", "queue_job.jobrunner")
+    stubs = {name: types.ModuleType(name) for name in names}
     stubs["odoo.tools"].config = {}
-    with patch.dict(sys.modules, {"queue_job_read": package, **stubs}):
-        return importlib.import_module("queue_job_read.config").SETTINGS
+    for name in names[2:]:  # without what their `__init__` imports
+        stubs[name].__path__ = [str(cache.REPOSITORY.joinpath(*name.split(".")))]
+    with patch.dict(sys.modules, stubs):
+        return importlib.import_module("queue_job.jobrunner.session.config").SETTINGS
 
 
 def configuration() -> str:

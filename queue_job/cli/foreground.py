@@ -18,7 +18,7 @@ from odoo import SUPERUSER_ID, api
 
 from ..claim.claims import UTC_NOW, next_token
 from ..controllers.main import RunJobController
-from ..jobrunner.queries import AFFAIRS, PROMOTE
+from ..jobrunner.session.queries import AFFAIRS, PROMOTE
 from ..keys import admission
 from ..sessions.job_session import session_of_one
 from ..sessions.transactions import autocommit

@@ -19,7 +19,7 @@ import psycopg2
 from odoo import http, sql_db
 from odoo.tools import config
 
-from ..jobrunner.served import db_names, served
+from ..jobrunner.session.served_databases import db_names, served
 
 _logger = logging.getLogger(__name__)
 

@@ -16,7 +16,8 @@ Importing the package installs the server hooks; it reads no configuration.
 
 from typing import Any
 
-from . import channels, config, runner, server_hooks
+from . import channels, runner, server_hooks
+from .session import config
 from .runner import QueueJobRunner, _channels
 from .server_hooks import (
     START_DELAY,

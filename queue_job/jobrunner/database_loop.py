@@ -32,17 +32,17 @@ import psycopg2
 from ..claim import claims
 from ..claim import lease as lease_protocol
 from ..monitoring.statistics import ADD, FLUSH_INTERVAL, Statistics
-from . import queries
-from .backoff import Backoff
 from .caretaker import LINGER, Caretaker
-from .database import Database, MasterElectionLost
 from .dispatcher import Answer
-from .hearing import PING, Hearing
 from .lease_book import LeaseBook
-from .news import WATCH, News
 from .schedule.channel_manager import ChannelManager, ChannelSettings
 from .schedule.recent_starts import count_recent_starts
 from .schedule.slot_grace import KeptSlots
+from .session import queries
+from .session.change_feed import WATCH, News
+from .session.database import Database, MasterElectionLost
+from .session.notify_monitor import PING, Hearing
+from .session.reconnect import Backoff
 from .trouble import Trouble
 from .turn import Turn
 

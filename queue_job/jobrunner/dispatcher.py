@@ -31,7 +31,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from ..claim import lease as lease_protocol
 from ..claim.lease import Lease
-from .config import RunnerConfig
+from .session.config import RunnerConfig
 
 _logger = logging.getLogger(__name__)
 

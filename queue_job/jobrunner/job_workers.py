@@ -23,8 +23,8 @@ from odoo.service import server
 from odoo.tools import config
 
 from ..claim import lease
-from .config import LIMITS, RunnerConfig
-from .worker_limit import WorkerLimit
+from .session.config import LIMITS, RunnerConfig
+from .session.worker_limit import WorkerLimit
 
 _logger = logging.getLogger(__name__)
 

@@ -25,18 +25,18 @@ import odoo
 from odoo.tools import config as odoo_config
 
 from . import channels
-from .config import RunnerConfig
-from .database import (
+from .database_loop import DatabaseLoop
+from .dispatcher import Dispatcher
+from .schedule.slots import SharedSlots
+from .session.config import RunnerConfig
+from .session.database import (
     PG_ADVISORY_LOCK_ID,
     Database,
     MasterElectionLost,
     _connection_info_for,
 )
-from .database_loop import DatabaseLoop
-from .dispatcher import Dispatcher
-from .schedule.slots import SharedSlots
-from .served import db_names, served
-from .worker_limit import WorkerLimit
+from .session.served_databases import db_names, served
+from .session.worker_limit import WorkerLimit
 
 if TYPE_CHECKING:
     from .job_workers import JobWorkers

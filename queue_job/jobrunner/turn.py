@@ -11,10 +11,10 @@ from collections.abc import Iterable
 
 from ..claim import claims
 from ..keys import admission
-from . import queries
-from .database import Database
 from .lease_book import LeaseBook
 from .schedule.channel_manager import ChannelManager
+from .session import queries
+from .session.database import Database
 
 #: Jobs claimed by one statement at most.
 CLAIM_LIMIT = 64

@@ -3,7 +3,7 @@
 
 from odoo import models
 
-from ..jobrunner.news import CHANNEL
+from ..jobrunner.session.change_feed import CHANNEL
 
 
 class IrWebsocket(models.AbstractModel):

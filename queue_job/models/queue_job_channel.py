@@ -17,9 +17,9 @@ from odoo.exceptions import UserError, ValidationError
 from odoo.tools.misc import file_open
 
 from ..core.states import CANCELLED, FAILED, PENDING, WAIT_DEPENDENCIES
-from ..jobrunner.config import RunnerConfig
 from ..jobrunner.schedule.channel_config import canonical_name, split_strip
 from ..jobrunner.schedule.rate import DEFAULT_PERIOD
+from ..jobrunner.session.config import RunnerConfig
 from ..storage import caches
 
 ROOT = "root"

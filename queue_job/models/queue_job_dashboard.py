@@ -12,8 +12,8 @@ from odoo import api, fields, models
 from odoo.tools import config
 
 from ..core.states import STARTED
-from ..jobrunner.news import WATCH
-from ..jobrunner.queries import HAS_DOORBELL, PING
+from ..jobrunner.session.change_feed import WATCH
+from ..jobrunner.session.queries import HAS_DOORBELL, PING
 from ..monitoring import dashboard_queries as queries
 from ..monitoring.effective_settings import (
     configured_channels,

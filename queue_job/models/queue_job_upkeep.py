@@ -12,7 +12,7 @@ import logging
 from ..claim.claims import HELD, INT_MAX, SHOWS_LIFE, UTC_NOW, next_token
 from ..core import events
 from ..core.states import FAILED
-from ..jobrunner.config import job_time_limit
+from ..jobrunner.session.config import job_time_limit
 from ..storage import caches
 
 _logger = logging.getLogger(__name__)

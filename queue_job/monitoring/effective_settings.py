@@ -7,9 +7,9 @@ adds the pause. All others are ruled by their form.
 
 from __future__ import annotations
 
-from ..jobrunner.config import ENV_PREFIX, SECTION, RunnerConfig, environment
 from ..jobrunner.schedule.channel_config import as_boolean, canonical_name, parse
 from ..jobrunner.schedule.rate import Rate
+from ..jobrunner.session.config import ENV_PREFIX, SECTION, RunnerConfig, environment
 
 ENV_CHANNELS = f"{ENV_PREFIX}CHANNELS"
 

@@ -14,7 +14,7 @@ from odoo.tools import mute_logger
 from odoo.addons.queue_job.cli import foreground
 from odoo.addons.queue_job.delay import chain, delay_many
 from odoo.addons.queue_job.job import Job
-from odoo.addons.queue_job.jobrunner.queries import PROMOTE
+from odoo.addons.queue_job.jobrunner.session.queries import PROMOTE
 from odoo.addons.queue_job.jobs import DeferredType
 from odoo.addons.queue_job.keys import admission
 

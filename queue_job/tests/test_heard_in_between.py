@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 from odoo.tests import TransactionCase
 
-from ..jobrunner.database import Database, connect
 from ..jobrunner.database_loop import DatabaseLoop
+from ..jobrunner.session.database import Database, connect
 
 
 class TestHeardInBetween(TransactionCase):

@@ -10,8 +10,14 @@ import psycopg2
 from odoo.exceptions import AccessError
 from odoo.tests import TransactionCase, new_test_user
 
-from ..jobrunner import news
-from ..jobrunner.news import CHANNEL, INTERVAL, WATCH, WATCH_SECONDS, News
+from ..jobrunner.session import change_feed
+from ..jobrunner.session.change_feed import (
+    CHANNEL,
+    INTERVAL,
+    WATCH,
+    WATCH_SECONDS,
+    News,
+)
 from .job_case import MANAGER_GROUP
 
 
@@ -86,7 +92,7 @@ class TestNews(TransactionCase):
         self.news.watched(10)
         with (
             patch.object(News, "_notify", side_effect=refused),
-            self.assertLogs(news.__name__, logging.INFO) as log,
+            self.assertLogs(change_feed.__name__, logging.INFO) as log,
         ):
             self.news.send(10)
         self.assertIn("refused", log.output[0])

@@ -4,7 +4,7 @@
 from odoo.tests import tagged
 
 from ..claim.claims import INT_MAX
-from ..jobrunner.queries import AFFAIRS
+from ..jobrunner.session.queries import AFFAIRS
 from ..keys import admission
 from ..storage import odd_rows, row_mapper
 from ..storage.retention import old_job_ids

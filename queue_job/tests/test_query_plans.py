@@ -10,7 +10,7 @@ from lxml import etree
 from odoo.tests import TransactionCase
 from odoo.tools import SQL
 
-from ..jobrunner.queries import AFFAIRS
+from ..jobrunner.session.queries import AFFAIRS
 from ..monitoring import dashboard_queries as queries
 from ..sessions import prepared_statements
 from ..storage import dependencies

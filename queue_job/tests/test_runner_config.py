@@ -13,10 +13,10 @@ from odoo.tests import BaseCase
 from odoo.tools import config as odoo_config
 
 from odoo.addons.queue_job import jobrunner
-from odoo.addons.queue_job.jobrunner import config
-from odoo.addons.queue_job.jobrunner.config import SETTINGS, RunnerConfig
+from odoo.addons.queue_job.jobrunner.session import config
+from odoo.addons.queue_job.jobrunner.session.config import SETTINGS, RunnerConfig
 
-LOGGER = "odoo.addons.queue_job.jobrunner.config"
+LOGGER = "odoo.addons.queue_job.jobrunner.session.config"
 
 
 class TestRunnerConfig(BaseCase):

@@ -21,7 +21,7 @@ import psycopg2
 
 from setup import postgres
 
-#: Of ``queue_job.jobrunner.database``.
+#: Of ``queue_job.jobrunner.session.database``.
 PG_ADVISORY_LOCK_ID = 2293787760715711918
 TEMPLATE = "queue_job_chaos_template"
 MAX_CONNECTIONS = 60

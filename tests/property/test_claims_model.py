@@ -36,8 +36,8 @@ from hypothesis.stateful import (
 )
 
 from queue_job.claim import claims
-from queue_job.jobrunner import queries
 from queue_job.jobrunner.rescue import LOOK_INTERVAL, Watch
+from queue_job.jobrunner.session import queries
 from setup import database as databases
 
 from .model import (

@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 )
 
 from queue_job.claim import claims
-from queue_job.jobrunner import queries
+from queue_job.jobrunner.session import queries
 from queue_job.keys import admission
 from setup import database as databases
 

@@ -44,9 +44,9 @@ PURE = [
     "claim/lease",
     "jobrunner/rescue",
     "monitoring/statistics",
-    "jobrunner/queries",
-    "jobrunner/worker_limit",
-    "jobrunner/served",
+    "jobrunner/session/queries",
+    "jobrunner/session/worker_limit",
+    "jobrunner/session/served_databases",
     "jobrunner/trouble",
 ]
 

@@ -6,9 +6,9 @@ import logging
 import psycopg2
 import pytest
 
-from queue_job.jobrunner.backoff import LAST, LAST_UNREACHABLE, WELL, Backoff
+from queue_job.jobrunner.session.reconnect import LAST, LAST_UNREACHABLE, WELL, Backoff
 
-LOGGER = "queue_job.jobrunner.backoff"
+LOGGER = "queue_job.jobrunner.session.reconnect"
 
 
 class Clock:

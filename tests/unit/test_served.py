@@ -3,7 +3,7 @@
 
 import pytest
 
-from queue_job.jobrunner.served import db_names, served
+from queue_job.jobrunner.session.served_databases import db_names, served
 
 ALL = ["test", "prod_b", "prod_a", "www.example.com"]
 

@@ -4,7 +4,7 @@
 import pytest
 
 from queue_job.claim.lease import LEASE_SECONDS, LONGEST_SECONDS
-from queue_job.jobrunner.worker_limit import WorkerLimit
+from queue_job.jobrunner.session.worker_limit import WorkerLimit
 
 
 @pytest.mark.parametrize("seconds", [5, 10, 20, 60, 120, 3600])

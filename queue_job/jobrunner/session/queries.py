@@ -7,7 +7,7 @@ They run in autocommit mode. The claim and the return of jobs stand in
 
 from functools import cache
 
-from ..claim.claims import (
+from ...claim.claims import (
     HELD,
     INT_MAX,
     LEASE_LOCK,
@@ -19,8 +19,8 @@ from ..claim.claims import (
     next_token,
     seconds_since,
 )
-from ..keys.admission import MARKED, NOT_HELD
-from ..storage.odd_rows import DATES_PUT_RIGHT, readable
+from ...keys.admission import MARKED, NOT_HELD
+from ...storage.odd_rows import DATES_PUT_RIGHT, readable
 
 # Is the addon installed here?
 HAS_QUEUE_JOB = """

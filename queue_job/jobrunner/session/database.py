@@ -31,8 +31,8 @@ import psycopg2.extras
 
 from odoo.sql_db import connection_info_for
 
-from ..sessions import prepared_statements
-from ..storage.odd_rows import readable
+from ...sessions import prepared_statements
+from ...storage.odd_rows import readable
 from . import queries
 from .config import RunnerConfig
 

@@ -27,7 +27,7 @@ from typing import Any
 
 from odoo.tools import config as odoo_config
 
-from .schedule import channel_config
+from ..schedule import channel_config
 
 _logger = logging.getLogger(__name__)
 
