@@ -14,14 +14,14 @@ from ..core.retry import Cause, Retry, decide
 from ..keys import admission
 from ..monitoring.statistics import COUNT_DEAD
 from ..storage import dependencies, odd_rows
-from .lease_book import LeaseBook, slot_of
+from .dispatch.dispatch_round import notify
+from .dispatch.lease_registry import LeaseBook, slot_of
 from .rescue import LOOK_INTERVAL, REACTION, SECOND_LOOK, Watch, next_deadline
 from .schedule.channel_manager import ChannelManager
 from .session import queries
 from .session.database import Database
 from .session.worker_limit import NO_LIMIT, WorkerLimit
 from .siblings import end_sibling
-from .turn import notify
 
 _logger = logging.getLogger(__name__)
 

@@ -33,8 +33,10 @@ from ..claim import claims
 from ..claim import lease as lease_protocol
 from ..monitoring.statistics import ADD, FLUSH_INTERVAL, Statistics
 from .caretaker import LINGER, Caretaker
-from .dispatcher import Answer
-from .lease_book import LeaseBook
+from .dispatch.dispatch_round import Turn
+from .dispatch.dispatcher import Answer
+from .dispatch.lease_registry import LeaseBook
+from .dispatch.refusals import Trouble
 from .schedule.channel_manager import ChannelManager, ChannelSettings
 from .schedule.recent_starts import count_recent_starts
 from .schedule.slot_grace import KeptSlots
@@ -43,8 +45,6 @@ from .session.change_feed import WATCH, News
 from .session.database import Database, MasterElectionLost
 from .session.notify_monitor import PING, Hearing
 from .session.reconnect import Backoff
-from .trouble import Trouble
-from .turn import Turn
 
 _logger = logging.getLogger(__name__)
 

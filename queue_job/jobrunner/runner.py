@@ -26,7 +26,7 @@ from odoo.tools import config as odoo_config
 
 from . import channels
 from .database_loop import DatabaseLoop
-from .dispatcher import Dispatcher
+from .dispatch.dispatcher import Dispatcher
 from .schedule.slots import SharedSlots
 from .session.config import RunnerConfig
 from .session.database import (
@@ -285,7 +285,7 @@ def _async_http_get(scheme, host, port, user, password, db_name, job_uuid) -> No
 
     The runner itself sends leases; this is for code that calls it by name.
     """
-    from .dispatcher import classic_get
+    from .dispatch.dispatcher import classic_get
 
     threading.Thread(
         target=classic_get,

@@ -11,7 +11,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
 from odoo.tests import TransactionCase, new_test_user
 
-from ..jobrunner.trouble import CODES
+from ..jobrunner.dispatch.refusals import CODES
 from ..models import queue_job_actions, queue_job_dashboard
 from ..monitoring import dashboard_queries
 from ..monitoring.effective_settings import configured_channels, effective_settings

@@ -6,8 +6,8 @@ from unittest.mock import patch
 from odoo.tests import BaseCase
 
 from odoo.addons.queue_job.jobrunner.caretaker import LINGER, Caretaker
-from odoo.addons.queue_job.jobrunner.dispatcher import Answer
-from odoo.addons.queue_job.jobrunner.lease_book import LeaseBook
+from odoo.addons.queue_job.jobrunner.dispatch.dispatcher import Answer
+from odoo.addons.queue_job.jobrunner.dispatch.lease_registry import LeaseBook
 from odoo.addons.queue_job.jobrunner.rescue import LOOK_INTERVAL
 from odoo.addons.queue_job.jobrunner.schedule.channel_manager import ChannelManager
 from odoo.addons.queue_job.jobrunner.session import queries

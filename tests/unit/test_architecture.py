@@ -47,7 +47,7 @@ PURE = [
     "jobrunner/session/queries",
     "jobrunner/session/worker_limit",
     "jobrunner/session/served_databases",
-    "jobrunner/trouble",
+    "jobrunner/dispatch/refusals",
 ]
 
 MAX_FILE_LINES = 450

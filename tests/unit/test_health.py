@@ -3,7 +3,7 @@
 
 import pytest
 
-from queue_job.jobrunner.trouble import CODES
+from queue_job.jobrunner.dispatch.refusals import CODES
 from queue_job.monitoring.health import DANGER, NOTES, Facts, health_problems
 
 ALIVE = 3.0

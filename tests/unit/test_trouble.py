@@ -6,10 +6,16 @@ from types import SimpleNamespace
 
 import pytest
 
-from queue_job.jobrunner import trouble
-from queue_job.jobrunner.trouble import BREAKS, LAST, LAST_UNREACHABLE, Trouble, code_of
+from queue_job.jobrunner.dispatch import refusals
+from queue_job.jobrunner.dispatch.refusals import (
+    BREAKS,
+    LAST,
+    LAST_UNREACHABLE,
+    Trouble,
+    code_of,
+)
 
-LOGGER = "queue_job.jobrunner.trouble"
+LOGGER = "queue_job.jobrunner.dispatch.refusals"
 
 
 def answer(status=0, unreachable=False, error="why"):
@@ -38,7 +44,7 @@ CASES = [
 @pytest.mark.parametrize(("given", "code"), CASES)
 def test_each_answer_has_a_cause(given, code):
     assert code_of(given) == code
-    assert set(trouble.REMEDIES) == set(trouble.CODES)
+    assert set(refusals.REMEDIES) == set(refusals.CODES)
 
 
 @pytest.fixture
@@ -108,6 +114,6 @@ def test_what_was_long_ago_is_forgotten(leases):
     leases.add(GONE, 10.0)
     leases.add(GONE, 15.0)
     assert leases.note(16.0)
-    assert leases.note(15.1 + trouble.MEMORY) == ""
+    assert leases.note(15.1 + refusals.MEMORY) == ""
     assert leases.add(GONE, 500.0) == pytest.approx(0.05)
     assert leases.note(501.0) == ""

@@ -9,12 +9,12 @@ memory from one turn to the next: the table is the queue.
 import time
 from collections.abc import Iterable
 
-from ..claim import claims
-from ..keys import admission
-from .lease_book import LeaseBook
-from .schedule.channel_manager import ChannelManager
-from .session import queries
-from .session.database import Database
+from ...claim import claims
+from ...keys import admission
+from ..schedule.channel_manager import ChannelManager
+from ..session import queries
+from ..session.database import Database
+from .lease_registry import LeaseBook
 
 #: Jobs claimed by one statement at most.
 CLAIM_LIMIT = 64

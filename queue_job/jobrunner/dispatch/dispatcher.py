@@ -29,9 +29,9 @@ from dataclasses import dataclass, field
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from ..claim import lease as lease_protocol
-from ..claim.lease import Lease
-from .session.config import RunnerConfig
+from ...claim import lease as lease_protocol
+from ...claim.lease import Lease
+from ..session.config import RunnerConfig
 
 _logger = logging.getLogger(__name__)
 

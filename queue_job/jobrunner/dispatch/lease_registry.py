@@ -5,11 +5,11 @@ import random
 import time
 from collections.abc import Callable
 
-from ..claim import lease as lease_protocol
-from ..claim.lease import Lease
-from ..core.states import STARTED
+from ...claim import lease as lease_protocol
+from ...claim.lease import Lease
+from ...core.states import STARTED
+from ..schedule.channel_manager import ChannelManager
 from .dispatcher import Answer, Dispatcher
-from .schedule.channel_manager import ChannelManager
 
 
 def slot_of(lease_id: int | str) -> str:
