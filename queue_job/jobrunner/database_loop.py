@@ -32,11 +32,11 @@ import psycopg2
 from ..claim import claims
 from ..claim import lease as lease_protocol
 from ..monitoring.statistics import ADD, FLUSH_INTERVAL, Statistics
-from .caretaker import LINGER, Caretaker
 from .dispatch.dispatch_round import Turn
 from .dispatch.dispatcher import Answer
 from .dispatch.lease_registry import LeaseBook
 from .dispatch.refusals import Trouble
+from .recovery.reaper import LINGER, Caretaker
 from .schedule.channel_manager import ChannelManager, ChannelSettings
 from .schedule.recent_starts import count_recent_starts
 from .schedule.slot_grace import KeptSlots

@@ -36,10 +36,10 @@ from ..core.states import (
 from ..exception import JobCancelled, JobError, RetryableJobError
 from ..fields import JobSerialized
 from ..job import Job
+from ..jobrunner.recovery.stuck_jobs import requeue_stuck
 from ..storage.retention import old_job_ids
 from ..storage.row_mapper import ENGINE_COLUMNS
 from .queue_job_failure_notice import MANAGER_GROUP
-from .queue_job_upkeep import requeue_stuck
 
 _logger = logging.getLogger(__name__)
 

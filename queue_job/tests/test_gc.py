@@ -7,7 +7,7 @@ from unittest.mock import patch
 from odoo.tools import config
 
 from ..claim.claims import LIVENESS_LOCK
-from ..models.queue_job_upkeep import stuck_minutes
+from ..jobrunner.recovery.stuck_jobs import stuck_minutes
 from ..storage.retention import OLD_JOBS, _look
 from .job_case import JobCase
 

@@ -5,10 +5,10 @@ from unittest.mock import patch
 
 from odoo.tests import BaseCase
 
-from odoo.addons.queue_job.jobrunner.caretaker import LINGER, Caretaker
 from odoo.addons.queue_job.jobrunner.dispatch.dispatcher import Answer
 from odoo.addons.queue_job.jobrunner.dispatch.lease_registry import LeaseBook
-from odoo.addons.queue_job.jobrunner.rescue import LOOK_INTERVAL
+from odoo.addons.queue_job.jobrunner.recovery.liveness import LOOK_INTERVAL
+from odoo.addons.queue_job.jobrunner.recovery.reaper import LINGER, Caretaker
 from odoo.addons.queue_job.jobrunner.schedule.channel_manager import ChannelManager
 from odoo.addons.queue_job.jobrunner.session import queries
 from odoo.addons.queue_job.storage import odd_rows
@@ -140,7 +140,9 @@ class TestSlots(BaseCase):
         self.assertEqual((self.taken(), freed), (0, True))
 
     def test_a_request_that_is_stuck_takes_no_further_jobs(self):
-        with self.assertLogs("odoo.addons.queue_job.jobrunner.caretaker", "WARNING"):
+        with self.assertLogs(
+            "odoo.addons.queue_job.jobrunner.recovery.reaper", "WARNING"
+        ):
             self.look(100.0)
             self.look(100.0 + LOOK_INTERVAL)
         now = 100.0 + LOOK_INTERVAL + LINGER

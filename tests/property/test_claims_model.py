@@ -36,7 +36,7 @@ from hypothesis.stateful import (
 )
 
 from queue_job.claim import claims
-from queue_job.jobrunner.rescue import LOOK_INTERVAL, Watch
+from queue_job.jobrunner.recovery.liveness import LOOK_INTERVAL, Watch
 from queue_job.jobrunner.session import queries
 from setup import database as databases
 

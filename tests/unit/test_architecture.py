@@ -42,7 +42,7 @@ PURE = [
     "jobrunner/schedule/channel_manager",
     "jobrunner/schedule/slots",
     "claim/lease",
-    "jobrunner/rescue",
+    "jobrunner/recovery/liveness",
     "monitoring/statistics",
     "jobrunner/session/queries",
     "jobrunner/session/worker_limit",

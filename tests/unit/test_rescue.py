@@ -3,7 +3,7 @@
 
 import pytest
 
-from queue_job.jobrunner.rescue import (
+from queue_job.jobrunner.recovery.liveness import (
     PATIENCE,
     REACTION,
     SECOND_LOOK,

@@ -8,20 +8,20 @@ each job that is found dead or overdue, one INFO line when claimed jobs are retu
 import logging
 import uuid
 
-from ..claim.claims import INT_MAX
-from ..core import events
-from ..core.retry import Cause, Retry, decide
-from ..keys import admission
-from ..monitoring.statistics import COUNT_DEAD
-from ..storage import dependencies, odd_rows
-from .dispatch.dispatch_round import notify
-from .dispatch.lease_registry import LeaseBook, slot_of
-from .rescue import LOOK_INTERVAL, REACTION, SECOND_LOOK, Watch, next_deadline
-from .schedule.channel_manager import ChannelManager
-from .session import queries
-from .session.database import Database
-from .session.worker_limit import NO_LIMIT, WorkerLimit
-from .siblings import end_sibling
+from ...claim.claims import INT_MAX
+from ...core import events
+from ...core.retry import Cause, Retry, decide
+from ...keys import admission
+from ...monitoring.statistics import COUNT_DEAD
+from ...storage import dependencies, odd_rows
+from ..dispatch.dispatch_round import notify
+from ..dispatch.lease_registry import LeaseBook, slot_of
+from ..schedule.channel_manager import ChannelManager
+from ..session import queries
+from ..session.database import Database
+from ..session.worker_limit import NO_LIMIT, WorkerLimit
+from .liveness import LOOK_INTERVAL, REACTION, SECOND_LOOK, Watch, next_deadline
+from .worker_processes import end_sibling
 
 _logger = logging.getLogger(__name__)
 

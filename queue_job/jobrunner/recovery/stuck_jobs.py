@@ -9,11 +9,11 @@ started job whose database session still holds its advisory lock.
 
 import logging
 
-from ..claim.claims import HELD, INT_MAX, SHOWS_LIFE, UTC_NOW, next_token
-from ..core import events
-from ..core.states import FAILED
-from ..jobrunner.session.config import job_time_limit
-from ..storage import caches
+from ...claim.claims import HELD, INT_MAX, SHOWS_LIFE, UTC_NOW, next_token
+from ...core import events
+from ...core.states import FAILED
+from ...storage import caches
+from ..session.config import job_time_limit
 
 _logger = logging.getLogger(__name__)
 
