@@ -16,10 +16,11 @@ Importing the package installs the server hooks; it reads no configuration.
 
 from typing import Any
 
-from . import channels, runner, server_hooks
+from . import channels, runner
+from .server import server_hooks
 from .session import config
 from .runner import QueueJobRunner, _channels
-from .server_hooks import (
+from .server.server_hooks import (
     START_DELAY,
     QueueJobRunnerThread,
     WorkerJobRunner,

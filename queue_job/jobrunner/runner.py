@@ -39,7 +39,7 @@ from .session.served_databases import db_names, served
 from .session.worker_limit import WorkerLimit
 
 if TYPE_CHECKING:
-    from .job_workers import JobWorkers
+    from .server.job_workers import JobWorkers
 
 __all__ = [
     "ERROR_RECOVERY_DELAY",

@@ -12,9 +12,13 @@ from odoo.service import server
 from odoo.tools import config as odoo_config
 
 from odoo.addons.queue_job import jobrunner
-from odoo.addons.queue_job.jobrunner import job_workers, server_hooks
-from odoo.addons.queue_job.jobrunner.job_workers import JobWorkers, WorkerJob, only_jobs
 from odoo.addons.queue_job.jobrunner.runner import QueueJobRunner
+from odoo.addons.queue_job.jobrunner.server import job_workers, server_hooks
+from odoo.addons.queue_job.jobrunner.server.job_workers import (
+    JobWorkers,
+    WorkerJob,
+    only_jobs,
+)
 from odoo.addons.queue_job.jobrunner.session import config
 from odoo.addons.queue_job.jobrunner.session.config import LIMITS, RunnerConfig
 

@@ -13,10 +13,10 @@ from odoo.tests import BaseCase
 from odoo.tools import config as odoo_config
 
 from odoo.addons.queue_job import jobrunner
-from odoo.addons.queue_job.jobrunner import server_hooks
-from odoo.addons.queue_job.jobrunner.server_hooks import Respawn
+from odoo.addons.queue_job.jobrunner.server import server_hooks
+from odoo.addons.queue_job.jobrunner.server.server_hooks import Respawn
 
-LOGGER = "odoo.addons.queue_job.jobrunner.server_hooks"
+LOGGER = "odoo.addons.queue_job.jobrunner.server.server_hooks"
 IS_ONE_OFF = server_hooks._is_one_off  # before the tests replace it
 
 

@@ -22,9 +22,9 @@ from odoo.modules.registry import Registry
 from odoo.service import server
 from odoo.tools import config
 
-from ..claim import lease
-from .session.config import LIMITS, RunnerConfig
-from .session.worker_limit import WorkerLimit
+from ...claim import lease
+from ..session.config import LIMITS, RunnerConfig
+from ..session.worker_limit import WorkerLimit
 
 _logger = logging.getLogger(__name__)
 

@@ -34,10 +34,10 @@ from odoo.modules.registry import Registry
 from odoo.service import server
 from odoo.tools import config
 
-from ..sessions import interrupts
-from ..worker import active_leases, main_thread
-from .schedule import channel_config
-from .session.config import SECTION, RunnerConfig, idle_settings, lacks_workers
+from ...sessions import interrupts
+from ...worker import active_leases, main_thread
+from ..schedule import channel_config
+from ..session.config import SECTION, RunnerConfig, idle_settings, lacks_workers
 
 if os.name == "posix":  # elsewhere there is no prefork server
     import resource
