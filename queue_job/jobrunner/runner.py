@@ -25,8 +25,8 @@ import odoo
 from odoo.tools import config as odoo_config
 
 from . import channels
-from .database_loop import DatabaseLoop
 from .dispatch.dispatcher import Dispatcher
+from .leader_loop import DatabaseLoop
 from .schedule.slots import SharedSlots
 from .session.config import RunnerConfig
 from .session.database import (

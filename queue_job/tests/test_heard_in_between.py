@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 from odoo.tests import TransactionCase
 
-from ..jobrunner.database_loop import DatabaseLoop
+from ..jobrunner.leader_loop import DatabaseLoop
 from ..jobrunner.session.database import Database, connect
 
 
