@@ -14,8 +14,7 @@ from . import jobrunner
 from .core import events
 from .enqueue import deferred as jobs
 from .job import identity_exact
-from .post_init_hook import post_init_hook
-from .uninstall_hook import uninstall_hook
+from .post_init_hook import post_init_hook, uninstall_hook
 
 # Other addons import these modules under the names that they have in the documentation.
 sys.modules.update({f"{__name__}.events": events, f"{__name__}.jobs": jobs})

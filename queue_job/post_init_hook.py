@@ -1,7 +1,9 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""What the installation leaves in the database besides the models.
+"""What the installation leaves in the database besides the models, and how it goes.
 
-The models' `init()` do the same at each update, which repairs a lost trigger.
+The models' `init()` create the same triggers at each update, which repairs a lost one.
+Odoo does not uninstall a server-wide module: start it without `queue_job` in
+`server_wide_modules` first.
 """
 
 import logging
@@ -12,6 +14,13 @@ _logger = logging.getLogger(__name__)
 
 NOTIFY_SCRIPTS = ("queue_job/sql/notify.sql", "queue_job/sql/notify_channel.sql")
 
+FUNCTIONS = """
+DROP FUNCTION IF EXISTS
+    queue_job_notify(), queue_job_notify_update(), queue_job_channel_notify(),
+    queue_job_gate(), queue_job_gate_deleted(), queue_job_gate_left(text, text),
+    queue_job_keep_unmet_edges() CASCADE
+"""
+
 
 def post_init_hook(env) -> None:
     """Create the triggers that wake up the job runner."""
@@ -19,3 +28,9 @@ def post_init_hook(env) -> None:
     for path in NOTIFY_SCRIPTS:
         with file_open(path) as script:
             env.cr.execute(script.read())
+
+
+def uninstall_hook(env) -> None:
+    """Drop the triggers with their functions, and forget the parameters."""
+    env.cr.execute(FUNCTIONS)
+    env["ir.config_parameter"].search([("key", "=like", "queue_job.%")]).unlink()
