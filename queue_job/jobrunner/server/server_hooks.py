@@ -76,7 +76,8 @@ orig_worker_cpu_expired = server.WorkerHTTP.signal_time_expired_handler
 
 
 def _package() -> ModuleType:
-    return sys.modules[__package__]
+    """Return `jobrunner`, in which other code looks up and patches these names."""
+    return sys.modules[__package__.rpartition(".")[0]]
 
 
 def _is_runner_enabled() -> bool:
