@@ -303,8 +303,11 @@ class DatabaseLoop(threading.Thread):
             self._not_before = min(self._not_before, now)
             self.statistics.add(answer.outcomes)
             return
-        pause = self._trouble.add(answer, now)
-        self._not_before = max(self._not_before, now + pause)
+        if self._was_run(answer):
+            self._trouble.over()
+        else:
+            pause = self._trouble.add(answer, now)
+            self._not_before = max(self._not_before, now + pause)
         if answer.status == HTTPStatus.FORBIDDEN:
             self._read_parameters()  # the secret may be another by now
         if answer.unreachable or answer.status:
@@ -318,6 +321,17 @@ class DatabaseLoop(threading.Thread):
                 answer.lease.id,
                 answer.error,
             )
+
+    def _was_run(self, answer: Answer) -> bool:
+        """Whether a worker has begun to run a lease whose connection broke.
+
+        Such a lease says nothing about the next one, which need not wait.
+        """
+        lease = answer.lease
+        if answer.unreachable or answer.status or lease.kind != lease_protocol.RUN:
+            return False
+        claim = {"id": lease.job_id, "token": lease.claim_token}
+        return bool(self.database.rows(queries.WAS_STARTED, claim))
 
     # -- what is due -----------------------------------------------------------------
 

@@ -133,6 +133,8 @@ class Guard:
     :param fenced: a commit asks whether the attempt may still write
     :param over: nothing follows the next COMMIT or ROLLBACK, so that the lock of the
         transaction isn't needed any more
+    :param lock: `HOLD_LIVENESS`, or `HOLD_SETTLEMENT` to write down its end: whoever
+        does that may be the one whose session holds the first
     """
 
     __slots__ = (
@@ -142,6 +144,7 @@ class Guard:
         "fenced",
         "forbid_commit",
         "job",
+        "lock",
         "over",
         "was_ended",
     )
@@ -154,12 +157,14 @@ class Guard:
         forbid_commit: bool = False,
         fenced: bool = True,
         over: bool = False,
+        lock: str = claims.HOLD_LIVENESS,
     ):
         self.cr = cr
         self.job = job
         self.forbid_commit = forbid_commit
         self.fenced = fenced
         self.over = over
+        self.lock = lock
         #: A transaction was ended by the method.
         self.was_ended = False
         self._pid = os.getpid()
@@ -211,7 +216,7 @@ class Guard:
     def _hold(self) -> None:
         """Take the lock of the transaction again; one of the session is still held."""
         if not self.over:
-            hold_transaction(self.cr, self.job.id)
+            hold_transaction(self.cr, self.job.id, self.lock)
 
     def _refuse_commit(self, *args, **kwargs):
         raise RuntimeError(COMMIT_FORBIDDEN)

@@ -223,9 +223,9 @@ def _settlement(job) -> Iterator[Guard | None]:
         if config["test_enable"]:
             yield None
             return
-        cr = job.env.cr
-        with Guard(cr, job, fenced=False) as guard:
-            hold_transaction(cr, job.id, claims.HOLD_SETTLEMENT)
+        cr, lock = job.env.cr, claims.HOLD_SETTLEMENT
+        with Guard(cr, job, fenced=False, lock=lock) as guard:
+            hold_transaction(cr, job.id, lock)
             yield guard
             guard.commit_work()
 

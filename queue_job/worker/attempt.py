@@ -35,7 +35,7 @@ from ..sessions import interrupts, job_session, transactions
 from ..settle import settlement
 from ..settle.end_notice import announce_end
 from ..settle.retry_on import delay_after, is_one_of
-from .process_state import ProcessState
+from .process_state import ProcessState, work_for
 
 #: The name by which other addons know it and mute it.
 _logger = logging.getLogger("odoo.addons.queue_job.controllers.main")
@@ -51,6 +51,7 @@ def run_alone(controller, env, job_uuid: str):
     :return: the job, None if it is not there to be run
     :raise Exception: what made the job fail
     """
+    work_for(env.uid, env.cr.dbname)
     with job_session.session_of_one(env.cr, job_uuid):
         job = controller._acquire_job(env, job_uuid)
         if job is None:

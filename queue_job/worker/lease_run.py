@@ -24,7 +24,6 @@ Why a job is done at most once, and by whom it may be settled:
 """
 
 import logging
-import threading
 import time
 from collections import deque
 
@@ -42,7 +41,7 @@ from ..storage import caches, row_mapper
 from . import active_leases, attempt
 from .control_session import Book, read_started
 from .job_loading import fail_unloadable, has_expired, load_whole
-from .process_state import ProcessState
+from .process_state import ProcessState, work_for
 
 _logger = logging.getLogger(__name__)
 
@@ -70,6 +69,7 @@ class LeaseRun:
         self.runjob = runjob
         self.outcomes: list[dict] = []
         self._session = JobSession(registry, lease.id)
+        work_for(SUPERUSER_ID, registry.db_name)
         self._state = ProcessState()
         self._todo: deque[tuple[int, int]] = deque()
         self._over: list[int] = []
@@ -305,10 +305,8 @@ class LeaseRun:
         self._over.append(job.id)
 
     def _new_env(self):
-        env = api.Environment(self._session.open(), SUPERUSER_ID, {})
-        thread = threading.current_thread()
-        thread.uid, thread.dbname = SUPERUSER_ID, env.cr.dbname
-        return env
+        work_for(SUPERUSER_ID, self.registry.db_name)
+        return api.Environment(self._session.open(), SUPERUSER_ID, {})
 
     def _end_job(self):
         """Whatever a job left behind ends here, and its cache news are told."""

@@ -130,6 +130,16 @@ ITEMS = (
 )
 
 
+def work_for(uid: int, db_name: str) -> None:
+    """Let Odoo's attributes of this thread say for whom it works.
+
+    :param uid: id of the user
+    :param db_name: name of the database
+    """
+    thread: Any = threading.current_thread()
+    thread.uid, thread.dbname = uid, db_name
+
+
 #: The value of what can't be read, such as a working directory that was deleted.
 UNKNOWN = object()
 

@@ -1,7 +1,8 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """The runner of old: it sets a job to enqueued and asks a worker to run it by
 ``GET /queue_job/runjob``. Our own runner leaves these jobs alone, for their channel is
-paused; it looks after those that die, as it always does."""
+paused; it looks after those that die, as it always does. It also returns one that waits
+for its request for more than a second: it may then be asked for twice."""
 
 from __future__ import annotations
 
@@ -25,6 +26,12 @@ TAKE = """
 UPDATE queue_job SET state = 'enqueued', date_enqueued = now() AT TIME ZONE 'UTC'
  WHERE uuid = %s AND state = 'pending'
    AND (eta IS NULL OR eta <= now() AT TIME ZONE 'UTC') RETURNING id
+"""
+# Those that a job has enqueued in its own channel run after it.
+ALL_OF_CHANNEL = """
+SELECT uuid FROM queue_job
+ WHERE channel IN (SELECT channel FROM queue_job WHERE uuid = ANY(%s))
+ ORDER BY id
 """
 LOOK = """
 SELECT state, coalesce(extract(epoch FROM eta - now() AT TIME ZONE 'UTC'), 0)::float
@@ -53,7 +60,8 @@ class ClassicRunner:
             left = list(uuids)
             while left and time.monotonic() < deadline:
                 # a job that has to wait for its next attempt lets the others pass
-                left = [uuid for uuid in left if not self._is_over(database, uuid)]
+                all_of_them = database.rows(ALL_OF_CHANNEL, list(uuids))
+                left = [u for (u,) in all_of_them if not self._is_over(database, u)]
                 for uuid in left:
                     if database.rows(TAKE, uuid):
                         self._request(uuid)

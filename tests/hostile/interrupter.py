@@ -7,6 +7,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from queue_job.claim.claims import HELD, SHOWS_LIFE
@@ -19,6 +20,8 @@ from .table import CANCEL, ENDED, FAILOVER, KILLED
 
 #: From the start of a job until it is interrupted; between two looks.
 MOMENT, LOOK_SECONDS = 0.3, 0.1
+#: Interruptions at the same time.
+AT_ONCE = 16
 
 END_SESSION = f"""
 SELECT pg_terminate_backend(held.pid)
@@ -51,6 +54,8 @@ class Interrupter(threading.Thread):
         self._client = server.client()
         self._over = threading.Event()
         self._met: set[str] = set()
+        #: A call that has to wait for a worker must not hold up the next one.
+        self._pool = ThreadPoolExecutor(AT_ONCE)
 
     def __enter__(self) -> Interrupter:
         self.start()
@@ -59,6 +64,7 @@ class Interrupter(threading.Thread):
     def __exit__(self, *exception) -> None:
         self._over.set()
         self.join()
+        self._pool.shutdown()
         self._database.close()
 
     def run(self) -> None:
@@ -68,7 +74,7 @@ class Interrupter(threading.Thread):
                 due = time.monotonic() - attempt.start > MOMENT
                 if attempt.uuid in self.cells and attempt.uuid not in self._met and due:
                     self._met.add(attempt.uuid)
-                    self._meet(attempt)
+                    self._pool.submit(self._meet, attempt)
 
     def _meet(self, attempt: journal.Attempt) -> None:
         if attempt.end is not None:

@@ -14,7 +14,7 @@ from tests.harness.database import FINAL
 
 from .cells import AFTER, BEFORE, HOSTILE, Cell
 from .facts import JobFacts
-from .table import DOCUMENTED, NONE, PREFORK, Right
+from .table import CLASSIC, DOCUMENTED, NONE, PREFORK, Right
 
 #: The longest text of an error that is worth keeping, in characters.
 LONGEST_TEXT = 2_000_000
@@ -177,22 +177,30 @@ def _history(job: JobFacts, right: Right) -> list[str]:
     return []
 
 
+#: A classic request came late, see `classic`.
+CLASSIC_LOG = (r"was requested to run job .* not in state enqueued",)
+
+
 def _log(cell: Cell, job: JobFacts, right: Right) -> list[str]:
-    announced = list(right.log)
+    announced = [*right.log, *_usual_log(cell)]
     if cell.interruption != NONE or right.dies:
         announced += INTERRUPTION_LOG
-    stray = [
-        record
-        for record in job.log
-        if not any(re.search(pattern, str(record)) for pattern in announced)
-    ]
-    problems = _strays(stray)
+    problems = _strays(job.log, announced)
     if right.lines is not None and len(job.log) != right.lines:
         problems.append(f"is in {len(job.log)} alarming records, not {right.lines}")
     return problems
 
 
-def _strays(records) -> list[str]:
+def _usual_log(cell: Cell) -> tuple[str, ...]:
+    return CLASSIC_LOG if cell.position == CLASSIC else ()
+
+
+def _strays(records, announced=()) -> list[str]:
+    records = [
+        record
+        for record in records
+        if not any(re.search(pattern, str(record)) for pattern in announced)
+    ]
     shown = [f"stray log record: {str(record)[:300]}" for record in records[:3]]
     return shown + ["and more"] * (len(records) > len(shown))
 
@@ -207,7 +215,7 @@ def _of_neighbour(cell, job, rights, before, calm) -> list[str]:
     problems += _effects(job, Counter(["work"]))
     if len(job.attempts) != 1:
         problems.append(f"has begun {len(job.attempts)} times")
-    problems += _strays(job.log)
+    problems += _strays(job.log, _usual_log(cell))
     if not job.details:
         return problems
     parameters = {"old"}

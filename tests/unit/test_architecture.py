@@ -50,6 +50,9 @@ PURE = [
     "jobrunner/dispatch/refusals",
 ]
 
+#: Imports that must wait until their module is needed, because Odoo may lack it.
+LATE_IMPORTS = {"bus_connection.py", "queue_job_wait.py"}
+
 MAX_FILE_LINES = 450
 MAX_FUNCTION_LINES = 50
 
@@ -80,6 +83,100 @@ def test_the_types_of_pure_modules_are_checked():
     hooks = {hook["id"]: hook for repo in config["repos"] for hook in repo["hooks"]}
     files = re.compile(hooks["mypy"]["files"])
     assert [m for m in PURE if not files.search(f"queue_job/{m}.py")] == []
+
+
+# -- the folders -----------------------------------------------------------------------
+
+
+def documented_tree() -> dict[str, list[str]]:
+    """{folder or file: its modules}, in the order of `docs/architecture.md`."""
+    text = (ROOT / "docs/architecture.md").read_text()
+    rows = re.findall(r"^\| `([\w/]+?)(?:/|\.py)` \| [^|]+ \|([^|]*)\|$", text, re.M)
+    return {name: modules.split() for name, modules in rows}
+
+
+def modules_of_the_addon():
+    """(path, module as a list of names) of each module but those of tests."""
+    for path in sorted(ADDON.rglob("*.py")):
+        names = path.relative_to(ADDON).with_suffix("").parts
+        if not {"tests", "migrations", "__manifest__"}.intersection(names):
+            yield path, list(names)
+
+
+def place_of(names: list[str]) -> str:
+    """The line of the table to which a module belongs."""
+    folder = "/".join(names[:-1])
+    return folder or names[0]
+
+
+def relative_imports(path, names):
+    """The modules of the addon that a module imports, as lists of names."""
+    tree = ast.parse(path.read_text())
+    for_types = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level and id(node) not in for_types:
+            package = names[: len(names) - node.level]
+            module = package + (node.module.split(".") if node.module else [])
+            for alias in node.names:
+                yield resolved([*module, alias.name])
+
+
+def resolved(names: list[str]) -> list[str]:
+    """The module in which a name is looked up: the name itself, or its module."""
+    while names and not ADDON.joinpath(*names).with_suffix(".py").is_file():
+        if ADDON.joinpath(*names, "__init__.py").is_file():
+            return [*names, "__init__"]
+        names = names[:-1]
+    return names or ["__init__"]
+
+
+def test_the_documented_tree_is_that_of_the_code():
+    documented = documented_tree()
+    actual: dict[str, list[str]] = {}
+    for _path, names in modules_of_the_addon():
+        place = place_of(names)
+        if place != "__init__" and place != "post_init_hook":
+            actual.setdefault(place, [])
+            if len(names) > 1 and not names[-1].startswith("__"):
+                actual[place].append(names[-1])
+    for each in ("models", "wizards"):  # a file for each model
+        actual[each] = []
+    assert {name: sorted(found) for name, found in actual.items()} == {
+        name: sorted(found) for name, found in documented.items()
+    }
+
+
+def test_each_folder_imports_only_from_those_above_it():
+    order = list(documented_tree())
+    wrong = [
+        f"{'/'.join(names)} imports {'/'.join(target)}"
+        for path, names in modules_of_the_addon()
+        if names != ["__init__"]
+        for target in relative_imports(path, names)
+        if order.index(place_of(target)) > order.index(place_of(names))
+    ]
+    assert not wrong
+
+
+def test_no_import_is_hidden_in_a_function():
+    hidden = [
+        f"{'/'.join(names)}: {ast.unparse(node)}"
+        for path, names in modules_of_the_addon()
+        if path.name not in LATE_IMPORTS
+        for function in ast.walk(ast.parse(path.read_text()))
+        if isinstance(function, ast.FunctionDef)
+        for node in ast.walk(function)
+        if isinstance(node, ast.ImportFrom | ast.Import)
+    ]
+    assert not hidden
+
+
+# -- files -----------------------------------------------------------------------------
 
 
 def test_only_one_file_patches_the_server():

@@ -57,10 +57,10 @@ CASES = [
         {"foreign"},
     ),
     (
-        "told to stop, and gone with its request",
+        "told to stop, and its request isn't ours",
         row("started", 2, signal="cancel"),
-        {"dead"},
-        {"dead"},
+        {"foreign"},
+        {"foreign"},
     ),
     (
         "told to stop, and still there",
@@ -127,7 +127,19 @@ def test_a_worker_that_is_gone_has_ended_its_code():
     watch = Watch()
     job = row("started", 2, signal="timeout")
     look(watch, row("started", signal="timeout"))
-    assert look(watch, job) == {"dead"}
+    assert look(watch, job, broken=[2]) == {"dead"}
+    assert look(watch, job) == {"dead"}, "and stays so, should the burial be late"
+
+
+def test_code_behind_the_request_of_another_has_time_to_end():
+    """A classic request, or a lease of the runner before: nobody knows its worker."""
+    watch = Watch()
+    for lease_id in (None, 2):
+        job = row("started", lease_id, signal="timeout")
+        assert look(watch, job, now=200.0) == {"foreign"}
+        assert look(watch, job, now=199.0 + STUCK) == {"foreign"}
+        assert look(watch, job, now=200.0 + STUCK) == {"dead"}
+        assert look(watch, now=300.0) == set()
 
 
 def test_an_old_claim_of_another_is_void():

@@ -8,8 +8,9 @@ lease's connection breaks and every two seconds, and hands the rows to a
 - a *started* job whose lock nobody holds, in two looks a second apart, is **dead**,
   unless its request is open. One look isn't enough: its worker may be about to settle
   it on another session;
-- a started job that was told to stop and has lost its session is dead at once, unless
-  its request is open;
+- a started job that was told to stop and has lost its session is dead at once, if the
+  connection of its lease broke. If its request isn't ours (a classic one, or one of
+  another runner), its worker has the same time as with an open one to end its code;
 - while the request of its lease is open, the worker of a job without a session lives:
   it interrupts the job's code and settles the job itself (:mod:`..interrupts`). If it
   hasn't after `STUCK`, the job is **stuck**: its code keeps the worker from doing so;
@@ -72,6 +73,7 @@ class Watch:
         self._suspects: dict[Key, float] = {}
         self._told: dict[Key, float] = {}
         self._ending: dict[Key, float] = {}
+        self._broken: set[int] = set()
         #: Somebody was given a moment: look again when it is over.
         self.hurried = False
 
@@ -99,6 +101,8 @@ class Watch:
         suspects: dict[Key, float] = {}
         told: dict[Key, float] = {}
         ending: dict[Key, float] = {}
+        self._broken |= broken_leases
+        self._broken &= {row["lease_id"] for row in rows}
         busy = _leases_of_long_jobs(rows)
         for row in rows:
             key = (row["id"], row["claim_token"], row["state"])
@@ -120,6 +124,11 @@ class Watch:
                 if now - ending[key] >= STUCK:
                     findings.stuck.append(row)
             elif row["backend_pid"] is None:
+                if row["signal"] and row["lease_id"] not in self._broken:
+                    ending[key] = self._ending.get(key, now)
+                    if now - ending[key] < STUCK:
+                        findings.foreign.append(row)
+                        continue
                 if row["signal"] or self._again(key, now):
                     findings.dead.append(row)
                 else:

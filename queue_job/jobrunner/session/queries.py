@@ -190,6 +190,12 @@ SELECT j.id, j.uuid, j.channel, j.priority, j.state,
  WHERE j.state IN ('enqueued', 'started')
 """
 
+# Has a worker begun to run the lease that was granted with this claim?
+WAS_STARTED = """
+SELECT 1 FROM queue_job
+ WHERE id = %(id)s AND claim_token = %(token)s AND state <> 'enqueued'
+"""
+
 # The leases whose sessions live, also between two jobs.
 LIVE_LEASES = f"SELECT key AS lease_id FROM ({HELD}) held WHERE space = {LEASE_LOCK}"
 
