@@ -33,7 +33,7 @@ def backoff(clock):
     [
         (ValueError("year 20000 is out of range"), [0.5, 1, 2, 4, 8, 16, LAST, LAST]),
         (psycopg2.DataError("integer out of range"), [0.5, 1, 2, 4, 8, 16, LAST]),
-        (psycopg2.OperationalError("gone"), [0.5, 1, LAST_UNREACHABLE, 2, 2, 2, 2]),
+        (psycopg2.OperationalError("gone"), [0.5, 0.5, 0.5, 0.5]),
     ],
 )
 def test_the_pauses_grow_although_each_error_follows_a_good_turn(
@@ -46,6 +46,12 @@ def test_the_pauses_grow_although_each_error_follows_a_good_turn(
         clock.now += WELL - 1
         backoff.turned()
     assert found == pauses
+
+
+def test_a_database_that_is_not_there_is_missed_for_two_seconds_at_most(backoff):
+    gone = psycopg2.OperationalError("gone")
+    pauses = [backoff.after(gone) for _pause in range(4)]
+    assert pauses == [0.5, 1, LAST_UNREACHABLE, LAST_UNREACHABLE]
 
 
 def test_all_is_forgotten_after_a_while_of_good_turns(backoff, clock, caplog):

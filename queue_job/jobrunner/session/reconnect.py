@@ -38,14 +38,19 @@ class Backoff:
         self.db_name = db_name
         self._clock = clock
         self._pause = FIRST
+        self._lost_pause = FIRST
         self._told: set[str] = set()
         self._is_ill = False
         self._well_since: float | None = None
 
     def turned(self) -> None:
-        """A turn went well; after enough of them, all is forgotten."""
+        """A turn went well; after enough of them, all is forgotten.
+
+        A connection that could be made says enough about the next one that breaks.
+        """
         if not self._is_ill:
             return
+        self._lost_pause = FIRST
         now = self._clock()
         if self._well_since is None:
             self._well_since = now
@@ -57,10 +62,12 @@ class Backoff:
     def after(self, error: Exception) -> float:
         """Log an error if it is news, and return the seconds until the next try."""
         self._is_ill, self._well_since = True, None
-        pause = self._pause
         if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
-            pause = min(pause, LAST_UNREACHABLE)
-        self._pause = min(self._pause * 2, LAST)
+            pause = self._lost_pause
+            self._lost_pause = min(pause * 2, LAST_UNREACHABLE)
+        else:
+            pause = self._pause
+            self._pause = min(pause * 2, LAST)
         if isinstance(error, psycopg2.Error) and not isinstance(
             error, psycopg2.DataError
         ):
