@@ -116,6 +116,12 @@ def test_the_index_names_every_page():
     ]
 
 
+def test_the_worked_example_applies(files):
+    command = ["git", "apply", "--check", "docs/contributing/an_option.patch"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 #: Pages whose blocks are drawings.
 PICTURES = ("architecture.md", "state_machine.md")
 
