@@ -4,7 +4,7 @@ PYTHON ?= python3
 SETUP = PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m setup
 
 .DEFAULT_GOAL := help
-.PHONY: help prepare run shell test lint format bench chaos deploy-test docs pot screenshots wheels clean
+.PHONY: help prepare run shell test lint format bench chaos deploy-test docs changelog pot screenshots wheels clean
 
 help: ## show this help
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 23
@@ -38,6 +38,9 @@ deploy-test: ## try the deployment guides: nginx, HAProxy, wheels (ARGS="..." fo
 
 docs: ## write what is generated: configuration, requirements, READMEs of the addons
 	@$(SETUP) docs
+
+changelog: ## print the changes since the last release (VERSION=... moves them into CHANGELOG.md)
+	@VERSION='$(VERSION)' $(SETUP) changelog
 
 pot: ## export the texts to translate, and bring the translations in line
 	@$(SETUP) pot

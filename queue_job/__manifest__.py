@@ -4,7 +4,7 @@
     "summary": "Run any method of any model as a background job",
     "version": "19.0.3.0.0",
     "author": "Queue Job maintainers",
-    "website": "https://github.com/queue-job/queue",
+    "development_status": "Beta",
     "license": "LGPL-3",
     "category": "Generic Modules",
     "depends": ["mail", "base_sparse_field", "web"],

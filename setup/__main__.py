@@ -19,6 +19,7 @@ COMMANDS = {
     "shell": "setup.tools",
     "deploy-test": "setup.tools",
     "docs": "setup.docs",
+    "changelog": "setup.changelog",
     "pot": "setup.translations",
     "screenshots": "setup.screenshots",
     "wheels": "setup.wheels",

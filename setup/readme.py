@@ -46,7 +46,7 @@ def manifest(addon: str) -> dict:
 def digest(addon: str) -> str:
     """The digest of all that the README is made from."""
     about = manifest(addon)
-    parts = [about["name"], about["summary"], about["license"], about["website"]]
+    parts = [about["name"], about["summary"], about["license"]]
     parts += [f"{name}\n{text}" for name, text in fragments(addon).items()]
     parts.append(Path(__file__).read_text())
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
@@ -73,7 +73,7 @@ def build(addon: str) -> str:
     for name, text in texts.items():
         heading = FRAGMENTS[name]
         blocks.append(f"{heading}\n{'=' * len(heading)}\n\n{_to_rst(text)}")
-    blocks.append(f"License\n=======\n\n{about['license']}, see {about['website']}.")
+    blocks.append(f"License\n=======\n\n{about['license']}")
     return "\n\n".join(blocks) + "\n"
 
 

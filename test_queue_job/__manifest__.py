@@ -4,7 +4,7 @@
     "summary": "Models, data and integration tests of the job queue",
     "version": "19.0.3.0.0",
     "author": "Queue Job maintainers",
-    "website": "https://github.com/queue-job/queue",
+    "development_status": "Beta",
     "license": "LGPL-3",
     "category": "Hidden/Tests",
     "depends": ["queue_job"],

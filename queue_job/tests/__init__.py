@@ -8,7 +8,7 @@ from . import test_common
 from . import test_deferred
 from . import test_delay
 from . import test_deleted_parents
-from . import test_docs_tasks
+from . import test_docs_how_to
 from . import test_drain
 from . import test_dashboard
 from . import test_failure_digest

@@ -71,7 +71,7 @@ def test_the_doors_of_the_operators(make_server, database):
 
 def command_lines():
     """The commands of the page, without what is said beside them."""
-    lines = block("tasks/command_line.md", "odoo-bin").splitlines()
+    lines = block("how-to/command_line.md", "odoo-bin").splitlines()
     return [re.split(r"\s{3,}", line)[0] for line in lines]
 
 

@@ -1,7 +1,7 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """What the manual promises about servers: settings, log lines, channels, restarts.
 
-`docs/promises.md` lists all promises and what shows each of them.
+`docs/evidence/promises.md` lists all promises and what shows each of them.
 """
 
 import signal

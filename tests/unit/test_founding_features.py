@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "founding-features.md").read_text()
+PAGE = (ROOT / "docs/evidence/founding-features.md").read_text()
 STATIC = (ROOT / "queue_job/static/tests/wait_action.test.js").read_text()
 ROWS = re.findall(r"^\| ([AB]\d+) \|(.*)\|$", PAGE, re.MULTILINE)
 

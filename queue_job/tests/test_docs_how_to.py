@@ -1,5 +1,5 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""The examples of `docs/tasks` are run, page by page."""
+"""The examples of `docs/how-to` are run, page by page."""
 
 import types
 from pathlib import Path
@@ -7,10 +7,10 @@ from pathlib import Path
 from . import common
 from .helper_case import HelperCase
 
-PAGES = Path(__file__).parents[2] / "docs" / "tasks"
+PAGES = Path(__file__).parents[2] / "docs" / "how-to"
 
 
-class TestTasks(HelperCase):
+class TestHowTo(HelperCase):
     def run_page(self, name):
         path = PAGES / f"{name}.md"
         if not path.exists():
