@@ -4,10 +4,10 @@
 A `Job` is built from a bound method and options, or loaded from its row. It knows how
 to perform its method and what each change of state means for its own attributes; it
 does not decide when to run (jobrunner), nor what a failure leads to (`retry`,
-`executor`). `repository` moves it to and from the table.
+`settlement`). `repository` moves it to and from the table.
 
 The `set_*` methods work from any state: other code calls them on jobs in memory as it
-needs. The transition is checked against `states.TRANSITIONS` by `repository.store`,
+needs. The transition is checked against `states.TRANSITIONS` by `repository.update`,
 where the state of the row is known.
 
 Records and arguments of a loaded job are decoded when they are first read, so that a
@@ -49,9 +49,10 @@ from .keys.job_keys import JobGate
 from .keys.rules import Gate
 from .sessions.transactions import is_guarded
 from .storage import repository
+from .storage.identity_slots import find_duplicates
 from .storage.job_dependencies import JobDependencies
 from .storage.job_results import JobResults, refuse_lazy_method
-from .storage.row_mapper import decoded
+from .storage.row_mapper import decoded, from_row
 
 
 def _is_model_method(func) -> bool:
@@ -183,12 +184,12 @@ class Job(JobDependencies, JobGate, JobResults):
 
     @classmethod
     def _from_row(cls, env, row: dict) -> Job:
-        """Return the job of a row with the columns `repository.LOAD_COLUMNS`."""
+        """Return the job of a row with the columns `row_mapper.LOAD_COLUMNS`."""
         job = cls.__new__(cls)
         job._init_state()
         job._env = env
         job._recordset = job._args = job._kwargs = None
-        repository.from_row(job, row)
+        from_row(job, row)
         return job
 
     @staticmethod
@@ -203,14 +204,21 @@ class Job(JobDependencies, JobGate, JobResults):
         return self.db_records_from_uuids(self.env, [self.uuid])
 
     def store(self) -> None:
-        """Create or update the row of this job; nothing is flushed or committed."""
-        repository.store(self)
+        """Create or update the row of this job; nothing is flushed or committed.
+
+        :raise JobFenced: the job is claimed, and its claim doesn't hold any more
+        :raise TypeError: the job is new, and an argument cannot be kept in it
+        """
+        if self.id is None and self._may_be_stored:
+            self.id = repository.find_id(self)
+        if not self.id or not repository.update(self):
+            repository.create(self)
 
     def job_record_with_same_identity_key(self):
         """Return the waiting job with the same identity key, as a sudo record."""
         jobs = self.env["queue.job"].sudo()
-        twins = repository.find_twins(self.env, [self.identity_key])
-        return jobs.browse(twins.values())
+        duplicates = find_duplicates(self.env, [self.identity_key])
+        return jobs.browse(duplicates.values())
 
     # -- what is called ------------------------------------------------------------
 

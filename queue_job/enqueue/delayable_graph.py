@@ -22,7 +22,7 @@ from odoo.models import BaseModel
 
 from ..core.graph import Graph
 from ..job import Job
-from ..storage import repository
+from ..storage.insert import insert_many
 from ..utils import must_run_without_delay
 from . import graph_keys
 
@@ -162,7 +162,7 @@ class DelayableGraph(Graph):
         if insertable:
             env = vertices[0].recordset.env
             dedupe = links.is_all_new and not others
-            held = repository.insert_many(env, insertable, dedupe=dedupe)
+            held = insert_many(env, insertable, dedupe=dedupe)
             for vertex in vertices if held else ():
                 job = vertex._generated_job
                 vertex._generated_job = held.get(job, job)

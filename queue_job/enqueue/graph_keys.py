@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..core.states import PENDING, WAIT_DEPENDENCIES
 from ..job import Job
-from ..storage import repository
+from ..storage.identity_slots import find_duplicates
 
 if TYPE_CHECKING:
     from ..delay import Delayable
@@ -117,7 +117,7 @@ def _held(keys: dict[Delayable, str]) -> dict[str, Any]:
     if not keys:
         return {}
     env = next(iter(keys)).recordset.env
-    found = repository.find_twins(env, keys.values())
+    found = find_duplicates(env, keys.values())
     jobs = env["queue.job"].sudo().browse(found.values())
     return {key: jobs.browse(id_) for key, id_ in found.items()}
 
