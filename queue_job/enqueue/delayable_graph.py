@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import uuid
 from collections import deque
-from typing import TYPE_CHECKING
 
 from odoo.models import BaseModel
 
@@ -25,9 +24,7 @@ from ..job import Job
 from ..storage.insert import insert_many
 from ..utils import must_run_without_delay
 from . import graph_keys
-
-if TYPE_CHECKING:
-    from ..delay import Delayable
+from .protocols import Call
 
 _STORE = Job.store
 
@@ -148,12 +145,13 @@ class DelayableGraph(Graph):
                 vertex._execute_direct()
             return
         links = graph_keys.link(graph, vertices)
-        for parent, child, condition in links.edges:
-            options = {} if condition == "done" else {"condition": condition}
-            child.add_depends({parent}, **options)
+        for edge in links.edges:
+            # a `Job` of others may know no conditions
+            options = {} if edge.condition == "done" else {"condition": edge.condition}
+            edge.child.add_depends({edge.parent}, **options)
         self._store(vertices, links)
 
-    def _store(self, vertices: list[Delayable], links: graph_keys.Links) -> None:
+    def _store(self, vertices: list[Call], links: graph_keys.Links) -> None:
         """Write the jobs, the new ones in bulk, and tell each call its job."""
         for vertex, record in links.records.items():
             vertex._generated_job = record
@@ -172,7 +170,7 @@ class DelayableGraph(Graph):
             vertex._generated_job = other._generated_job
 
 
-def _build_job(vertex: Delayable) -> None:
+def _build_job(vertex: Call) -> None:
     """Give a call its job; the one it has got before, if it was delayed before."""
     if isinstance(vertex._generated_job, BaseModel):
         # It was the job of another call: that may have ended by now.
