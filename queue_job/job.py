@@ -45,8 +45,8 @@ from .core.states import (  # noqa: F401 (public here)
 )
 from .exception import FailedJobError, NoSuchJobError, RetryableJobError
 from .fields import rebind_to_cr as _rebind_to_cr
-from .keys.job_keys import JobGate
-from .keys.rules import Gate
+from .keys.job_keys import JobKeys
+from .keys.rules import JobKey
 from .sessions.transactions import is_guarded
 from .storage import repository
 from .storage.identity_slots import find_duplicates
@@ -61,7 +61,7 @@ def _is_model_method(func) -> bool:
     )
 
 
-class Job(JobDependencies, JobGate, JobResults):
+class Job(JobDependencies, JobKeys, JobResults):
     """One delayed call.
 
     :param func: bound method of a recordset
@@ -114,7 +114,7 @@ class Job(JobDependencies, JobGate, JobResults):
         self._channel = options.channel(channel)
         self._identity_key = options.identity_key(identity_key)
         self.identity_scope = options.identity_scope(identity_scope)
-        self._gate = Gate.of(**key_options)
+        self._key = JobKey.of(**key_options)
         self._set_call_options(timeout, expires, notify, skip_if_missing)
 
         self.date_created = datetime.now()
@@ -143,7 +143,7 @@ class Job(JobDependencies, JobGate, JobResults):
         self._payload: dict = {}
         self._stored: dict | None = None
         self._init_dependencies()
-        self._init_gate()
+        self._init_key()
 
     def _set_call_options(self, timeout, expires, notify, skip_if_missing) -> None:
         config_timeout = getattr(self.job_config, "timeout", None)

@@ -66,7 +66,7 @@ def insert_many(
     batch = [
         _New(job, row_mapper.new_row(job), row_mapper.hook_values(job)) for job in jobs
     ]
-    rules.hold((new.row for new in batch), datetime.now())
+    rules.block((new.row for new in batch), datetime.now())
     keyed = [new for new in batch if new.key]
     if keyed:
         duplicates = _insert_keyed(env, batch, keyed, dedupe)

@@ -23,7 +23,7 @@ from collections.abc import Iterable
 
 from ..claim.claims import UTC_NOW
 from ..core.states import ALL_STATES, FINAL, IN_FLIGHT
-from ..keys.rules import STATES as GATE_STATES
+from ..keys.rules import STATES as KEY_STATES
 
 #: The dates of a job; those of the second group tell how old its row is.
 FORGOTTEN = ("eta", "date_enqueued", "date_started")
@@ -53,13 +53,13 @@ _ODD_DATE = (
 )
 _ODD_STATE = f"state NOT IN ({_values(ALL_STATES)})"
 _ODD_TIME = "exec_time NOT BETWEEN -1e12 AND 1e12"  # NaN is greater than all
-_ODD_GATE = (
+_ODD_KEY = (
     "(CASE WHEN gate IS NULL THEN gate_state IS NOT NULL"
-    f" ELSE channel IS NULL OR gate_state NOT IN ({_values(GATE_STATES)})"
+    f" ELSE channel IS NULL OR gate_state NOT IN ({_values(KEY_STATES)})"
     " OR gate_state IS NULL AND state = 'pending' END)"
 )
 #: The condition of an odd row.
-ODD = f"({_ODD_DATE} OR {_ODD_STATE} OR {_ODD_TIME} OR {_ODD_GATE})"
+ODD = f"({_ODD_DATE} OR {_ODD_STATE} OR {_ODD_TIME} OR {_ODD_KEY})"
 
 # Other addons may have added states of their own.
 _DECLARED_STATE = """EXISTS (
@@ -80,7 +80,7 @@ _FOUND = ", ".join(
     + [
         f"CASE WHEN {_ODD_STATE} THEN 'state = ' || state END",
         f"CASE WHEN {_ODD_TIME} THEN 'exec_time = ' || exec_time END",
-        f"CASE WHEN {_ODD_GATE} THEN"
+        f"CASE WHEN {_ODD_KEY} THEN"
         " concat('gate_state = ', coalesce(gate_state, 'null')) END",
     ]
 )
