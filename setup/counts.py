@@ -7,13 +7,15 @@
 What is counted, in the addons of `ADDONS` and without tests and migrations:
 
 - Python files at the root of `queue_job`;
-- two-way pairs: two folders of `queue_job` that import each other. A module at the root
-  is a folder of its own. Imports inside functions count, imports for type checkers don't;
+- two-way pairs: two folders of `queue_job` that import each other. A module at the
+  root is a folder of its own. Imports inside functions count, those for type checkers
+  don't;
 - lines of Python;
 - tables: models with a table of their own, those of wizards left out;
-- public functions without docstring, and without return annotation. A function is public
-  unless its name, or that of its class, begins with an underscore (as that of each method
-  that Odoo finds by a convention, such as `_compute_*`) or it stands in a function.
+- public functions without docstring, and without return annotation. A function is
+  public unless its name, or that of its class, begins with an underscore (as that of
+  each method that Odoo finds by a convention, such as `_compute_*`), or it stands in
+  a function or sets a property.
 """
 
 from __future__ import annotations
@@ -95,10 +97,15 @@ def public_functions(node: ast.AST) -> Iterator[Function]:
     """Yield the functions of a module, or of a class, that others may call."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, Function):
-            if not child.name.startswith("_"):
+            if not child.name.startswith("_") and not _is_setter(child):
                 yield child
         elif not (isinstance(child, ast.ClassDef) and child.name.startswith("_")):
             yield from public_functions(child)
+
+
+def _is_setter(function: Function) -> bool:
+    """Whether it belongs to a property, which has its docstring where it is read."""
+    return any(ast.unparse(d).endswith(".setter") for d in function.decorator_list)
 
 
 def tables(tree: ast.AST) -> Iterator[str]:
