@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import uuid
 from collections import deque
+from typing import Any
 
 from odoo.models import BaseModel
 
@@ -39,8 +40,12 @@ class DelayableGraph(Graph):
         #: (parent, child) -> condition, where it is not "done"
         self._conditions: dict[tuple, str] = {}
 
-    def add_edge(self, parent, child, condition: str = "done"):  # pylint: disable=missing-return
-        """Add an edge: the child waits for this end of the parent."""
+    def add_edge(self, parent: Any, child: Any, condition: str = "done") -> None:  # pylint: disable=missing-return
+        """Add an edge: the child waits for this end of the parent.
+
+        :param condition: "done", "failed" or "always"; "always" if the edge is there
+            with another one
+        """
         is_known = child in self._graph.get(parent, ())
         if is_known and self.condition(parent, child) != condition:
             condition = "always"  # it was added for the one end and for the other
@@ -48,7 +53,7 @@ class DelayableGraph(Graph):
         if condition != "done":
             self._conditions[parent, child] = condition
 
-    def condition(self, parent, child) -> str:
+    def condition(self, parent: Any, child: Any) -> str:
         """Return the end of the parent which the child waits for."""
         return self._conditions.get((parent, child), "done")
 
@@ -132,7 +137,11 @@ class DelayableGraph(Graph):
         return any(vertex._is_nested() for vertex in vertices)
 
     def delay(self) -> None:
-        """Build all jobs of the graph and store them, or run them now."""
+        """Build all jobs of the graph and store them, or run them now.
+
+        :raise ValueError: the graph has a cycle, or an option of a call is not usable
+        :raise TypeError: an argument of a call cannot be kept in a job
+        """
         graph = self._connect_graphs()
         vertices = list(graph.topological_sort())
         if len(vertices) != len(graph._graph):

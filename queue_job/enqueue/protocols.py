@@ -33,7 +33,7 @@ class Call(Protocol):
 
 
 class CallGraph(Protocol):
-    """A graph of calls; an edge carries the end of the parent which the child awaits."""
+    """A graph of calls; an edge says which end of the parent the child waits for."""
 
     def edges(self) -> list[tuple[Any, Any]]:
         """Return all edges as pairs (parent, child)."""

@@ -18,10 +18,10 @@ Guarantees, and what gives each:
    transaction; the mark is removed by a call whose snapshot shows the change, and only
    if the row is still what it saw (`is_as_seen`, read from the locked row).
 3. No deadlock. Locks of keys are taken in the order of their numbers; rows are taken
-   by SKIP LOCKED, so a call that holds the lock of a key never waits for the transaction
-   of a user. The rows that it skips are marked again when the user commits, or found by
-   the sweep. A call that has waited for a lock for a second leaves the marks to the next
-   round.
+   by SKIP LOCKED, so a call that holds the lock of a key never waits for a user's
+   transaction. The rows that it skips are marked again when the user commits, or found
+   by the sweep. A call that has waited for a lock for a second leaves the marks to the
+   next round.
 4. The cost is bounded. A key costs a few descents of two partial indexes, whatever
    waits behind it; a call is about a page of keys and rows. `id = ANY(ARRAY(...))`
    keeps the planner, which can't know how few rows there are, from reading the table.
@@ -54,8 +54,8 @@ PAGES_OF_A_ROUND = 2
 #: Keys of one step of the sweep, which is a net and has time.
 SWEEP_PAGE = 50
 
-#: Of jobs that are `scheduled`: those that wait for a date, not for others of their key.
-#: One that was admitted is among them if the clock was set back.
+#: Of jobs that are `scheduled`: those that wait for a date, not for others of their
+#: key. One that was admitted is among them if the clock was set back.
 NOT_BLOCKED = "(gate_state IS NULL OR gate_state IN ('later', 'open'))"
 #: Jobs whose key is to be decided about; the row of a job in flight is its worker's.
 MARKED = "gate_state = 'new' AND state NOT IN ('enqueued', 'started')"

@@ -10,8 +10,8 @@ concurrency_key      at most `concurrency_limit` jobs of a key run at a time
 
 A key is stored in the column `gate`, with its kind in front, and its limit in
 `gate_limit`; these columns have kept their first names. A job that has to wait for
-others of its key is *blocked*: pending, but marked as `scheduled`, so that no claim sees
-it. It is *admitted* when it may run.
+others of its key is *blocked*: pending, but marked as `scheduled`, so that no claim
+sees it. It is *admitted* when it may run.
 
 ============  ==============================================================
 `gate_state`  meaning

@@ -14,7 +14,10 @@ of jobs as for one whose code does not exist any more. What follows from it:
   cancelled. The database sees to it for other ways to delete, see `dependencies`.
 """
 
+from __future__ import annotations
+
 import logging
+from typing import Any
 
 from markupsafe import escape
 
@@ -47,7 +50,8 @@ DEFAULT_NODE_COLORS = ("#D2E5FF", "#2B7CE9")
 class Dependencies(Serialized):
     """The uuids on both sides; what SQL has written is read as none, if it is odd."""
 
-    def convert_to_record(self, value, record):
+    def convert_to_record(self, value: Any, record: models.BaseModel) -> dict[str, Any]:
+        """Return the dictionary in a text, an empty one where it is no JSON."""
         try:
             return super().convert_to_record(value, record)
         except ValueError:
@@ -80,7 +84,7 @@ class QueueJob(models.Model):
     dependency_graph = Serialized(compute="_compute_dependency_graph")
     graph_jobs_count = fields.Integer(compute="_compute_graph_jobs_count")
 
-    def init(self):  # pylint: disable=missing-return
+    def init(self) -> None:  # pylint: disable=missing-return
         """Create the trigger which keeps the edges of deleted parents."""
         super().init()
         with file_open("queue_job/sql/dependencies.sql") as script:
@@ -115,19 +119,21 @@ class QueueJob(models.Model):
         return domain
 
     @api.model_create_multi
-    def create(self, vals_list):
+    def create(self, vals_list: list[dict[str, Any]]) -> QueueJob:
+        """Create jobs, with the edges which their `dependencies` name."""
         jobs = super().create(vals_list)
         if any(vals.get("dependencies") for vals in vals_list):
             self.env["queue.job.dependency"]._add_from_json(jobs)
         return jobs
 
-    def write(self, vals):
+    def write(self, vals: dict[str, Any]) -> bool:
+        """Write jobs, and add the edges which `dependencies` names."""
         result = super().write(vals)
         if vals.get("dependencies"):
             self.env["queue.job.dependency"]._add_from_json(self)
         return result
 
-    def unlink(self):
+    def unlink(self) -> bool:
         """Delete jobs; what waits for them is released or cancelled."""
         children = set(self._graph_query(dependencies.WAITING_CHILDREN))
         result = super().unlink()
@@ -191,8 +197,8 @@ class QueueJob(models.Model):
             "shadow": True,
         }
 
-    def open_graph_jobs(self):
-        """Open the list of all jobs of the same graph."""
+    def open_graph_jobs(self) -> dict[str, Any]:
+        """Return the action which lists all jobs of the same graph."""
         self.ensure_one()
         jobs = self.search([("graph_uuid", "=", self.graph_uuid)])
         action = self.env["ir.actions.act_window"]._for_xml_id(

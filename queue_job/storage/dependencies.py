@@ -49,7 +49,6 @@ SATISFYING = {"done": (DONE,), "failed": (FAILED,), "always": FINAL}
 CONDITIONS = tuple(SATISFYING)
 
 
-
 class Reasons(NamedTuple):
     """The texts on cancelled children; they are parameters of the statements below."""
 
@@ -152,8 +151,8 @@ WITH waiting AS MATERIALIZED (
 # state being 'pending' or 'cancelled'.
 RELEASE_CHILDREN = f"{_WAITING}{_release()}"
 
-# The same in a lease, which takes what comes free itself, or notifies others. Nothing is
-# lost with a commit that PostgreSQL forgets in a crash: the sweep finds it.
+# The same in a lease, which takes what comes free itself, or notifies others. Nothing
+# is lost with a commit that PostgreSQL forgets in a crash: the sweep finds it.
 RELEASE_SILENTLY = f"{_WAITING}{_release(SILENT)}"
 
 # A page of the sweep, by id: what it looks at is bounded, however many jobs wait.

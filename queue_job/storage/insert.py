@@ -132,9 +132,7 @@ def _insert_in_savepoint(env: Environment, batch: list[_New]) -> bool:
 # -- rows -----------------------------------------------------------------------------
 
 
-def _insert(
-    env: Environment, batch: list[_New], *, in_savepoint: bool = False
-) -> None:
+def _insert(env: Environment, batch: list[_New], *, in_savepoint: bool = False) -> None:
     """Insert the rows and give the jobs their ids."""
     if orm_bypass.allows(env, "create") and not any(new.extra for new in batch):
         pages = list(_pages(batch, PAGE_ROWS))
@@ -153,9 +151,7 @@ def _insert(
         _insert_by_orm(env, batch, in_savepoint=in_savepoint)
 
 
-def _insert_by_orm(
-    env: Environment, batch: list[_New], *, in_savepoint: bool
-) -> None:
+def _insert_by_orm(env: Environment, batch: list[_New], *, in_savepoint: bool) -> None:
     """Create the records, then take the slots; only SQL can fail without a log."""
     if in_savepoint:
         env.flush_all()  # what waits to be written is not undone with the jobs
@@ -185,9 +181,7 @@ def _take_slots(env: Environment, batch: list[_New], records: BaseModel) -> None
     identity_slots.take(env, slots, records)
 
 
-def _insert_by_sql(
-    cr: BaseCursor, page: list[_New], *, begin: bool, end: bool
-) -> None:
+def _insert_by_sql(cr: BaseCursor, page: list[_New], *, begin: bool, end: bool) -> None:
     """Insert a page by one statement, the savepoint around it included.
 
     :param begin: the savepoint begins with this page

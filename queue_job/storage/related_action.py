@@ -6,11 +6,13 @@ change it. Two rules keep that from being a way to call anything:
 
 - It has to be meant for it: a method that an addon has added to `queue.job`, whatever
   its name, or one called `related_action…`. What Odoo or this addon defines is not.
-- It runs with the rights of whoever asks for it, and so do the records which it finds
-  in the fields of the job.
+- It runs with the rights of the user who asks for it, and so do the records which it
+  finds in the fields of the job.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from odoo.api import Environment
 from odoo.exceptions import AccessError
@@ -62,11 +64,16 @@ def check(env: Environment, name: str) -> None:
     )
 
 
-def call(record: BaseModel, env: Environment, name: str, kwargs: dict):
+def call(
+    record: BaseModel, env: Environment, name: str, kwargs: dict[str, Any]
+) -> dict[str, Any] | None:
     """Call the related action, with the rights of the environment.
 
     :param record: the `queue.job` record
-    :param env: of whoever asks for it
+    :param env: of the user who asks for it
+    :param name: of the method
+    :param kwargs: its keyword arguments, as the job function has them
+    :return: what the method returned, an action
     :raise AccessError: the method is not meant for it
     """
     check(env, name)

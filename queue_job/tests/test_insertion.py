@@ -132,7 +132,8 @@ class TestRaces(RaceCase):
         duplicate = self.enqueue(self.second)
         self.assertEqual(duplicate._name, "queue.job")
         self.assertEqual(
-            (duplicate.uuid, duplicate.state, duplicate.model_name), (job.uuid, PENDING, "res.users")
+            (duplicate.uuid, duplicate.state, duplicate.model_name),
+            (job.uuid, PENDING, "res.users"),
         )
         self.second.cr.commit()
         self.assertEqual(self.stored_uuids(), [job.uuid])
