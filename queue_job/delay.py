@@ -218,7 +218,7 @@ class Delayable(_Node):
         try:
             self._extras = options.given(extras, "delayable")
         except TypeError:
-            self._generated_job = True  # nobody forgot it
+            self._generated_job = True  # not forgotten
             raise
 
     @property
@@ -282,7 +282,7 @@ class Delayable(_Node):
             self._part(self.recordset[start : start + size], number, len(starts), keys)
             for number, start in enumerate(starts, start=1)
         ]
-        self._generated_job = True  # replaced by its parts: nobody forgot it
+        self._generated_job = True  # replaced by its parts, not forgotten
         return DelayableChain(*parts) if chain else DelayableGroup(*parts)
 
     def _part(self, recordset, number: int, count: int, identity_key) -> Delayable:

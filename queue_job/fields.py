@@ -34,7 +34,7 @@ __all__ = [
 
 
 class _Token(str):
-    """A value of the context which nobody else can make: compared by identity.
+    """A value of the context that no request can make: compared by identity.
 
     As a text it may be in the context of an action which is sent to the client.
     """

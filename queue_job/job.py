@@ -47,6 +47,7 @@ from .core.states import (  # noqa: F401 (public here)
     WAIT_DEPENDENCIES,
 )
 from .exception import FailedJobError, NoSuchJobError, RetryableJobError
+from .fields import rebind_to_cr as _rebind_to_cr
 from .keys.job_keys import JobKeys
 from .keys.rules import JobKey
 from .sessions.transactions import is_guarded
@@ -55,7 +56,7 @@ from .storage.identity_slots import find_duplicates
 from .storage.job_call import JobCall, refuse_lazy_method
 from .storage.job_dependencies import JobDependencies
 from .storage.job_results import JobResults
-from .storage.row_mapper import from_row
+from .storage.row_mapper import decoded, from_row
 
 
 def _is_model_method(func) -> bool:
@@ -239,6 +240,26 @@ class Job(JobCall, JobDependencies, JobKeys, JobResults):
         return self._uuid
 
     @property
+    def args(self) -> tuple[Any, ...]:
+        """The positional arguments, with records of the job's cursor; a new copy.
+
+        :raise ValueError: the column holds what is no list; it came by SQL
+        """
+        if self._args is None:
+            self._args = tuple(decoded(self, "args", (list, tuple)) or ())
+        return _rebind_to_cr(self._args, self.env.cr) if self._args else ()
+
+    @property
+    def kwargs(self) -> dict[str, Any]:
+        """The keyword arguments, with records of the job's cursor; a new copy.
+
+        :raise ValueError: the column holds what is no dictionary; it came by SQL
+        """
+        if self._kwargs is None:
+            self._kwargs = decoded(self, "kwargs", dict) or {}
+        return _rebind_to_cr(self._kwargs, self.env.cr) if self._kwargs else {}
+
+    @property
     def identity_key(self) -> str | None:
         """The identity key; a function is asked when it is first read.
 
@@ -318,15 +339,6 @@ class Job(JobCall, JobDependencies, JobKeys, JobResults):
                 yield self.env
             finally:
                 self._env, self._recordset = env, recordset
-
-    def on_fail(self, fail_vals: dict) -> None:
-        """Call the method which the job function names for failures, if any.
-
-        :param fail_vals: its keyword arguments: `exc_name`, `exc_message`, `exc_info`
-        """
-        name = self.on_fail_method_name
-        if name and hasattr(self.recordset, name):
-            getattr(self.recordset, name)(**fail_vals)
 
     def add_lock_record(self) -> None:
         """Make sure that the row which `lock` locks exists."""

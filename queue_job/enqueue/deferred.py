@@ -73,7 +73,11 @@ class DeferredType:
         self.options = {"allow_nested": False, **job_options}
 
     def __call__(self, target: Any, *args: Any, **kwargs: Any):
-        """Defer a call; return the `Job`."""
+        """Defer a call.
+
+        :return: the `Job`, or what the method returned if it ran at once
+        :raise TypeError: the target is neither a method of records nor a name
+        """
         if callable(target):
             return self._defer(target, args, kwargs)
         if not isinstance(target, str):

@@ -94,7 +94,9 @@ def find_duplicates(env: Environment, keys: Iterable[str | None]) -> dict[str, i
 
 
 def read_holders(env: Environment, keys: list[str]) -> dict[str, dict[str, Any]]:
-    """Find the jobs which hold slots, as everybody sees them: by a cursor of its own.
+    """Find the jobs which hold slots, as other transactions see them.
+
+    It reads them with a cursor of its own.
 
     :param keys: identity keys
     :return: {identity key: row of the job which holds its slot}

@@ -1,9 +1,5 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""What a job calls: its records, method and arguments, and what is configured for it.
-
-Records and arguments of a loaded job are decoded when they are first read, so that a
-job whose model or arguments are gone can still be loaded, cancelled or failed.
-"""
+"""What a job calls: its records and method, and what is configured for them."""
 
 from __future__ import annotations
 
@@ -16,7 +12,6 @@ from typing import Any
 from odoo import models
 from odoo.api import Environment
 
-from ..fields import rebind_to_cr
 from .row_mapper import decoded
 
 _LAZY_CODE = (
@@ -58,7 +53,7 @@ def _refuse_lazy_result(result: Any, name: str) -> None:
     kind = type(result)  # isinstance would ask `result.__class__`, which may raise
     if issubclass(kind, _LAZY_RESULTS) or hasattr(kind, "__await__"):
         if issubclass(kind, CoroutineType):
-            result.close()  # else Python warns that nobody has awaited it
+            result.close()  # else Python warns that it was never awaited
         raise TypeError(
             f"{name} has returned a {kind.__name__}: its work is not done"
             " before somebody runs that to its end. Do so in the method."
@@ -91,26 +86,6 @@ class JobCall:
             return self.recordset.env
         except (KeyError, TypeError, ValueError):
             return self._env
-
-    @property
-    def args(self) -> tuple[Any, ...]:
-        """The positional arguments, with records of the job's cursor; a new copy.
-
-        :raise ValueError: the column holds what is no list; it came by SQL
-        """
-        if self._args is None:
-            self._args = tuple(decoded(self, "args", (list, tuple)) or ())
-        return rebind_to_cr(self._args, self.env.cr) if self._args else ()
-
-    @property
-    def kwargs(self) -> dict[str, Any]:
-        """The keyword arguments, with records of the job's cursor; a new copy.
-
-        :raise ValueError: the column holds what is no dictionary; it came by SQL
-        """
-        if self._kwargs is None:
-            self._kwargs = decoded(self, "kwargs", dict) or {}
-        return rebind_to_cr(self._kwargs, self.env.cr) if self._kwargs else {}
 
     @property
     def func(self) -> Callable[..., Any]:
@@ -168,7 +143,7 @@ class JobCall:
         """The full name of the channel: as given, or that of the job function."""
         return self._channel or self.job_config.channel
 
-    # -- the call --------------------------------------------------------------------
+    # -- the calls -------------------------------------------------------------------
 
     def _call(self) -> None:
         """Call the method; with `skip_if_missing` only if there is a record left."""
@@ -182,3 +157,12 @@ class JobCall:
         result = self.func(*self.args, **self.kwargs)
         _refuse_lazy_result(result, self.job_function_name)
         self.result = result
+
+    def on_fail(self, fail_vals: dict[str, Any]) -> None:
+        """Call the method which the job function names for failures, if any.
+
+        :param fail_vals: its keyword arguments: `exc_name`, `exc_message`, `exc_info`
+        """
+        name = self.on_fail_method_name
+        if name and hasattr(self.recordset, name):
+            getattr(self.recordset, name)(**fail_vals)

@@ -7,8 +7,8 @@ harmless, and neither costs the others anything:
 1. What is read is compared and subtracted in SQL, and comes as a number, a text or a
    `readable` date: PostgreSQL has dates that Python can't hold (before the year 1,
    after 9999, infinite), and the driver raises an error for the whole result.
-2. The rows themselves are put right as soon as they are found, so that everybody else
-   can read them: `PUT_RIGHT` removes the value and fails the job, if it is not over,
+2. The rows themselves are put right as soon as they are found, so that all
+   other code can read them: `PUT_RIGHT` removes the value and fails the job, if it is not over,
    with a message that names the column and the value. A sweep finds them, a page of the
    table at each look of the runner, the newest rows first: an index would cost each
    change of a job more than all the rest of this. Rows in flight are left to their
@@ -39,7 +39,10 @@ def _values(names: Iterable[str]) -> str:
 
 
 def readable(column: str) -> str:
-    """SQL of a date, or NULL where Python cannot hold it."""
+    """Return the SQL of a date, or NULL where Python cannot hold it.
+
+    :param column: name of the column, or any SQL expression of a timestamp
+    """
     return (
         f"CASE WHEN {column} >= '0001-01-01' AND {column} < '10000-01-01'"
         f" THEN {column} END"

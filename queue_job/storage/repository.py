@@ -65,7 +65,7 @@ ASSERT_CLAIM = """
 SELECT id FROM queue_job WHERE id = %s AND claim_token = %s AND state = %s
    FOR NO KEY UPDATE"""
 
-# Where nobody looks at the count of rows: a void claim is a division by zero.
+# Where the count of rows is not looked at: a void claim is a division by zero.
 FENCED = "WITH written AS ({} RETURNING 1) SELECT 1 / count(*) FROM written"
 
 ADD_LOCK_RECORD = """
@@ -74,7 +74,7 @@ SELECT id, id FROM queue_job WHERE uuid = %s
     ON CONFLICT (id) DO NOTHING"""
 
 # The row lock keeps a second worker out; the advisory lock, which ends with this
-# transaction or its session, shows the runner that the worker lives.
+# transaction or its session, shows the runner that the worker is alive.
 LOCK = """
 WITH lock_row AS MATERIALIZED (
     SELECT queue_job_id FROM queue_job_lock

@@ -4,7 +4,7 @@
 `from_row` and `new_row` are symmetrical: what the second writes, the first reads.
 Values are those of SQL: None where there is nothing. `orm_values` translates them for
 the ORM. Nothing here reads or writes the database, except for the hooks of other
-addons, which may do as they like.
+addons, which may do anything.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ STATE_COLUMNS = ("identity_slot", "lease_id", "gate_state")
 CORE_COLUMNS = frozenset(
     (*CREATION_COLUMNS, *MUTABLE_COLUMNS, *STATE_COLUMNS, "id", "claim_token")
 )
-#: What a job is loaded from; whoever starts a job puts them in its RETURNING.
+#: What a job is loaded from; a statement that starts a job returns them.
 LOAD_COLUMNS = (
     "id",
     "uuid",
@@ -101,8 +101,8 @@ LOAD_COLUMNS = (
     "lease_id",
     *MUTABLE_COLUMNS,
 )
-#: How the queue knows to whom a job belongs, and what it promised to its caller: users
-#: have no business there.
+#: How the queue knows which worker a job belongs to, and what its caller was promised:
+#: not for users.
 ENGINE_COLUMNS = (
     "claim_token",
     "lease_id",
@@ -147,9 +147,9 @@ _LOADED_DATES = tuple(name for name in LOAD_COLUMNS if name in DATES)
 def packed_list(prefix: str = "") -> str:
     """Return the SQL of one JSON array with all LOAD_COLUMNS.
 
-    For whoever starts one job after the other: the client library looks at each column
-    of a result anew, which takes as long as the statement itself. Dates are texts in
-    it, so that the one who reads them can pass over what Python cannot hold.
+    For a worker that starts one job after the other: the client library looks at each
+    column of a result anew, which takes as long as the statement itself. Dates are
+    texts in it, so that the reader can pass over what Python cannot hold.
 
     :param prefix: of each column, with its dot
     """
@@ -165,7 +165,8 @@ def packed_list(prefix: str = "") -> str:
 def unpack(row: tuple) -> dict[str, Any]:
     """Return the values of a row of `packed_list` by their columns.
 
-    `odd` is added where a date is none for Python, with what stands there.
+    :param row: its first value is the JSON array
+    :return: {column: value}; `odd` lists dates that Python can't hold, as texts
     """
     values = dict(zip(LOAD_COLUMNS, row[0], strict=True))
     for name in _LOADED_DATES:
@@ -238,6 +239,8 @@ def from_row(job: StoredJob, row: dict[str, Any]) -> None:
 def decoded(job: StoredJob, column: str, kinds: type | tuple[type, ...]) -> Any:
     """Return what a serialized column of a job holds, None when it is empty.
 
+    :param column: of `SERIALIZED_COLUMNS`
+    :param kinds: the classes that the value may have
     :raise ValueError: it is no JSON, or of none of these kinds; it came by SQL
     """
     stored = job._payload.get(column)
@@ -414,7 +417,10 @@ def hook_values(job: StoredJob) -> dict[str, Any]:
 
 
 def orm_values(job: StoredJob, row: dict[str, Any]) -> dict[str, Any]:
-    """Return values of SQL in the way the ORM expects them."""
+    """Return values of SQL as the ORM expects them.
+
+    :param row: {column: value}, some columns or all
+    """
     values = {key: False if val is None else val for key, val in row.items()}
     if "records" in values:
         values.update(records=job.recordset, args=job.args, kwargs=job.kwargs)
