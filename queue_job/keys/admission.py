@@ -10,8 +10,8 @@ runner's sweep, as a safety net.
 Guarantees, and what gives each:
 
 1. The limit holds, however many call at the same time. `LOCK_KEYS` takes an advisory
-   lock for each key. The snapshot of `ADMIT` is made after that, so it shows what the call
-   before has admitted: the lock is released after the commit. A job becomes `open`
+   lock for each key. The snapshot of `ADMIT` is made after that, so it shows what the
+   call before has admitted: the lock is released after the commit. A job becomes `open`
    nowhere else, and counts from then on until it has left its place, in whatever state
    it is between (pending, enqueued, started).
 2. No place stays empty. A job that leaves its place is marked as new in the same

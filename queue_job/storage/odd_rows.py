@@ -7,11 +7,11 @@ harmless, and neither costs the others anything:
 1. What is read is compared and subtracted in SQL, and comes as a number, a text or a
    `readable` date: PostgreSQL has dates that Python can't hold (before the year 1,
    after 9999, infinite), and the driver raises an error for the whole result.
-2. The rows themselves are put right as soon as they are found, so that all
-   other code can read them: `PUT_RIGHT` removes the value and fails the job, if it is not over,
+2. The rows themselves are put right as soon as they are found, so that all other code
+   can read them: `PUT_RIGHT` removes the value and fails the job, if it is not over,
    with a message that names the column and the value. A sweep finds them, a page of the
-   table at each look of the runner, the newest rows first: an index would cost each
-   change of a job more than all the rest of this. Rows in flight are left to their
+   table at each liveness scan of the runner, the newest rows first: an index would cost
+   each change of a job more than all the rest of this. Rows in flight are left to their
    workers until they are over.
 
 This module imports nothing of Odoo.
