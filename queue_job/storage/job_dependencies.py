@@ -31,10 +31,12 @@ class JobDependencies:
         self._unloaded_children: list[str] | None = None
 
     def add_depends(self, jobs: set, condition: str = "done") -> None:
-        """Make this job wait for others.
+        """Make this job wait for others; the edges are written with the jobs.
 
+        :param jobs: the parents, of class `Job`
         :param condition: what end of the others it waits for: "done", "failed" or
             "always"
+        :raise ValueError: the job is among the others, or there is no such condition
         """
         if self in jobs:
             raise ValueError("job cannot depend on itself")
@@ -101,7 +103,7 @@ class JobDependencies:
         )
 
     def should_check_dependents(self) -> bool:
-        """Whether other jobs wait for this one, or may wait by now.
+        """Return whether other jobs wait for this one, or may wait by now.
 
         Later graphs can join a job by its identity key, without writing its row.
         """

@@ -25,9 +25,10 @@ USUAL_NAME = "related_action"
 
 
 def is_related_action(model: type[BaseModel], name: str) -> bool:
-    """Whether the method may be called as a related action.
+    """Return whether a method may be called as a related action.
 
     :param model: the class of `queue.job` in the registry
+    :param name: of the method
     """
     if not callable(getattr(model, name, None)):
         return False
@@ -38,7 +39,7 @@ def is_related_action(model: type[BaseModel], name: str) -> bool:
 
 
 def has_usual_name(name: str) -> bool:
-    """Whether the name says that the method is a related action."""
+    """Return whether the name of a method says that it is a related action."""
     return name.lstrip("_").startswith(USUAL_NAME)
 
 
@@ -51,6 +52,7 @@ def _adds_to(cls: type, model: type[BaseModel]) -> bool:
 def check(env: Environment, name: str) -> None:
     """Refuse what is no related action.
 
+    :param name: of a method of `queue.job`
     :raise AccessError: the method is not meant for it, or does not exist
     """
     if isinstance(name, str) and is_related_action(env.registry["queue.job"], name):
