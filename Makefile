@@ -4,7 +4,7 @@ PYTHON ?= python3
 SETUP = PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m setup
 
 .DEFAULT_GOAL := help
-.PHONY: help prepare run shell test lint format bench chaos deploy-test docs changelog pot screenshots wheels clean
+.PHONY: help prepare run shell test lint format counts bench chaos deploy-test docs changelog pot screenshots wheels clean
 
 help: ## show this help
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 23
@@ -26,6 +26,9 @@ lint: ## run the linters over all files
 
 format: ## let the formatters rewrite the files
 	@$(SETUP) format
+
+counts: ## count files, pairs, lines, tables, docstrings (ARGS="-v 94b9436" for a commit)
+	@$(SETUP) counts $(ARGS)
 
 bench: ## measure (QUICK=1 for a short run, ARGS="..." for the program's options)
 	@$(SETUP) bench $(if $(QUICK),--quick) $(ARGS)

@@ -18,7 +18,11 @@ is reported as soon as it is forgotten.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from itertools import pairwise
+from typing import Any
+
+from odoo.models import BaseModel
 
 from .core import options
 from .core.graph import Graph  # noqa: F401 (public here)
@@ -29,20 +33,30 @@ from .job import Job
 _logger = logging.getLogger(__name__)
 
 
-def group(*delayables) -> DelayableGroup:
-    """Return a group: its members may run at the same time."""
+def group(*delayables: Any) -> DelayableGroup:
+    """Return a group: its members may run at the same time.
+
+    :param delayables: delayables, groups and chains
+    """
     return DelayableGroup(*delayables)
 
 
-def chain(*delayables) -> DelayableChain:
-    """Return a chain: each member runs after the one before it."""
+def chain(*delayables: Any) -> DelayableChain:
+    """Return a chain: each member runs after the one before it.
+
+    :param delayables: delayables, groups and chains
+    """
     return DelayableChain(*delayables)
 
 
-def delay_many(delayables) -> list:
-    """Delay many calls at once, by few statements; return their jobs.
+def delay_many(delayables: Iterable[Delayable]) -> list[Any]:
+    """Delay many calls at once, by few statements.
 
     jobs = delay_many(record.delayable().export() for record in records)
+
+    :return: the job of each call; the record of the stored job where it duplicates one
+    :raise ValueError: an option of a call is not usable
+    :raise TypeError: an argument of a call cannot be kept in a job
     """
     members = list(delayables)
     if members:
@@ -59,20 +73,24 @@ class _Node:
     __slots__ = ()
 
     def delay(self) -> None:
-        """Turn the graph from here downwards into jobs."""
+        """Turn the graph from here downwards into jobs.
+
+        :raise ValueError: the graph has a cycle, or an option of a call is not usable
+        :raise TypeError: an argument of a call cannot be kept in a job
+        """
         self._graph.delay()
 
-    def on_done(self, *delayables):
+    def on_done(self, *delayables: Any) -> _Node:
         """Run these when this is done: all of a group, the last of a chain."""
         self._add_children(delayables, "done")
         return self
 
-    def on_failed(self, *delayables):
+    def on_failed(self, *delayables: Any) -> _Node:
         """Run these when this has failed: all of a group, the last of a chain."""
         self._add_children(delayables, "failed")
         return self
 
-    def on_end(self, *delayables):
+    def on_end(self, *delayables: Any) -> _Node:
         """Run these when this is done, has failed or was cancelled."""
         self._add_children(delayables, "always")
         return self
@@ -200,7 +218,7 @@ class Delayable(_Node):
         try:
             self._extras = options.given(extras, "delayable")
         except TypeError:
-            self._generated_job = True  # nobody forgot it
+            self._generated_job = True  # not forgotten
             raise
 
     @property
@@ -227,8 +245,11 @@ class Delayable(_Node):
         if not self._generated_job:
             _logger.warning("Delayable %s was prepared but never delayed", self)
 
-    def set(self, *args, **kwargs) -> Delayable:
-        """Change options: one dictionary, keywords, or both."""
+    def set(self, *args: Any, **kwargs: Any) -> Delayable:
+        """Change options: one dictionary, keywords, or both.
+
+        :raise ValueError: there is no such option
+        """
         if args:
             # one dictionary, as dict() takes it
             kwargs = dict(*args, **kwargs)
@@ -245,9 +266,11 @@ class Delayable(_Node):
         self._children += [(child, condition) for child in delayables]
 
     def split(self, size: int, chain: bool = False) -> DelayableGroup | DelayableChain:
-        """Return a group of calls on `size` records each, in place of this one.
+        """Return a group of calls on some of the records each, in place of this one.
 
-        :param chain: one part after the other
+        :param size: records of each part, at most
+        :param chain: return a chain: one part after the other
+        :raise ValueError: no method was called on the delayable
         """
         if not self._job_method:
             raise ValueError("No method set on the Delayable")
@@ -259,7 +282,7 @@ class Delayable(_Node):
             self._part(self.recordset[start : start + size], number, len(starts), keys)
             for number, start in enumerate(starts, start=1)
         ]
-        self._generated_job = True  # replaced by its parts: nobody forgot it
+        self._generated_job = True  # replaced by its parts, not forgotten
         return DelayableChain(*parts) if chain else DelayableGroup(*parts)
 
     def _part(self, recordset, number: int, count: int, identity_key) -> Delayable:
@@ -371,7 +394,8 @@ class DelayableRecordset:
         )
 
     @property
-    def recordset(self):
+    def recordset(self) -> BaseModel:
+        """The records on which methods are delayed."""
         return self.delayable.recordset
 
     def __getattr__(self, name):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from psycopg2.extras import Json as PsycopgJson
 
@@ -33,7 +34,7 @@ __all__ = [
 
 
 class _Token(str):
-    """A value of the context which nobody else can make: compared by identity.
+    """A value of the context that no request can make: compared by identity.
 
     As a text it may be in the context of an action which is sent to the client.
     """
@@ -75,7 +76,13 @@ class JobSerialized(fields.Json):
                 f"{model_class._name}.{name}"
             )
 
-    def convert_to_cache(self, value, record, validate=True):
+    def convert_to_cache(
+        self, value: Any, record: models.BaseModel, validate: bool = True
+    ) -> str | None:
+        """Return the JSON text of a value; a text is taken for JSON.
+
+        :raise TypeError: a value in it would not come back as it is
+        """
         if isinstance(value, dict):
             value = _with_text_keys(value)
         if isinstance(value, (self.base_type, dict, list, tuple)):
@@ -84,7 +91,11 @@ class JobSerialized(fields.Json):
             value = value.rstrip()  # only what `encode` has written has a seal
         return value or None
 
-    def convert_to_record(self, value, record):
+    def convert_to_record(self, value: str | None, record: models.BaseModel) -> Any:
+        """Return fresh objects for a JSON text; odd text in a job is read as nothing.
+
+        :raise ValueError: the text is no JSON, in a model of another addon
+        """
         env = record.env
         rights = None
         if self.base_type is not models.BaseModel:
@@ -101,14 +112,22 @@ class JobSerialized(fields.Json):
             return rebind(decoded, lambda records: records.with_env(env))
         return decoded
 
-    def convert_to_column(self, value, record, values=None, validate=True):
+    def convert_to_column(
+        self,
+        value: Any,
+        record: models.BaseModel,
+        values: dict[str, Any] | None = None,
+        validate: bool = True,
+    ) -> PsycopgJson:
+        """Return what is written to the column: the JSON text as a JSON string."""
         if validate or isinstance(value, str):
             value = self.convert_to_cache(value, record, validate)
         elif value is not None:
             value = json.dumps(value)  # a real JSON object, read from the column
         return PsycopgJson(value)
 
-    def convert_to_export(self, value, record):
+    def convert_to_export(self, value: Any, record: models.BaseModel) -> str:
+        """Return the JSON text, "" for nothing."""
         return encode(value) if value else ""
 
 

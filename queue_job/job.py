@@ -4,10 +4,10 @@
 A `Job` is built from a bound method and options, or loaded from its row. It knows how
 to perform its method and what each change of state means for its own attributes; it
 does not decide when to run (jobrunner), nor what a failure leads to (`retry`,
-`executor`). `repository` moves it to and from the table.
+`settlement`). `repository` moves it to and from the table.
 
 The `set_*` methods work from any state: other code calls them on jobs in memory as it
-needs. The transition is checked against `states.TRANSITIONS` by `repository.store`,
+needs. The transition is checked against `states.TRANSITIONS` by `repository.update`,
 where the state of the row is known.
 
 Records and arguments of a loaded job are decoded when they are first read, so that a
@@ -21,11 +21,14 @@ from __future__ import annotations
 import inspect
 import os
 import uuid
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from random import randint
+from typing import Any
 
 from odoo import models
+from odoo.api import Environment
 
 from .claim.claims import LIVENESS_LOCK
 from .core import options, tracing
@@ -45,13 +48,15 @@ from .core.states import (  # noqa: F401 (public here)
 )
 from .exception import FailedJobError, NoSuchJobError, RetryableJobError
 from .fields import rebind_to_cr as _rebind_to_cr
-from .keys.job_keys import JobGate
-from .keys.rules import Gate
+from .keys.job_keys import JobKeys
+from .keys.rules import JobKey
 from .sessions.transactions import is_guarded
 from .storage import repository
+from .storage.identity_slots import find_duplicates
+from .storage.job_call import JobCall, refuse_lazy_method
 from .storage.job_dependencies import JobDependencies
-from .storage.job_results import JobResults, refuse_lazy_method
-from .storage.row_mapper import decoded
+from .storage.job_results import JobResults
+from .storage.row_mapper import decoded, from_row
 
 
 def _is_model_method(func) -> bool:
@@ -60,7 +65,7 @@ def _is_model_method(func) -> bool:
     )
 
 
-class Job(JobDependencies, JobGate, JobResults):
+class Job(JobCall, JobDependencies, JobKeys, JobResults):
     """One delayed call.
 
     :param func: bound method of a recordset
@@ -113,7 +118,7 @@ class Job(JobDependencies, JobGate, JobResults):
         self._channel = options.channel(channel)
         self._identity_key = options.identity_key(identity_key)
         self.identity_scope = options.identity_scope(identity_scope)
-        self._gate = Gate.of(**key_options)
+        self._key = JobKey.of(**key_options)
         self._set_call_options(timeout, expires, notify, skip_if_missing)
 
         self.date_created = datetime.now()
@@ -128,7 +133,7 @@ class Job(JobDependencies, JobGate, JobResults):
         """Set what a new job and a loaded one have in common."""
         self.id = self.claim_token = self.lease_id = None
         self._may_be_stored = True
-        #: The ids of ended jobs, for who releases children in bulk; None: at once.
+        #: Takes ids of ended jobs whose children are released in bulk; None: at once.
         self.release_queue: list[int] | None = None
         self.state = PENDING
         self.retry = 0
@@ -142,7 +147,7 @@ class Job(JobDependencies, JobGate, JobResults):
         self._payload: dict = {}
         self._stored: dict | None = None
         self._init_dependencies()
-        self._init_gate()
+        self._init_key()
 
     def _set_call_options(self, timeout, expires, notify, skip_if_missing) -> None:
         config_timeout = getattr(self.job_config, "timeout", None)
@@ -164,14 +169,17 @@ class Job(JobDependencies, JobGate, JobResults):
     # -- loading -----------------------------------------------------------------
 
     @classmethod
-    def load(cls, env, job_uuid) -> Job:
-        """Return the job of a uuid; `NoSuchJobError` if there is none."""
+    def load(cls, env, job_uuid: str) -> Job:
+        """Return the job of a uuid.
+
+        :raise NoSuchJobError: there is none
+        """
         for job in cls.load_many(env, [job_uuid]):
             return job
         raise NoSuchJobError(f"Job {job_uuid} does no longer exist in the storage.")
 
     @classmethod
-    def load_many(cls, env, job_uuids) -> set[Job]:
+    def load_many(cls, env, job_uuids: Iterable[str]) -> set[Job]:
         """Return the jobs of these uuids; those that do not exist are left out."""
         rows = repository.rows_by_uuids(env, job_uuids)
         return {cls._from_row(env, row) for row in rows}
@@ -183,120 +191,80 @@ class Job(JobDependencies, JobGate, JobResults):
 
     @classmethod
     def _from_row(cls, env, row: dict) -> Job:
-        """Return the job of a row with the columns `repository.LOAD_COLUMNS`."""
+        """Return the job of a row with the columns `row_mapper.LOAD_COLUMNS`."""
         job = cls.__new__(cls)
         job._init_state()
         job._env = env
         job._recordset = job._args = job._kwargs = None
-        repository.from_row(job, row)
+        from_row(job, row)
         return job
 
     @staticmethod
-    def db_records_from_uuids(env, job_uuids):
+    def db_records_from_uuids(env, job_uuids: Iterable[str]) -> models.BaseModel:
         """Return the `queue.job` records of these uuids, as superuser."""
         return env["queue.job"].sudo().search([("uuid", "in", tuple(job_uuids))])
 
-    def db_record(self):
+    def db_record(self) -> models.BaseModel:
         """Return the `queue.job` record of this job, empty when it is not stored."""
         if self.id:
             return self.env["queue.job"].sudo().browse(self.id).exists()
         return self.db_records_from_uuids(self.env, [self.uuid])
 
     def store(self) -> None:
-        """Create or update the row of this job; nothing is flushed or committed."""
-        repository.store(self)
+        """Create or update the row of this job; nothing is flushed or committed.
 
-    def job_record_with_same_identity_key(self):
-        """Return the waiting job with the same identity key, as a sudo record."""
+        :raise JobFenced: the job is claimed, and its claim doesn't hold any more
+        :raise TypeError: the job is new, and an argument cannot be kept in it
+        """
+        if self.id is None and self._may_be_stored:
+            self.id = repository.find_id(self)
+        if not self.id or not repository.update(self):
+            repository.create(self)
+
+    def job_record_with_same_identity_key(self) -> models.BaseModel:
+        """Return the record of the job which holds the identity key, as superuser.
+
+        It is empty when no job does.
+        """
         jobs = self.env["queue.job"].sudo()
-        twins = repository.find_twins(self.env, [self.identity_key])
-        return jobs.browse(twins.values())
+        duplicates = find_duplicates(self.env, [self.identity_key])
+        return jobs.browse(duplicates.values())
 
-    # -- what is called ------------------------------------------------------------
+    # -- values which are worked out -----------------------------------------------
 
     @property
     def uuid(self) -> str:
+        """The identifier of the job, made when it is first read."""
         if self._uuid is None:
             self._uuid = str(uuid.uuid4())
         return self._uuid
 
     @property
-    def recordset(self):
-        if self._recordset is None:
-            records = decoded(self, "records", models.BaseModel)
-            self._recordset = self._env["base"] if records is None else records
-        return self._recordset
+    def args(self) -> tuple[Any, ...]:
+        """The positional arguments, with records of the job's cursor; a new copy.
 
-    @recordset.setter
-    def recordset(self, value) -> None:
-        self._recordset = value
-
-    @property
-    def env(self):
-        """The environment in which the job runs; that of the loader if it cannot."""
-        try:
-            return self.recordset.env
-        except (KeyError, TypeError, ValueError):
-            return self._env
-
-    @property
-    def args(self) -> tuple:
+        :raise ValueError: the column holds what is no list; it came by SQL
+        """
         if self._args is None:
             self._args = tuple(decoded(self, "args", (list, tuple)) or ())
         return _rebind_to_cr(self._args, self.env.cr) if self._args else ()
 
     @property
-    def kwargs(self) -> dict:
+    def kwargs(self) -> dict[str, Any]:
+        """The keyword arguments, with records of the job's cursor; a new copy.
+
+        :raise ValueError: the column holds what is no dictionary; it came by SQL
+        """
         if self._kwargs is None:
             self._kwargs = decoded(self, "kwargs", dict) or {}
         return _rebind_to_cr(self._kwargs, self.env.cr) if self._kwargs else {}
 
     @property
-    def func(self):
-        recordset = self.recordset
-        if self._bound is None or self._bound[0] is not recordset:
-            self._bound = recordset, recordset.with_context(job_uuid=self.uuid)
-        return getattr(self._bound[1], self.method_name)
-
-    @property
-    def func_string(self) -> str:
-        args, kwargs = self._args, self._kwargs
-        if args is None or kwargs is None:
-            args, kwargs = self.args, self.kwargs
-        arguments = [repr(arg) for arg in args]
-        arguments += [f"{key}={value!r}" for key, value in kwargs.items()]
-        return f"{self.recordset!r}.{self.method_name}({', '.join(arguments)})"
-
-    @property
-    def job_function_name(self) -> str:
-        name = self._env["queue.job.function"].job_function_name
-        return name(self.model_name, self.method_name)
-
-    @property
-    def job_config(self):
-        if self._job_config is None:
-            functions = self._env["queue.job.function"].sudo()
-            self._job_config = functions.job_config(self.job_function_name)
-        return self._job_config
-
-    @property
-    def on_fail_method_name(self) -> str | None:
-        return self.job_config.on_fail_method_name
-
-    @property
-    def description(self) -> str:
-        if self._description:
-            return self._description
-        doc = getattr(getattr(self.recordset, self.method_name, None), "__doc__", None)
-        first_line = doc.strip().splitlines()[0].strip() if doc and doc.strip() else ""
-        return first_line or f"{self.model_name}.{self.method_name}"
-
-    @property
-    def channel(self) -> str:
-        return self._channel or self.job_config.channel
-
-    @property
     def identity_key(self) -> str | None:
+        """The identity key; a function is asked when it is first read.
+
+        :raise ValueError: the function gave what is no text, or too long a text
+        """
         if self._identity_key and not isinstance(self._identity_key, str):
             self._identity_key = options.identity_text(self._identity_key(self))
         return self._identity_key
@@ -306,7 +274,11 @@ class Job(JobDependencies, JobGate, JobResults):
         self._identity_key = options.identity_key(value)
 
     @property
-    def eta(self):
+    def eta(self) -> options.Moment:
+        """The date before which the job must not begin, naive and in UTC, or None.
+
+        May be set to a timedelta or a number of seconds from now, too.
+        """
         return self._eta
 
     @eta.setter
@@ -315,20 +287,23 @@ class Job(JobDependencies, JobGate, JobResults):
 
     @property
     def exec_time(self) -> float | None:
+        """Seconds from the start to the end of the job; None before it is done."""
         if not (self.date_done and self.date_started):
             return None
         return (self.date_done - self.date_started).total_seconds()
 
     # -- running -------------------------------------------------------------------
 
-    def perform(self):
-        """Call the method and return its result; the attempt is counted.
+    def perform(self) -> Any:
+        """Call the method; the attempt is counted, and the state does not change.
 
         A worker guards its cursor, so that the method may commit there; elsewhere
         `allow_commit` gives it a cursor of its own.
 
-        `RetryableJobError` passes while attempts are left, then becomes
-        `FailedJobError`. Any other exception passes. The state does not change.
+        :return: what the method returned
+        :raise RetryableJobError: by the method, while attempts are left
+        :raise FailedJobError: by the method, or in place of a `RetryableJobError`
+        :raise Exception: any other of the method
         """
         self.retry += 1
         try:
@@ -349,10 +324,11 @@ class Job(JobDependencies, JobGate, JobResults):
         return self.result
 
     @contextmanager
-    def in_temporary_env(self):
+    def in_temporary_env(self) -> Iterator[Environment]:
         """Bind the job to a new cursor, committed at the end unless there is an error.
 
-        The transaction of before sees the changes only if its snapshot allows it.
+        Yields the environment of the job with that cursor. The transaction of before
+        sees the changes only if its snapshot allows it.
         """
         with self.env.registry.cursor() as new_cr:
             env, recordset = self._env, self._recordset
@@ -364,12 +340,6 @@ class Job(JobDependencies, JobGate, JobResults):
             finally:
                 self._env, self._recordset = env, recordset
 
-    def on_fail(self, fail_vals: dict) -> None:
-        """Call the method which the job function names for failures, if any."""
-        name = self.on_fail_method_name
-        if name and hasattr(self.recordset, name):
-            getattr(self.recordset, name)(**fail_vals)
-
     def add_lock_record(self) -> None:
         """Make sure that the row which `lock` locks exists."""
         repository.add_lock_record(self)
@@ -377,14 +347,18 @@ class Job(JobDependencies, JobGate, JobResults):
     def lock(self) -> bool:
         """Lock the lock row of this started job and show that its worker lives.
 
-        False when the job is not started, or another transaction runs it.
+        :return: False when the job is not started, or another transaction runs it
         """
         return repository.lock(self, LIVENESS_LOCK)
 
     # -- changes of state ------------------------------------------------------------
 
-    def set_pending(self, result=None, reset_retry=True) -> None:
-        """Put the job in the queue again, or behind its parents."""
+    def set_pending(self, result: Any = None, reset_retry: bool = True) -> None:
+        """Put the job in the queue again, or behind its parents.
+
+        :param result: kept with the job, unless None
+        :param reset_retry: count attempts from 0 again
+        """
         self.state = WAIT_DEPENDENCIES if self._waits_for_parents() else PENDING
         self.date_enqueued = self.date_started = None
         self.date_done = self.date_cancelled = None
@@ -407,30 +381,45 @@ class Job(JobDependencies, JobGate, JobResults):
         self.worker_pid = os.getpid()
         self.add_lock_record()
 
-    def set_done(self, result=None) -> None:
-        """Note that the work is done."""
+    def set_done(self, result: Any = None) -> None:
+        """Note that the work is done.
+
+        :param result: kept with the job, unless None
+        """
         self.state = DONE
         self.exc_name = self.exc_info = self.exc_message = None
         self.date_done = datetime.now()
         if result is not None:
             self.result = result
 
-    def set_cancelled(self, result=None) -> None:
-        """Note that the job shall not be done."""
+    def set_cancelled(self, result: Any = None) -> None:
+        """Note that the job shall not be done.
+
+        :param result: kept with the job, unless None
+        """
         self.state = CANCELLED
         self.date_cancelled = datetime.now()
         if result is not None:
             self.result = result
 
-    def set_failed(self, **kwargs) -> None:
-        """Note a failure; `exc_name`, `exc_message` and `exc_info` describe it."""
+    def set_failed(self, **kwargs: Any) -> None:
+        """Note a failure.
+
+        :param kwargs: `exc_name`, `exc_message` and `exc_info` describe it; None is
+            passed over
+        """
         self.state = FAILED
         for name, value in kwargs.items():
             if value is not None:
                 setattr(self, name, value)
 
-    def postpone(self, result=None, seconds=None) -> None:
-        """Set the date of the next attempt; `set_pending` makes it wait for it."""
+    def postpone(self, result: Any = None, seconds: Any = None) -> None:
+        """Set the date of the next attempt; `set_pending` makes it wait for it.
+
+        :param result: kept with the job, unless None
+        :param seconds: from now, see `RetryableJobError`; None or 0 as the retry
+            pattern says
+        """
         self.eta = timedelta(seconds=self._get_retry_seconds(seconds))
         self.exc_name = self.exc_info = None
         if result is not None:

@@ -20,7 +20,10 @@ DEPRECATED_CONTEXT_KEY = "test_queue_job_no_delay"
 
 
 def must_run_without_delay(env) -> bool | None:
-    """Return True if methods called through `with_delay` have to run right now."""
+    """Return True if methods called through `with_delay` have to run right now.
+
+    None if not.
+    """
     for name in (ENV_NAME, DEPRECATED_ENV_NAME):
         if os.environ.get(name):
             hint = "" if name == ENV_NAME else f" (deprecated, use {ENV_NAME})"

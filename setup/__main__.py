@@ -13,6 +13,7 @@ COMMANDS = {
     "test": "setup.run_tests",
     "lint": "setup.lint",
     "format": "setup.lint",
+    "counts": "setup.counts",
     "bench": "setup.tools",
     "chaos": "setup.tools",
     "pytest": "setup.tools",

@@ -1,10 +1,11 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """``python -m setup.dead_code``: what nothing uses (a hook of ``make lint``).
 
-vulture reads the Python files. What it finds unused may be used from elsewhere: by
-name in XML, JavaScript, CSV and JSON, or in a text of the Python code (a field in a
-list of names, a method in a test's RPC call, a column in SQL). `PUBLIC` is what only
-other addons or libraries use.
+vulture reads the Python files, twice: the addons without their tests, since code that
+only its tests use is dead, then everything, for what is unused in tests and tools. What
+it finds unused may be used from elsewhere: by name in XML, JavaScript, CSV, JSON and
+SQL, or in a text of the Python code (a field in a list of names, a method in a test's
+RPC call). `PUBLIC` is what only other addons, users or libraries use.
 """
 
 from __future__ import annotations
@@ -12,16 +13,16 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 from vulture import Vulture
+from vulture.core import Item
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCES = (
-    *("queue_job", "queue_job_cron", "test_queue_job"),
-    *("setup", "benchmarks", "tests"),
-)
+ADDONS = ("queue_job", "queue_job_cron")
+SOURCES = (*ADDONS, "test_queue_job", "setup", "benchmarks", "tests")
 TEXTS = ("*.xml", "*.js", "*.csv", "*.json", "*.sql")
 WORD = re.compile(r"[A-Za-z_]\w+")
 
@@ -33,6 +34,8 @@ CONVENTIONS = [
     *("return_value", "side_effect", "__getattr__", "*_hook", "*_job_options"),
     *("pytestmark", "_readonly", "ttype", "_do_*"),
 ]
+#: Base classes by which Odoo and test runners find their subclasses.
+FOUND_BY_BASE = re.compile(r"^models\.|Controller$|Case$")
 #: Decorators which hand the function to somebody.
 DECORATORS = [
     *("@api.*", "@http.route", "@pytest.fixture", "@rule", "@rule*", "@invariant*"),
@@ -41,6 +44,19 @@ DECORATORS = [
 #: name -> who uses it.
 PUBLIC = {
     "PG_RETRY": "addons of others",
+    "NOT_DONE": "addons of others, from `jobrunner.channels`",
+    "NothingToDoJob": "addons of others",
+    "delay_many": "users",
+    "on_failed": "users",
+    "on_end": "users",
+    "parents_results": "users, on a `Job`",
+    "set_enqueued": "addons of others",
+    "_prevent_commit": "addons of others",
+    "_patch_job_auto_delay": "addons of others",
+    "_test_on_fail": "users, to try a job function",
+    "has_free_capacity": "addons of others",
+    "remove_db": "addons of others",
+    "select_jobs": "addons of others that patch the runner",
     "DEPENDS_MAX_TRIES_ON_CONCURRENCY_FAILURE": "addons of others",
     "job_record_with_same_identity_key": "addons of others",
     "requeue_dead_jobs": "addons of others that patch the runner",
@@ -53,6 +69,9 @@ PUBLIC = {
     "_async_http_get": "addons of others that patch the runner",
     "_odoo_now": "addons of others that patch the runner",
     "convert_to_column": "Odoo's fields",
+    "convert_to_export": "Odoo's fields",
+    "process_work": "Odoo's server",
+    "kw": "Odoo's routes",
     "cursor_factory": "psycopg2's connections",
     "registry_invalidated": "Odoo's registry",
     "cluster_environment": "a fixture, for its effect",
@@ -63,33 +82,78 @@ PUBLIC = {
 
 
 def main() -> int:
-    finder = Vulture(ignore_names=CONVENTIONS, ignore_decorators=DECORATORS)
-    finder.scavenge([str(ROOT / name) for name in SOURCES], exclude=["*/migrations/*"])
-    named = set(PUBLIC).union(*map(_words, _texts()))
-    found = [
-        item
-        for item in finder.get_unused_code()
-        if item.name not in named and not _is_model(item)
-    ]
+    """Print what is unused; return 1 if there is something."""
+    found = [*_unused_in_addons(), *_unused_elsewhere()]
     for item in found:
         place = f"{item.filename.relative_to(ROOT)}:{item.first_lineno}"
         sys.stdout.write(f"{place}: unused {item.typ} {item.name}\n")
     return 1 if found else 0
 
 
-def _is_model(item) -> bool:
-    """Odoo finds models, controllers and test cases by their base class."""
-    return item.typ == "class"
+def _unused_in_addons() -> list[Item]:
+    """Return what the addons themselves don't use."""
+    return _unused([path for path in _files(ADDONS) if not _is_test(path)])
 
 
-def _texts() -> Iterator[str]:
-    """The files in which code is named, and the texts of the Python files."""
-    for name in SOURCES:
-        for pattern in TEXTS:
+def _unused_elsewhere() -> list[Item]:
+    """Return what is used nowhere, but for what the addons define."""
+    return [
+        item
+        for item in _unused(_files(SOURCES))
+        if _is_test(item.filename)
+        or item.filename.relative_to(ROOT).parts[0] not in ADDONS
+    ]
+
+
+def _unused(files: Iterable[Path]) -> list[Item]:
+    """Return what is defined in these Python files, and used in none of the files."""
+    paths = list(files)
+    finder = Vulture(ignore_names=CONVENTIONS, ignore_decorators=DECORATORS)
+    finder.scavenge([str(path) for path in paths if path.suffix == ".py"])
+    named = set(PUBLIC).union(*map(_words, _texts(paths)))
+    return [
+        item
+        for item in finder.get_unused_code()
+        if item.name not in named and not _is_found_by_base(item)
+    ]
+
+
+def _files(names: Iterable[str]) -> Iterator[Path]:
+    for name in names:
+        for pattern in ("*.py", *TEXTS):
             for path in (ROOT / name).rglob(pattern):
-                yield path.read_text()
-        for path in (ROOT / name).rglob("*.py"):
+                if "migrations" not in path.parts:
+                    yield path
+
+
+def _is_test(path: Path) -> bool:
+    return "tests" in path.relative_to(ROOT).parts
+
+
+def _is_found_by_base(item: Item) -> bool:
+    """Whether it is a class which somebody finds by its base class."""
+    return item.typ == "class" and any(
+        FOUND_BY_BASE.search(base) for base in _bases(item.filename).get(item.name, ())
+    )
+
+
+@cache
+def _bases(path: Path) -> dict[str, list[str]]:
+    """Return {name of a class: the source of its base classes}."""
+    return {
+        node.name: [ast.unparse(base) for base in node.bases]
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+    }
+
+
+def _texts(files: Iterable[Path]) -> Iterator[str]:
+    """The files in which code is named, and the texts of the Python files."""
+    for path in files:
+        if path.suffix == ".py":
             yield from _strings(ast.parse(path.read_text()))
+        else:
+            yield path.read_text()
 
 
 def _strings(tree: ast.AST) -> Iterator[str]:

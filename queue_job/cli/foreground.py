@@ -95,7 +95,7 @@ def _take_next(registry, channel: str) -> str | None:
         if keys_to_judge or (seconds is not None and seconds <= 0):
             with autocommit(cr):
                 cr.execute(PROMOTE)
-                admission.judge_marked(cr)
+                admission.admit_marked(cr)
     return _take(registry, TAKE_NEXT, channel)
 
 

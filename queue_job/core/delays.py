@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from .texts import shown
 
-#: Ten years, in seconds: nobody waits longer, and every calendar has that date.
+#: Ten years, in seconds: longer than any use, and every calendar has that date.
 LONGEST = 10 * 365 * 86_400
 
 #: A delay, or the two bounds of a random one.

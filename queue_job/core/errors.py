@@ -1,65 +1,32 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""How an attempt ended, as a value: the executor makes one, settling writes it.
+"""What an exception says about the end of an attempt: its cause, name and texts.
 
-`classify` tells the cause of an exception (see `retry` for the table), and
-`after_failure` turns the exception into the outcome in one go. The code of a database
-error is passed as text, so that nothing of the database driver is needed here.
+`classify` tells the cause (see `retry` for what follows from it). The code of a
+database error is passed as text, so that nothing of the database driver is needed here.
 
 The functions `exception_*` never raise, whatever the exception's own methods and
-attributes do: who asks is about to write the end of the job.
+attributes do: they are called where the end of the job is about to be written.
 """
 
 from __future__ import annotations
 
 import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from ..exception import JobCancelled, JobTimeout, RetryableJobError
-from . import retry, texts
-from .delays import Seconds
+from . import texts
 from .retry import Cause
 
 #: PostgreSQL: lock not available, serialization failure, deadlock detected.
 CONFLICT_PGCODES = frozenset({"55P03", "40001", "40P01"})
 
 
-@dataclass(frozen=True)
-class Done:
-    """The method returned."""
-
-
-@dataclass(frozen=True)
-class Postponed:
-    """Run again in `seconds` (None: by the retry pattern)."""
-
-    seconds: Seconds | None
-    message: str = ""
-    attempts: int | None = None
-
-
-@dataclass(frozen=True)
-class Failed:
-    """The job failed for good."""
-
-    exc_name: str
-    exc_message: str
-    exc_info: str = ""
-
-
-@dataclass(frozen=True)
-class Cancelled:
-    """The job was cancelled while it ran."""
-
-    message: str = ""
-
-
-Outcome = Done | Postponed | Failed | Cancelled
-
-
 def classify(exc: BaseException, pgcode: str | None = None) -> Cause:
-    """Return why the attempt which raised `exc` did not end well."""
+    """Return why the attempt which raised `exc` did not end well.
+
+    :param pgcode: the code of a database error, such as "40001"
+    """
     kind = type(exc)  # isinstance would ask `exc.__class__`, which may raise
     if issubclass(kind, JobCancelled):
         return Cause.CANCEL
@@ -136,41 +103,3 @@ def exception_wish(exc: BaseException, name: str) -> Any:
         return bool(value) if name == "ignore_retry" else value
     except BaseException:
         return None
-
-
-def after_failure(
-    exc: BaseException,
-    attempt: int,
-    max_retries: int | None,
-    *,
-    pgcode: str | None = None,
-    traceback_text: str = "",
-) -> Outcome:
-    """Return the outcome of attempt number `attempt`, which raised `exc`."""
-    cause = classify(exc, pgcode)
-    decision = retry.decide(
-        cause,
-        attempt,
-        max_retries,
-        exc_name=exception_name(exc),
-        message=_message(cause, exc),
-        seconds=exception_wish(exc, "seconds"),
-        ignore_retry=exception_wish(exc, "ignore_retry"),
-        limit_seconds=exception_wish(exc, "limit_seconds"),
-    )
-    return from_decision(decision, traceback_text)
-
-
-def from_decision(decision: retry.Decision, traceback_text: str = "") -> Outcome:
-    """Return the outcome which carries out a decision of `retry.decide`."""
-    if isinstance(decision, retry.Retry):
-        return Postponed(decision.seconds, decision.message, decision.attempts)
-    if isinstance(decision, retry.Cancel):
-        return Cancelled(decision.message)
-    return Failed(decision.exc_name, decision.exc_message, traceback_text)
-
-
-def _message(cause: Cause, exc: BaseException) -> Any:
-    if cause is Cause.EXCEPTION:
-        return exception_message(exc)
-    return exception_text(exc)

@@ -1,5 +1,5 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Events of jobs, for other tools: who listens is called when a job changes its state.
+"""Events of jobs, for other tools: listeners are called when a job changes its state.
 
     from odoo.addons.queue_job.events import listen
 
@@ -19,7 +19,7 @@ dead        the worker of an attempt died; "retried" or "failed" is told as well
 
 A listener is called in the process where it happens, after the commit ("started":
 before the method). "dead" is mostly told by the runner: its listeners belong into a
-server-wide module. What a listener raises is logged and stops nobody. It should be
+server-wide module. What a listener raises is logged, and goes no further. It should be
 quick, for the worker waits for it, and write with a cursor of its own.
 
 Without listeners an event costs the look at an empty dictionary.
@@ -71,7 +71,11 @@ _listeners: dict[str, tuple[Listener, ...]] = {}
 
 
 def listen(*names: str) -> Callable[[Listener], Listener]:
-    """Return a decorator: the function is called at each of these events."""
+    """Return a decorator: the function is called at each of these events.
+
+    :param names: of `NAMES`
+    :raise ValueError: there is no such event, or none was given
+    """
     unknown = sorted(set(names) - set(NAMES))
     if unknown or not names:
         given = ", ".join(unknown) or "none"
@@ -110,7 +114,7 @@ def tell(event: JobEvent) -> None:
             )
 
 
-# -- what the rooms of the job call ---------------------------------------------------
+# -- what the stages of a job call ----------------------------------------------------
 
 
 def tell_now(name: str, job: Any) -> None:
@@ -127,7 +131,12 @@ def tell_after_commit(name: str, jobs: Iterable[Any]) -> None:
 
 
 def tell_ids_after_commit(cr: Any, name: str, ids: Iterable[int]) -> None:
-    """Tell an event of rows when the transaction of Odoo's cursor is committed."""
+    """Tell an event of rows when the transaction is committed.
+
+    :param cr: cursor of Odoo
+    :param name: of the event
+    :param ids: of jobs
+    """
     if name in _listeners:
         _at_commit(cr, _events_of_rows(cr, name, ids, cr.dbname))
 
@@ -137,6 +146,10 @@ def tell_ids(
 ) -> None:
     """Tell an event of rows whose change is committed already.
 
+    :param cr: any cursor on the database
+    :param name: of the event
+    :param ids: of jobs
+    :param database: its name
     :param message: in place of the one in the row
     """
     if name in _listeners:

@@ -1,7 +1,7 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """The options of a delayed call, spelled once, and what their values may be.
 
-Six are the properties of a job (`PROPERTIES`), known to everybody who mocks or
+Six are the properties of a job (`PROPERTIES`), known to all code that mocks or
 overrides the call. The others (`EXTRAS`) travel beside them, and only when given.
 
 ==============  ================================================================
@@ -66,7 +66,7 @@ Moment = date | str | None
 #: The largest value of a PostgreSQL integer.
 INT_MAX = 2**31 - 1
 
-#: Characters of a channel's name. With a key (`gates.LONGEST_KEY`) it fits into an
+#: Characters of a channel's name. With a key (`rules.LONGEST_KEY`) it fits into an
 #: entry of an index, which takes 2,704 bytes, whatever the characters are.
 LONGEST_CHANNEL = 400
 #: Bytes of an identity key: it is an entry of an index as well.
@@ -77,7 +77,11 @@ _LIMIT = "600 for ten minutes, or 0 for no limit"
 
 
 def check_names(names: Iterable[str], caller: str = "with_delay") -> None:
-    """Raise a TypeError which names the first option that does not exist."""
+    """Check the names of options.
+
+    :param caller: the function to which they were given, for the message
+    :raise TypeError: one of them does not exist
+    """
     for name in names:
         if name not in EXTRAS and name not in PROPERTIES:
             raise TypeError(
@@ -87,7 +91,11 @@ def check_names(names: Iterable[str], caller: str = "with_delay") -> None:
 
 
 def given(extras: Mapping[str, Any], caller: str = "with_delay") -> dict[str, Any]:
-    """Return the extra options which have a value, after a check of their names."""
+    """Return the extra options which have a value.
+
+    :param caller: the function to which they were given, for the message
+    :raise TypeError: there is no option of one of these names
+    """
     if not extras:
         return {}
     check_names(extras, caller)
@@ -100,6 +108,10 @@ def job_arguments(
     """Return the keywords for the constructor of `Job`.
 
     `countdown` becomes the `eta`; `allow_nested` belongs to the call, not to the job.
+
+    :param properties: values of `PROPERTIES`
+    :param extras: values of `EXTRAS`, those that were given
+    :raise ValueError: `countdown` is not usable, or there is an `eta` as well
     """
     arguments = dict(properties)
     for name, value in extras.items():
@@ -123,7 +135,12 @@ def _eta_from_countdown(countdown: Any, eta: Any) -> timedelta:
 
 
 def call_arguments(args: Any, kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return the arguments of the call as a tuple and a dict."""
+    """Return the arguments of the call as a tuple and a dict.
+
+    :param args: a tuple, a list or None
+    :param kwargs: a dict or None
+    :raise AssertionError: they are something else
+    """
     args = tuple(args) if isinstance(args, list) else args or ()
     kwargs = kwargs or {}
     if not isinstance(args, tuple):
@@ -137,7 +154,10 @@ def call_arguments(args: Any, kwargs: Any) -> tuple[tuple[Any, ...], dict[str, A
 
 
 def priority(value: Any) -> int:
-    """Return the number of a priority."""
+    """Return the number of a priority.
+
+    :raise ValueError: it is not usable; the message says what to give instead
+    """
     if value is None:
         return DEFAULT_PRIORITY
     if isinstance(value, str) and value in PRIORITY_NAMES:
@@ -148,7 +168,10 @@ def priority(value: Any) -> int:
 
 
 def max_retries(value: Any) -> int:
-    """Return the number of attempts allowed, 0 for no limit."""
+    """Return the number of attempts allowed, 0 for no limit.
+
+    :raise ValueError: it is not usable; the message says what to give instead
+    """
     if value is None:
         return DEFAULT_MAX_RETRIES
     number = _integer("max_retries", value, "0 for no limit, or a number such as 3")
@@ -161,6 +184,11 @@ def eta(value: Any, now: Callable[[], datetime], name: str = "eta") -> Moment:
     """Return the moment before which the job must not begin, naive and in UTC.
 
     A text is kept as it is, if the ORM can read it.
+
+    :param value: a date, a datetime, a timedelta, seconds from now, or a text
+    :param now: returns the present moment, naive and in UTC
+    :param name: of the option, for the message
+    :raise ValueError: it is not usable; the message says what to give instead
     """
     if not value:
         return None
@@ -179,7 +207,12 @@ def eta(value: Any, now: Callable[[], datetime], name: str = "eta") -> Moment:
 
 
 def expires(value: Any, now: Callable[[], datetime]) -> str | None:
-    """Return the moment after which the job must not begin any more, as text."""
+    """Return the moment after which the job must not begin any more, as text.
+
+    :param value: see `eta`
+    :param now: returns the present moment, naive and in UTC
+    :raise ValueError: it is not usable; the message says what to give instead
+    """
     if isinstance(value, str) and value:
         try:
             value = datetime.fromisoformat(value)
@@ -194,7 +227,7 @@ def expires(value: Any, now: Callable[[], datetime]) -> str | None:
 
 
 def has_passed(expires: Any, now: datetime) -> bool:
-    """Whether a stored moment is over.
+    """Return whether a stored moment is over.
 
     :param expires: what :func:`expires` has returned, or what SQL has written
     :param now: naive and in UTC
@@ -236,7 +269,11 @@ def _readable(name: str, value: str) -> str:
 
 
 def timeout(value: Any) -> int:
-    """Return the time limit in whole seconds, 0 for none."""
+    """Return the time limit in whole seconds, 0 for none.
+
+    :param value: seconds
+    :raise ValueError: it is not usable; the message says what to give instead
+    """
     if not value:
         return 0
     number = _number("timeout", value, _LIMIT)
@@ -250,6 +287,8 @@ def description(value: Any) -> str | None:
 
     It is for people, and often holds a name from elsewhere: what can't be stored is
     replaced, and what is too long is cut (see `texts`), rather than refused.
+
+    :raise ValueError: it is no text
     """
     given = text("description", value, clean=False)
     return texts.storable(given, texts.DESCRIPTION)
@@ -258,7 +297,9 @@ def description(value: Any) -> str | None:
 def text(name: str, value: Any, *, clean: bool = True) -> str | None:
     """Return a text, or None when it is empty.
 
+    :param name: of the option, for the message
     :param clean: refuse characters that can't be stored: this text identifies something
+    :raise ValueError: it is not usable; the message says what to give instead
     """
     if not value:
         return None
@@ -270,7 +311,10 @@ def text(name: str, value: Any, *, clean: bool = True) -> str | None:
 
 
 def channel(value: Any) -> str | None:
-    """Return the full name of a channel, or None."""
+    """Return the full name of a channel, or None.
+
+    :raise ValueError: it is not usable; the message says what to give instead
+    """
     name = text("channel", value)
     if name and len(name) > LONGEST_CHANNEL:
         _refuse("channel", name, f"a name of {LONGEST_CHANNEL} characters at most")
@@ -278,13 +322,19 @@ def channel(value: Any) -> str | None:
 
 
 def identity_key(value: Any) -> Any:
-    """Return a text or a function of the job, or None."""
+    """Return a text or a function of the job, or None.
+
+    :raise ValueError: it is not usable; the message says what to give instead
+    """
     found = key("identity_key", value) if value else None
     return identity_text(found) if isinstance(found, str) else found
 
 
 def identity_text(value: Any) -> str | None:
-    """Return an identity key, given or made by a function, as it is stored, or None."""
+    """Return an identity key, given or made by a function, as it is stored, or None.
+
+    :raise ValueError: it is not usable; the message says what to give instead
+    """
     found = text("identity_key", value)
     if found and len(found.encode()) > LONGEST_IDENTITY_KEY:
         _refuse(
@@ -297,14 +347,22 @@ def identity_text(value: Any) -> str | None:
 
 
 def key(name: str, value: Any) -> Any:
-    """Return a text or a function of the job."""
+    """Return a text or a function of the job.
+
+    :param name: of the option, for the message
+    :raise ValueError: it is not usable; the message says what to give instead
+    """
     if isinstance(value, str) or callable(value):
         return value
     return _refuse(name, value, "a text, or a function such as identity_exact")
 
 
 def limit(value: Any, most: int) -> int:
-    """Return how many jobs of a key run at a time, 1 by default."""
+    """Return how many jobs of a key run at a time, 1 by default.
+
+    :param most: the largest number allowed
+    :raise ValueError: it is not usable; the message says what to give instead
+    """
     remedy = f"a whole number from 1 to {most}"
     number = _integer("concurrency_limit", 1 if value is None else value, remedy)
     if not 1 <= number <= most:
@@ -313,13 +371,19 @@ def limit(value: Any, most: int) -> int:
 
 
 def identity_scope(value: Any) -> str:
-    """Return until when the identity key is held."""
+    """Return until when the identity key is held.
+
+    :raise ValueError: it is not usable; the message says what to give instead
+    """
     scope: str = _choice("identity_scope", value or "start", IDENTITY_SCOPES)
     return scope
 
 
 def notify(value: Any) -> bool | str:
-    """Return when the user is told about the end of the job."""
+    """Return when the user is told about the end of the job.
+
+    :raise ValueError: it is not usable; the message says what to give instead
+    """
     choice: bool | str = _choice("notify", value or False, NOTIFY_CHOICES)
     return choice
 

@@ -54,8 +54,11 @@ def as_action(data: Any) -> dict | None:
     return None
 
 
-def of_job(job) -> str | None:
-    """Return the JSON text for the row of a job: only what is done has a result."""
+def of_job(job: Any) -> str | None:
+    """Return the JSON text for the row of a job: only a job that is done has a result.
+
+    :param job: the `Job`
+    """
     if job.state != "done":
         return None
     stored = job._stored or {}

@@ -1,7 +1,7 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """What happens after an attempt that did not end well: one place that decides.
 
-Every cause counts as an attempt and is judged against `max_retries` (0: no limit):
+Every cause counts as an attempt, up to `max_retries` (0: no limit):
 
 =========  =================================================  ========================
 cause      what happened                                      while attempts are left
@@ -15,8 +15,8 @@ CANCEL     a user cancelled the running job                   (cancelled)
 =========  =================================================  ========================
 
 The functions are pure: numbers and texts in, a frozen value out; the caller acts. They
-never raise because of what a job or a retry pattern asks for: who settles a job can't
-settle an error about it. What can't be used is logged and replaced.
+never raise because of what a job or a retry pattern asks for: the code that settles a
+job could not settle such an error. What can't be used is logged and replaced.
 """
 
 from __future__ import annotations
@@ -104,8 +104,10 @@ def retry_seconds(
     600
 
     :param pattern: a dictionary, or None
+    :param attempt: number of the attempt that has ended, the first is 1
     :param seconds: what the job asks for (see `delays`); it wins over the pattern,
         unless it is 0 or empty
+    :param randint: returns a random number between two bounds, both included
     :param name: whose delay it is, for the warning about one that can't be used
     """
     bounds = None if is_empty(seconds) else _usable(seconds, name)
@@ -149,7 +151,11 @@ def _usable(delay: Any, name: str) -> tuple[float, float] | None:
 
 
 def attempts_exhausted(attempt: int, max_retries: int | None) -> bool:
-    """Whether attempt number `attempt` (from 1) was the last one allowed."""
+    """Return whether an attempt was the last one allowed.
+
+    :param attempt: its number, the first is 1
+    :param max_retries: attempts allowed, 0 or None for no limit
+    """
     return attempt >= max_retries if max_retries else False
 
 
@@ -169,9 +175,13 @@ def decide(
 
     :param attempt: number of the attempt that just ended, the first is 1
     :param max_retries: attempts allowed, 0 or None for no limit
+    :param exc_name: of the exception, for a failure
+    :param message: of the exception, or of the user who has cancelled the job
     :param seconds: delay asked for by a retryable error
     :param ignore_retry: this attempt does not count (retryable errors only)
     :param limit_seconds: the limit that was exceeded (timeout only)
+    :param randint: returns a random number between two bounds, both included
+    :return: what to do, which the caller carries out
     """
     if cause is Cause.CANCEL:
         return Cancel(message or "Cancelled while it was running")

@@ -2,7 +2,7 @@
 """The seven states of a job and every legal way from one to another, as data.
 
 `EDGES` is the whole truth: one row per edge with the event that takes it.
-`TRANSITIONS` is the same table for lookups. Whoever writes a state asks `check`
+`TRANSITIONS` is the same table for lookups. Code that writes a state asks `check`
 (or `is_legal`) first; the diagram in the documentation shows the same table.
 
 Staying in a state is always legal (a job is stored again without having moved).
@@ -31,14 +31,12 @@ STATES = [
 ]
 ALL_STATES = tuple(name for name, _label in STATES)
 
-#: Not begun yet: the states in which a twin with the same identity key is refused.
+#: Not begun yet: the states in which a duplicate with the same identity key is refused.
 WAITING = (WAIT_DEPENDENCIES, PENDING, ENQUEUED)
 #: Occupies a slot of its channel: the runner gave it to a worker.
 IN_FLIGHT = (ENQUEUED, STARTED)
 #: Nothing happens any more unless a user asks for it.
 FINAL = (DONE, CANCELLED, FAILED)
-#: What still has work in it, in the runner's sense: a failed job may be requeued.
-NOT_DONE = (WAIT_DEPENDENCIES, PENDING, ENQUEUED, STARTED, FAILED)
 
 #: (from, to, event): every edge a job may take.
 EDGES = (
@@ -93,13 +91,20 @@ class IllegalTransition(ValueError):
 
 
 def is_legal(old: str | None, new: str) -> bool:
-    """Whether a job in state `old` may become `new` (`old` None: it is created)."""
+    """Return whether a job in state `old` may become `new`.
+
+    :param old: None for a job that is created
+    """
     if old is None:
         return new in TRANSITIONS
     return old == new or new in TRANSITIONS.get(old, ())
 
 
 def check(old: str | None, new: str) -> None:
-    """Raise `IllegalTransition` unless a job in state `old` may become `new`."""
+    """Check that a job in state `old` may become `new`.
+
+    :param old: None for a job that is created
+    :raise IllegalTransition: it may not
+    """
     if not is_legal(old, new):
         raise IllegalTransition(old or "(new)", new)

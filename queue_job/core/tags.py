@@ -264,7 +264,7 @@ _BY_CLASS = {tag.python_type: (name, tag) for name, tag in TAGS.items()}
 _FAMILIES = (models.BaseModel, datetime, date, Domain)
 
 
-def tag_of(value) -> tuple[str, Tag] | None:
+def tag_of(value: Any) -> tuple[str, Tag] | None:
     """Return the name and the tag of a value, None if there is none."""
     found = _BY_CLASS.get(type(value))
     if found is None:

@@ -1,5 +1,5 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-r"""Texts that the queue writes: always storable, and no longer than anybody reads.
+r"""Texts that the queue writes: always storable, and no longer than people read.
 
 PostgreSQL takes neither NUL nor lone surrogates (which Python makes of the bytes of a
 file name that is not UTF-8). They are written as Python's `repr` shows them, "\x00" and
@@ -73,7 +73,7 @@ def clean(text: str) -> str:
 
 
 def is_clean(text: str) -> bool:
-    """Whether a database takes the text as it is."""
+    """Return whether a database takes the text as it is."""
     return clean(text) == text
 
 
@@ -90,9 +90,11 @@ def cut(text: str, longest: int) -> str:
 
 
 def storable(value: Any, longest: int) -> str | None:
-    """Return what is stored for a value in a column of this length; it never raises.
+    """Return what is stored for a value in a text column; it never raises.
 
     None and False are no text.
+
+    :param longest: in characters
     """
     if value is None or value is False:
         return None
@@ -102,7 +104,7 @@ def storable(value: Any, longest: int) -> str | None:
 
 
 def is_empty(value: Any) -> bool:
-    """Whether a value is false; what refuses the question (an array) is not.
+    """Return whether a value is false; what refuses the question (an array) is not.
 
     >>> is_empty([]), is_empty("x")
     (True, False)

@@ -1,10 +1,10 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""OpenTelemetry: the trace of who delays a job goes on in the job.
+"""OpenTelemetry: the trace of the code that delays a job goes on in the job.
 
 When a span is active where a job is delayed, its W3C context is kept in the job's
 column `options` (`traceparent`, `tracestate`), beside the options of the caller. Each
 attempt is a span below it, with a link to the request that runs the lease, if that is
-traced as well. The SDK, which somebody else sets up, sends the spans where they belong.
+traced as well. An SDK, which you set up, sends the spans where they belong.
 Without it, or without the library `opentelemetry-api`, there are none.
 """
 
@@ -53,7 +53,7 @@ def attempt(job: Any) -> AbstractContextManager[None]:
 
 
 def _tracer() -> Any:
-    """Return what makes spans, None while nobody has set up an SDK."""
+    """Return what makes spans, None while no SDK is set up."""
     provider = trace.get_tracer_provider() if trace else None
     if provider is None or isinstance(provider, trace.ProxyTracerProvider):
         return None

@@ -29,13 +29,15 @@ from collections.abc import Callable, Iterator, Mapping, MappingView
 from enum import Enum
 from math import isfinite
 from pathlib import PurePath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lxml import etree
 
 from odoo import models
+from odoo.api import Environment
 from odoo.fields import Command
 from odoo.orm.identifiers import NewId
+from odoo.sql_db import BaseCursor
 from odoo.tools.func import lazy
 from odoo.tools.misc import OrderedSet, frozendict
 from odoo.tools.translate import LazyGettext
@@ -88,8 +90,11 @@ class JobEncoder(json.JSONEncoder):
         """Return the part of the context which is stored with a recordset."""
         return obj._job_prepare_context_before_enqueue()
 
-    def default(self, obj):
-        """Return the tagged object of a value JSON does not know."""
+    def default(self, obj: Any) -> Any:
+        """Return the tagged object of a value JSON does not know.
+
+        :raise TypeError: it would not come back as it is
+        """
         found = tag_of(obj)
         if found is not None:
             name, tag = found
@@ -108,23 +113,35 @@ class JobEncoder(json.JSONEncoder):
             )
         return super().default(obj)
 
-    def encode(self, o) -> str:
+    def encode(self, o: Any) -> str:
         """Return the JSON text of `o`; a text of a class of its own is no text."""
         return "".join(self.iterencode(o, _one_shot=True))
 
-    def iterencode(self, o, _one_shot=False):
-        """Encode `o`, after all in it that JSON would change."""
+    def iterencode(self, o: Any, _one_shot: bool = False) -> Iterator[str]:
+        """Encode `o`, after all in it that JSON would change.
+
+        :raise TypeError: a value in it would not come back as it is
+        :raise ValueError: it holds itself, or is nested too deep
+        """
         return super().iterencode(self.outermost(o), _one_shot)
 
-    def outermost(self, value):
-        """Return a value as JSON knows it; a tuple is a list."""
+    def outermost(self, value: Any) -> Any:
+        """Return a value as JSON knows it; a tuple is a list.
+
+        :raise TypeError: a value in it would not come back as it is
+        :raise ValueError: it holds itself, or is nested too deep
+        """
         self._depth = -1 if type(value) is dict else 0  # keyword arguments are no level
         if type(value) is tuple:
             return [self.tagged(item) for item in value]
         return self.tagged(value)
 
-    def tagged(self, value):
-        """Return `value` as JSON knows it, what it does not know as tagged objects."""
+    def tagged(self, value: Any) -> Any:
+        """Return `value` as JSON knows it, what it does not know as tagged objects.
+
+        :raise TypeError: a value in it would not come back as it is
+        :raise ValueError: it holds itself, or is nested too deep
+        """
         kind = type(value)
         if kind in PLAIN or (kind is float and isfinite(value)):
             return value
@@ -176,7 +193,7 @@ class JobDecoder(json.JSONDecoder):
         self.rights = rights
         super().__init__(*args, object_hook=self.object_hook, **kwargs)
 
-    def object_hook(self, obj: dict):
+    def object_hook(self, obj: dict[str, Any]) -> Any:
         """Return the value of a tagged object, or the object as it is."""
         if "_type" not in obj:
             return obj
@@ -192,18 +209,25 @@ class JobDecoder(json.JSONDecoder):
 _JSON = json.JSONEncoder(check_circular=False)
 
 
-def encode(value) -> str:
-    """Return the JSON text of a value."""
+def encode(value: Any) -> str:
+    """Return the JSON text of a value.
+
+    :raise TypeError: a value in it would not come back as it is
+    :raise ValueError: it holds itself, or is nested too deep
+    """
     encoder = JobEncoder.__new__(JobEncoder)  # which leaves no more for JSON to do
     text = _JSON.encode(encoder.outermost(value))
     return text + SEAL if encoder.needs_seal else text
 
 
-def decode(value, env, rights: Rights | None = None):
+def decode(value: Any, env: Environment, rights: Rights | None = None) -> Any:
     """Return the value of what a JobSerialized column holds, None when it is empty.
 
     :param value: JSON text, or the object of a column which holds real JSON
+    :param env: the environment of records, but for their user and context
     :param rights: the most that records get if the text has no seal
+    :raise ValueError: the text is no JSON
+    :raise KeyError: the model of records is gone
     """
     if value is None:
         return None
@@ -217,11 +241,14 @@ def decode(value, env, rights: Rights | None = None):
     return json.loads(text, cls=JobDecoder, env=env, sealed=False, rights=rights)
 
 
-def decode_arguments(row: dict, column: str, env):
+def decode_arguments(row: dict[str, Any], column: str, env: Environment) -> Any:
     """Return the arguments of a job; records in them have no more rights than its own.
 
     :param row: values of the columns `records`, `args` and `kwargs`
     :param column: `args` or `kwargs`
+    :param env: the environment of records, but for their user and context
+    :raise ValueError: the text is no JSON
+    :raise KeyError: the model of records is gone
     """
     value = row.get(column)
     sealed = isinstance(value, str) and value.endswith(SEAL)
@@ -238,7 +265,7 @@ def _rights_of(records) -> Rights | None:
     return Rights(obj.get("uid"), bool(obj.get("su")))
 
 
-def rebind_to_cr(value, cr):
+def rebind_to_cr(value: Any, cr: BaseCursor) -> Any:
     """Return `value` with every recordset in it bound to the cursor `cr`.
 
     Containers are always rebuilt: what the method does to them stays with it.
@@ -250,7 +277,7 @@ def rebind_to_cr(value, cr):
     return rebind(value, bind)
 
 
-def rebind(value, bind: Callable):
+def rebind(value: Any, bind: Callable[[models.BaseModel], Any]) -> Any:
     """Return `value` with `bind(records)` for every recordset in it."""
     kind = type(value)
     if kind in PLAIN:

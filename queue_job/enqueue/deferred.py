@@ -73,7 +73,11 @@ class DeferredType:
         self.options = {"allow_nested": False, **job_options}
 
     def __call__(self, target: Any, *args: Any, **kwargs: Any):
-        """Defer a call; return the `Job`."""
+        """Defer a call.
+
+        :return: the `Job`, or what the method returned if it ran at once
+        :raise TypeError: the target is neither a method of records nor a name
+        """
         if callable(target):
             return self._defer(target, args, kwargs)
         if not isinstance(target, str):
@@ -163,10 +167,18 @@ HighPriorityDeferred = HighPriorityDeferredType()
 LowPriorityDeferred = LowPriorityDeferredType()
 
 
-def WAIT_FOR_JOB(job, next_action=None, cancellable=False, **wait_options):
+def WAIT_FOR_JOB(
+    job: Any,
+    next_action: dict[str, Any] | None = None,
+    cancellable: bool = False,
+    **wait_options: Any,
+) -> dict[str, Any] | None:
     """Return an action which waits for the job; close what is open if there is none.
 
-    See `wait_action` of `queue.job`.
+    :param job: a `Job`, a `queue.job` record, or what a call returned that ran at once
+    :param next_action: what follows
+    :param cancellable: let the user cancel the job
+    :param wait_options: of `wait_action` of `queue.job`
     """
     if not job:
         return CLOSE_FEEDBACK
@@ -175,14 +187,27 @@ def WAIT_FOR_JOB(job, next_action=None, cancellable=False, **wait_options):
     return job.wait_action(next_action, cancellable=cancellable, **wait_options)
 
 
-def QUIETLY_WAIT_FOR_JOB(job, next_action=None, **wait_options):
-    """Wait without a dialog."""
+def QUIETLY_WAIT_FOR_JOB(
+    job: Any, next_action: dict[str, Any] | None = None, **wait_options: Any
+) -> dict[str, Any] | None:
+    """Return an action which waits for the job without a dialog.
+
+    For the parameters see `WAIT_FOR_JOB`.
+    """
     return WAIT_FOR_JOB(job, next_action, quiet=True, **wait_options)
 
 
-def report_progress(env, message=None, progress=None, **values: Any) -> None:
-    """Tell how far the job is in which `env` is used; outside of jobs, nothing.
+def report_progress(
+    env: api.Environment,
+    message: str | None = None,
+    progress: float | None = None,
+    **values: Any,
+) -> None:
+    """Tell how far the job is in which `env` is used; outside of jobs, do nothing.
 
-    See `report_progress` of `queue.job`.
+    :param env: that of the method of the job
+    :param message: for the user
+    :param progress: percent, from 0 to 100
+    :param values: others of `report_progress` of `queue.job`
     """
     _report(env, message=message, progress=progress, **values)

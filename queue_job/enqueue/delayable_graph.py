@@ -16,18 +16,16 @@ from __future__ import annotations
 
 import uuid
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import Any
 
 from odoo.models import BaseModel
 
 from ..core.graph import Graph
 from ..job import Job
-from ..storage import repository
+from ..storage.insert import insert_many
 from ..utils import must_run_without_delay
 from . import graph_keys
-
-if TYPE_CHECKING:
-    from ..delay import Delayable
+from .protocols import Call
 
 _STORE = Job.store
 
@@ -42,8 +40,12 @@ class DelayableGraph(Graph):
         #: (parent, child) -> condition, where it is not "done"
         self._conditions: dict[tuple, str] = {}
 
-    def add_edge(self, parent, child, condition: str = "done"):  # pylint: disable=missing-return
-        """Add an edge: the child waits for this end of the parent."""
+    def add_edge(self, parent: Any, child: Any, condition: str = "done") -> None:  # pylint: disable=missing-return
+        """Add an edge: the child waits for this end of the parent.
+
+        :param condition: "done", "failed" or "always"; "always" if the edge is there
+            with another one
+        """
         is_known = child in self._graph.get(parent, ())
         if is_known and self.condition(parent, child) != condition:
             condition = "always"  # it was added for the one end and for the other
@@ -51,7 +53,7 @@ class DelayableGraph(Graph):
         if condition != "done":
             self._conditions[parent, child] = condition
 
-    def condition(self, parent, child) -> str:
+    def condition(self, parent: Any, child: Any) -> str:
         """Return the end of the parent which the child waits for."""
         return self._conditions.get((parent, child), "done")
 
@@ -135,7 +137,11 @@ class DelayableGraph(Graph):
         return any(vertex._is_nested() for vertex in vertices)
 
     def delay(self) -> None:
-        """Build all jobs of the graph and store them, or run them now."""
+        """Build all jobs of the graph and store them, or run them now.
+
+        :raise ValueError: the graph has a cycle, or an option of a call is not usable
+        :raise TypeError: an argument of a call cannot be kept in a job
+        """
         graph = self._connect_graphs()
         vertices = list(graph.topological_sort())
         if len(vertices) != len(graph._graph):
@@ -148,12 +154,13 @@ class DelayableGraph(Graph):
                 vertex._execute_direct()
             return
         links = graph_keys.link(graph, vertices)
-        for parent, child, condition in links.edges:
-            options = {} if condition == "done" else {"condition": condition}
-            child.add_depends({parent}, **options)
+        for edge in links.edges:
+            # a `Job` of others may know no conditions
+            options = {} if edge.condition == "done" else {"condition": edge.condition}
+            edge.child.add_depends({edge.parent}, **options)
         self._store(vertices, links)
 
-    def _store(self, vertices: list[Delayable], links: graph_keys.Links) -> None:
+    def _store(self, vertices: list[Call], links: graph_keys.Links) -> None:
         """Write the jobs, the new ones in bulk, and tell each call its job."""
         for vertex, record in links.records.items():
             vertex._generated_job = record
@@ -162,7 +169,7 @@ class DelayableGraph(Graph):
         if insertable:
             env = vertices[0].recordset.env
             dedupe = links.is_all_new and not others
-            held = repository.insert_many(env, insertable, dedupe=dedupe)
+            held = insert_many(env, insertable, dedupe=dedupe)
             for vertex in vertices if held else ():
                 job = vertex._generated_job
                 vertex._generated_job = held.get(job, job)
@@ -172,7 +179,7 @@ class DelayableGraph(Graph):
             vertex._generated_job = other._generated_job
 
 
-def _build_job(vertex: Delayable) -> None:
+def _build_job(vertex: Call) -> None:
     """Give a call its job; the one it has got before, if it was delayed before."""
     if isinstance(vertex._generated_job, BaseModel):
         # It was the job of another call: that may have ended by now.

@@ -19,15 +19,14 @@ The log has a line for each call that is not enqueued, and for each second job.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+
+from odoo.models import BaseModel
 
 from ..core.states import PENDING, WAIT_DEPENDENCIES
 from ..job import Job
-from ..storage import repository
-
-if TYPE_CHECKING:
-    from ..delay import Delayable
-    from .delayable_graph import DelayableGraph
+from ..storage.identity_slots import find_duplicates
+from .protocols import Call, CallGraph
 
 _logger = logging.getLogger(__name__)
 
@@ -59,6 +58,14 @@ SELECT id FROM queue_job
 Node = Any
 
 
+class JobEdge(NamedTuple):
+    """An edge to write, of two jobs in memory."""
+
+    parent: Job
+    child: Job
+    condition: str
+
+
 class Links(NamedTuple):
     """A graph of calls as a graph of jobs."""
 
@@ -66,24 +73,25 @@ class Links(NamedTuple):
     new: list[Job]
     #: stored jobs to update
     changed: list[Job]
-    #: (parent, child, condition) of the edges to write
-    edges: list[tuple[Job, Job, str]]
+    #: edges to write
+    edges: list[JobEdge]
     #: {call: record of the stored job which it is}
-    records: dict[Delayable, Any]
+    records: dict[Call, BaseModel]
     #: {call: call whose job is its own as well}
-    same: dict[Delayable, Delayable]
+    same: dict[Call, Call]
 
     @property
     def is_all_new(self) -> bool:
-        """Whether no stored job has a part in the graph."""
+        """Return whether no stored job has a part in the graph."""
         return not self.records and not self.changed
 
 
-def link(graph: DelayableGraph, vertices: list[Delayable]) -> Links:
+def link(graph: CallGraph, vertices: list[Call]) -> Links:
     """Find the jobs and the edges of a graph whose calls have got their `Job`.
 
     :param vertices: all calls of the graph, each after its parents
-    :raises ValueError: if a call that was delayed before cannot wait for its parents
+    :return: the jobs and edges to write, and what becomes of each call
+    :raise ValueError: a call that was delayed before cannot wait for its parents
     """
     keys = {v: v._generated_job.identity_key for v in vertices if v.identity_key}
     keys = {vertex: key for vertex, key in keys.items() if key}
@@ -92,7 +100,7 @@ def link(graph: DelayableGraph, vertices: list[Delayable]) -> Links:
     if not held and not stored and len(set(keys.values())) == len(keys):
         jobs = {vertex: vertex._generated_job for vertex in vertices}
         edges = [
-            (jobs[parent], jobs[child], graph.condition(parent, child))
+            JobEdge(jobs[parent], jobs[child], graph.condition(parent, child))
             for parent, child in graph.edges()
         ]
         return Links(list(jobs.values()), [], edges, {}, {})
@@ -101,7 +109,7 @@ def link(graph: DelayableGraph, vertices: list[Delayable]) -> Links:
     return linker.links()
 
 
-def _stored(vertices: list[Delayable]) -> dict[Delayable, Any]:
+def _stored(vertices: list[Call]) -> dict[Call, Any]:
     """Return {call: record of its job} of the calls which were delayed before."""
     ids = {vertex: getattr(vertex._generated_job, "id", None) for vertex in vertices}
     ids = {vertex: id_ for vertex, id_ in ids.items() if isinstance(id_, int) and id_}
@@ -112,12 +120,12 @@ def _stored(vertices: list[Delayable]) -> dict[Delayable, Any]:
     return {v: found.browse(id_) for v, id_ in ids.items() if id_ in found._ids}
 
 
-def _held(keys: dict[Delayable, str]) -> dict[str, Any]:
+def _held(keys: dict[Call, str]) -> dict[str, Any]:
     """Return {key: record of the job which holds it}."""
     if not keys:
         return {}
     env = next(iter(keys)).recordset.env
-    found = repository.find_twins(env, keys.values())
+    found = find_duplicates(env, keys.values())
     jobs = env["queue.job"].sudo().browse(found.values())
     return {key: jobs.browse(id_) for key, id_ in found.items()}
 
@@ -133,11 +141,11 @@ class _Linker:
         self.stored = stored
         self.records = {r.id: r for r in (*held.values(), *stored.values())}
         self.creates = any(self._stored_node(vertex) is None for vertex in vertices)
-        self.parents: dict[Delayable, list] = {vertex: [] for vertex in vertices}
+        self.parents: dict[Call, list] = {vertex: [] for vertex in vertices}
         for parent, child in graph.edges():
             self.parents[child].append(parent)
         #: call -> its job
-        self.node: dict[Delayable, Node] = {}
+        self.node: dict[Call, Node] = {}
         #: job -> jobs which run after it
         self.after: dict[Node, set] = {}
         #: (parent id, child id) -> condition, of the edges among stored jobs
@@ -179,7 +187,7 @@ class _Linker:
             new=[v._generated_job for v in self.vertices if self.node[v] is v],
             changed=[jobs[node] for node in self._to_update(children)],
             edges=[
-                (jobs[parent], jobs[child], condition)
+                JobEdge(jobs[parent], jobs[child], condition)
                 for (parent, child), condition in ends.items()
             ],
             records={
@@ -216,7 +224,7 @@ class _Linker:
 
     # -- what is stored --------------------------------------------------------------
 
-    def _stored_node(self, vertex: Delayable) -> int | None:
+    def _stored_node(self, vertex: Call) -> int | None:
         record = self.stored.get(vertex) or self.held.get(self.keys.get(vertex))
         return record.id if record else None
 
@@ -243,13 +251,13 @@ class _Linker:
         for start, end in cr.fetchall():
             self.after.setdefault(start, set()).add(end)
 
-    def _is_stored(self, parent: Delayable, child: Delayable) -> bool:
+    def _is_stored(self, parent: Call, child: Call) -> bool:
         ends = self._stored_node(parent), self._stored_node(child)
         return self.existing.get(ends) == self.graph.condition(parent, child)
 
     # -- one call --------------------------------------------------------------------
 
-    def _node_of(self, vertex: Delayable, node: Node) -> Node:
+    def _node_of(self, vertex: Call, node: Node) -> Node:
         """Return `node` if the call can be that job, or else the call itself."""
         parents = self._new_parents(vertex, node)
         reason = self._why_not(node, parents)
@@ -270,7 +278,7 @@ class _Linker:
         self.left_out.update((parent, node) for parent in parents)
         return node
 
-    def _new_parents(self, vertex: Delayable, node: Node) -> list[Node]:
+    def _new_parents(self, vertex: Call, node: Node) -> list[Node]:
         """Return the parents of a call, but for those its job waits for already."""
         return [
             self.node[parent]
@@ -300,7 +308,7 @@ class _Linker:
             todo.extend(new)
         return False
 
-    def _log(self, level: int, text: str, vertex: Delayable, node: Node) -> None:
+    def _log(self, level: int, text: str, vertex: Call, node: Node) -> None:
         if _logger.isEnabledFor(level):
             job = self.records[node] if isinstance(node, int) else node._generated_job
             _logger.log(level, text, vertex._generated_job.job_function_name, job.uuid)

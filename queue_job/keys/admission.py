@@ -1,61 +1,63 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Who passes the gate: the jobs of a key that may run now (for the rules see `gates`).
+"""Which jobs of a key may run now (for the rules see `rules`).
 
-`judge` decides about some keys by statements sent as one, on a READ COMMITTED
+`admit` decides about some keys by statements sent as one, on a READ COMMITTED
 connection in autocommit mode, where they are one short transaction. Three call it: the
-runner in its turn, for the keys of jobs marked as new; a worker after a job with a key,
-so that a chain of short jobs waits for nobody; and the runner's sweep, a net.
+runner in its dispatch round, for the keys of jobs marked as new; a worker after a job
+with a key, so that the next job of a chain of short jobs starts at once; and the
+runner's sweep, as a safety net.
 
 Guarantees, and what gives each:
 
-1. The limit holds, whoever judges at the same time. `LOCK_KEYS` takes an advisory lock
-   for each key. The snapshot of `JUDGE` is made after that, so it shows what the judge
-   before has let through: he gives his lock back after his commit. A job becomes
-   `open` nowhere else, and counts from then on until it has left its place, in
-   whatever state it is between (pending, enqueued, started).
+1. The limit holds, however many call at the same time. `LOCK_KEYS` takes an advisory
+   lock for each key. The snapshot of `ADMIT` is made after that, so it shows what the
+   call before has admitted: the lock is released after the commit. A job becomes `open`
+   nowhere else, and counts from then on until it has left its place, in whatever state
+   it is between (pending, enqueued, started).
 2. No place stays empty. A job that leaves its place is marked as new in the same
-   transaction; the mark is removed by a judge whose snapshot shows the change, and only
-   if the row is still what he saw (`is_as_seen`, read from the locked row).
+   transaction; the mark is removed by a call whose snapshot shows the change, and only
+   if the row is still what it saw (`is_as_seen`, read from the locked row).
 3. No deadlock. Locks of keys are taken in the order of their numbers; rows are taken
-   by SKIP LOCKED, so nobody waits for a user's transaction while he holds the lock of
-   a key. What he leaves is new again when the user commits, or found by the sweep. Who
-   waits for a lock for a second lets the marks stand for the next turn.
+   by SKIP LOCKED, so a call that holds the lock of a key never waits for a user's
+   transaction. The rows that it skips are marked again when the user commits, or found
+   by the sweep. A call that has waited for a lock for a second leaves the marks to the
+   next round.
 4. The cost is bounded. A key costs a few descents of two partial indexes, whatever
    waits behind it; a call is about a page of keys and rows. `id = ANY(ARRAY(...))`
    keeps the planner, which can't know how few rows there are, from reading the table.
 
-In sequence, a job that was let through and is not claimed yet goes back when one that
-is before it in the order has come. Where jobs of one `concurrency_key` ask for
-different limits, that of the first in the line counts; so none is overtaken for ever.
+In sequence, a job that was admitted and is not claimed yet goes back when one that is
+before it in the order has come. Where jobs of one `concurrency_key` ask for different
+limits, that of the first in the line counts; so none is overtaken for ever.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from psycopg2.errors import LockNotAvailable
 
 from ..claim.claims import QUICK, UTC_NOW
-from .rules import MOST
+from .rules import MOST, OPEN
 
 _logger = logging.getLogger(__name__)
 
 #: Namespace of the advisory locks: (namespace, hash of channel and key).
-GATE_LOCK = 1904281960
+KEY_LOCK = 1904281960
 
-#: Marked jobs, or keys, of one call of `judge`.
+#: Marked jobs, or keys, of one call of `admit`.
 PAGE = 200
-#: Pages that one turn of the runner judges before it goes on with other things.
-PAGES_OF_A_TURN = 2
+#: Pages that one dispatch round decides about before it goes on with other things.
+PAGES_OF_A_ROUND = 2
 #: Keys of one step of the sweep, which is a net and has time.
 SWEEP_PAGE = 50
 
-#: Of jobs that are `scheduled`: those that wait for a date, not at the gate. One that
-#: was let through is among them if the clock was set back.
-NOT_HELD = "(gate_state IS NULL OR gate_state IN ('later', 'open'))"
-#: Jobs whose key is to be judged; the row of a job in flight is its worker's.
+#: Of jobs that are `scheduled`: those that wait for a date, not for others of their
+#: key. One that was admitted is among them if the clock was set back.
+NOT_BLOCKED = "(gate_state IS NULL OR gate_state IN ('later', 'open'))"
+#: Jobs whose key is to be decided about; the row of a job in flight is its worker's.
 MARKED = "gate_state = 'new' AND state NOT IN ('enqueued', 'started')"
 #: What takes a place besides jobs that are open; a failure stops a sequence.
 BUSY = (
@@ -70,16 +72,16 @@ SELECT id, channel, gate FROM queue_job
  WHERE {MARKED} AND id > %(after)s
  ORDER BY id LIMIT {PAGE}"""
 
-# A judge takes milliseconds; who is frozen amidst must not stop the runner.
-PATIENCE = "SELECT set_config('lock_timeout', '1s', true)"
+# A call takes milliseconds; a process that is frozen in it must not stop the runner.
+LOCK_TIMEOUT = "SELECT set_config('lock_timeout', '1s', true)"
 
 LOCK_KEYS = f"""
-SELECT pg_advisory_xact_lock({GATE_LOCK}, number)
+SELECT pg_advisory_xact_lock({KEY_LOCK}, number)
   FROM (SELECT DISTINCT hashtext(channel || ' ' || gate) AS number
           FROM unnest(%(channels)s::text[], %(gates)s::text[]) AS k (channel, gate)
          ORDER BY number) AS keys"""
 
-JUDGE = f"""
+ADMIT = f"""
 WITH keys AS MATERIALIZED (
     SELECT DISTINCT channel, gate
       FROM unnest(%(channels)s::text[], %(gates)s::text[]) AS k (channel, gate)
@@ -178,16 +180,40 @@ SELECT channel, gate FROM keys LIMIT {SWEEP_PAGE}"""
 Key = tuple[str, str]
 
 
-def judge(
-    cr: Any, keys: Iterable[Key], marked: Iterable[int] = ()
-) -> list[tuple[int, str | None]]:
-    """Let the jobs through that may run now; return (id, gate state) of what changed.
+class Verdict(NamedTuple):
+    """A job whose `gate_state` was changed."""
+
+    id: int
+    gate_state: str | None
+
+    @property
+    def is_admitted(self) -> bool:
+        """Whether the job may run now."""
+        return self.gate_state == OPEN
+
+
+class _Mark(NamedTuple):
+    """A job that is marked as new: a row of `READ_MARKS`."""
+
+    id: int
+    channel: str
+    gate: str
+
+    @property
+    def key(self) -> Key:
+        return self.channel, self.gate
+
+
+def admit(cr: Any, keys: Iterable[Key], marked: Iterable[int] = ()) -> list[Verdict]:
+    """Admit the jobs of some keys that may run now, and block the others.
 
     :param cr: cursor of a READ COMMITTED connection in autocommit mode
-    :param keys: the keys that are judged
+    :param keys: the keys that are decided about
     :param marked: ids of jobs of these keys whose mark is removed
+    :return: the jobs whose `gate_state` has changed; none if another call has kept one
+        of the keys locked for a second
     """
-    # of a row that has been put right by now: nothing of that key is to be judged
+    # of a row that has been put right by now: nothing of that key is to be decided
     known = sorted(key for key in set(keys) if None not in key)
     if not known:
         return []
@@ -198,38 +224,43 @@ def judge(
         "marked": list(marked),
     }
     try:
-        cr.execute(f"{PATIENCE}; {LOCK_KEYS}; {JUDGE}", parameters)
+        cr.execute(f"{LOCK_TIMEOUT}; {LOCK_KEYS}; {ADMIT}", parameters)
     except LockNotAvailable:
-        _logger.debug("another judge keeps %s locked; the marks stay", keys)
+        _logger.debug("another process keeps %s locked; the marks stay", keys)
         return []
-    changed: list[tuple[int, str | None]] = cr.fetchall()
-    return changed
+    return [Verdict(*row) for row in cr.fetchall()]
 
 
-def judge_marked(cr: Any, pages: int = PAGES_OF_A_TURN) -> bool:
-    """Judge the keys of the jobs that are marked as new; return if some may be left."""
+def admit_marked(cr: Any, pages: int = PAGES_OF_A_ROUND) -> bool:
+    """Decide about the keys of the jobs that are marked as new.
+
+    :param cr: cursor of a READ COMMITTED connection in autocommit mode
+    :param pages: of marked jobs, at most
+    :return: whether some may be left
+    """
     after = 0
     for _page in range(pages):
         cr.execute(READ_MARKS, {"after": after})
-        rows = cr.fetchall()
-        if rows:
-            judge(cr, [row[1:] for row in rows], [row[0] for row in rows])
-            after = rows[-1][0]
-        if len(rows) < PAGE:
+        marks = [_Mark(*row) for row in cr.fetchall()]
+        if marks:
+            admit(cr, [mark.key for mark in marks], [mark.id for mark in marks])
+            after = marks[-1].id
+        if len(marks) < PAGE:
             return False
     return True
 
 
 def sweep(cr: Any, after: Key | None = None) -> tuple[list[int], Key | None]:
-    """Judge a page of the keys with pending jobs, whether they are marked or not.
+    """Decide about a page of the keys with pending jobs, marked or not.
 
+    :param cr: cursor of a READ COMMITTED connection in autocommit mode
     :param after: key after which the page begins
-    :return: the ids let through, and where the next page begins: None for the start
+    :return: the ids admitted, and where the next page begins: None for the start
     """
     channel, gate = after or ("", "")
     cr.execute(NEXT_KEYS, {"channel": channel, "gate": gate})
     keys = cr.fetchall()
     if not keys:
         return [], None
-    opened = [id_ for id_, state in judge(cr, keys) if state == "open"]
-    return opened, keys[-1] if len(keys) == SWEEP_PAGE else None
+    admitted = [verdict.id for verdict in admit(cr, keys) if verdict.is_admitted]
+    return admitted, keys[-1] if len(keys) == SWEEP_PAGE else None

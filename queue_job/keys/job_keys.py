@@ -1,26 +1,28 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""The key of a job, by which it has an order or a limit of its own (see `gates`)."""
+"""The key of a job, by which it has an order or a limit of its own (see `rules`)."""
 
 from __future__ import annotations
 
-from .rules import CONCURRENCY, SEQUENCE, Gate, key_of
+from typing import Any
+
+from .rules import CONCURRENCY, SEQUENCE, JobKey, key_of
 
 
-class JobGate:
+class JobKeys:
     """The part of `Job` which knows its key."""
 
-    def _init_gate(self) -> None:
-        self._gate: Gate | None = None
+    def _init_key(self) -> None:
+        self._key: JobKey | None = None
         self._gate_text: str | None = None
         self._gate_limit: int | None = None
 
     @property
     def gate(self) -> str | None:
-        """The key with its kind, as it is stored; None without one."""
-        if self._gate is not None:
-            self._gate_text = self._gate.text(self)
-            self._gate_limit = self._gate.limit if self._gate_text else None
-            self._gate = None
+        """The key with its kind, as the column `gate` has it; None without one."""
+        if self._key is not None:
+            self._gate_text = self._key.text(self)
+            self._gate_limit = self._key.limit if self._gate_text else None
+            self._key = None
         return self._gate_text
 
     @property
@@ -35,7 +37,7 @@ class JobGate:
 
     @property
     def concurrency_key(self) -> str | None:
-        """Of this channel and key, so many jobs as the limit says run at a time."""
+        """At most `concurrency_limit` jobs of this channel and key run at a time."""
         return key_of(self.gate, CONCURRENCY)
 
     @property
@@ -43,7 +45,7 @@ class JobGate:
         """The limit of the `concurrency_key`."""
         return self.gate_limit or None
 
-    def key_options(self) -> dict:
+    def key_options(self) -> dict[str, Any]:
         """Return the options of a call which give another job the same key."""
         found = {
             "sequence_key": self.sequence_key,

@@ -8,24 +8,26 @@ sequence_key         the jobs of a key run one after the other, in the order of 
 concurrency_key      at most `concurrency_limit` jobs of a key run at a time
 ===================  ===========================================================
 
-A key is kept in the column `gate`, with the kind before it. Before the gate a job is
-*held*: pending, but marked as `scheduled`, so that nothing that claims jobs sees it.
+A key is stored in the column `gate`, with its kind in front, and its limit in
+`gate_limit`; these columns have kept their first names. A job that has to wait for
+others of its key is *blocked*: pending, but marked as `scheduled`, so that no claim
+sees it. It is *admitted* when it may run.
 
 ============  ==============================================================
 `gate_state`  meaning
 ============  ==============================================================
-new           something has changed: the key is to be judged
-waiting       pending and held: others of its key are before it
-later         pending and held: its date has not come; then it is new again
-open          let through: an ordinary job, pending or in flight
-(empty)       not pending, and nothing is to be judged
+new           something has changed: `admission` is to decide about the key
+waiting       pending and blocked: others of its key are before it
+later         pending and blocked: its date has not come; then it is new again
+open          admitted: an ordinary job, pending or in flight
+(empty)       not pending, and nothing is to be decided
 ============  ==============================================================
 
 "new" also stands on jobs that are not pending: one that has ended, or went back behind
 its parents, leaves its place to others. It is written in the transaction of the change
 itself, here or by the trigger of `sql/gates.sql`, so no crash can lose it.
 
-This module imports nothing of Odoo. Who passes the gate is decided in `admission`.
+This module imports nothing of Odoo. Which jobs run is decided in `admission`.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ from ..core.states import IN_FLIGHT, PENDING
 SEQUENCE = "sequence"
 CONCURRENCY = "concurrency"
 
-STATES = NEW, WAITING, LATER, _OPEN = ("new", "waiting", "later", "open")
+STATES = NEW, WAITING, LATER, OPEN = ("new", "waiting", "later", "open")
 
 #: Jobs of one key that may run at a time, at most.
 MOST = 1000
@@ -48,7 +50,7 @@ MOST = 1000
 LONGEST_KEY = 250
 
 
-class Gate(NamedTuple):
+class JobKey(NamedTuple):
     """What the caller has asked for; the key may be a function of the job."""
 
     kind: str
@@ -61,8 +63,14 @@ class Gate(NamedTuple):
         sequence_key: Any = None,
         concurrency_key: Any = None,
         concurrency_limit: Any = None,
-    ) -> Gate | None:
-        """Return the gate which the options of a call name, None for none."""
+    ) -> JobKey | None:
+        """Return the key which the options of a call name, None for none.
+
+        :param sequence_key: text, or function of the job
+        :param concurrency_key: text, or function of the job
+        :param concurrency_limit: jobs that run at a time, from 1 to `MOST`
+        :raise ValueError: the options exclude each other, or one is not usable
+        """
         if sequence_key and concurrency_key:
             raise ValueError(
                 f"sequence_key={sequence_key!r} and concurrency_key={concurrency_key!r}"
@@ -82,7 +90,11 @@ class Gate(NamedTuple):
         return None
 
     def text(self, job: Any) -> str | None:
-        """Return what is stored; None when the function of the job gives no key."""
+        """Return what is stored; None when the function of the job gives no key.
+
+        :param job: the `Job`, for which a function is asked
+        :raise ValueError: the key is no text, or too long
+        """
         name = f"{self.kind}_key"
         key = self.key(job) if callable(self.key) else self.key
         key = options.text(name, key)
@@ -95,7 +107,7 @@ class Gate(NamedTuple):
 
 
 def key_of(text: str | None, kind: str) -> str | None:
-    """Return the key in a stored text, if it is of this kind.
+    """Return the key in a stored text, if it is of this kind, else None.
 
     >>> key_of("sequence:order-42", SEQUENCE), key_of("sequence:x", CONCURRENCY)
     ('order-42', None)
@@ -104,10 +116,13 @@ def key_of(text: str | None, kind: str) -> str | None:
     return key if found == kind else None
 
 
-def hold(rows: Iterable[dict[str, Any]], now: datetime) -> None:
-    """Hold new jobs that have a key, and mark one job of each key as new.
+def block(rows: Iterable[dict[str, Any]], now: datetime) -> None:
+    """Block new jobs that have a key, and mark one job of each key as new.
 
-    One is enough to have the key judged, however many jobs come with it.
+    One is enough for a decision about the key, however many jobs come with it.
+
+    :param rows: of jobs to create; `scheduled` and `gate_state` are set
+    :param now: naive and in UTC
     """
     marked = set()
     for row in rows:
@@ -125,7 +140,7 @@ def hold(rows: Iterable[dict[str, Any]], now: datetime) -> None:
 
 
 def consequences(state: str) -> dict[str, Any]:
-    """Return what follows for a job with a key when it comes into this state."""
+    """Return the columns that change when a job with a key comes into a state."""
     if state in IN_FLIGHT:
         return {}
     return {"gate_state": NEW, **({"scheduled": True} if state == PENDING else {})}

@@ -7,7 +7,7 @@ For the rules see `gates`, for who passes the gate `admission`.
 from odoo import api, fields, models
 from odoo.tools.misc import file_open
 
-from ..keys.admission import BUSY, MARKED, NOT_HELD
+from ..keys.admission import BUSY, MARKED, NOT_BLOCKED
 from ..storage import caches
 
 #: What the trigger of the keys looks at.
@@ -70,10 +70,10 @@ class QueueJob(models.Model):
     # each channel, where order counts more than eta, and the next to become due.
     _scheduled_idx = models.Index(
         "(channel, priority, date_created, id)"
-        f" WHERE state = 'pending' AND scheduled AND {NOT_HELD}"
+        f" WHERE state = 'pending' AND scheduled AND {NOT_BLOCKED}"
     )
     _due_idx = models.Index(
-        f"(eta) WHERE state = 'pending' AND scheduled AND {NOT_HELD}"
+        f"(eta) WHERE state = 'pending' AND scheduled AND {NOT_BLOCKED}"
     )
     # What is held, by channel.
     _held_idx = models.Index(

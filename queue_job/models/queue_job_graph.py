@@ -14,7 +14,10 @@ of jobs as for one whose code does not exist any more. What follows from it:
   cancelled. The database sees to it for other ways to delete, see `dependencies`.
 """
 
+from __future__ import annotations
+
 import logging
+from typing import Any
 
 from markupsafe import escape
 
@@ -27,58 +30,10 @@ from odoo.addons.base_sparse_field.models.fields import Serialized
 from ..core import events
 from ..core.states import CANCELLED, DONE, PENDING, WAIT_DEPENDENCIES
 from ..job import Job
-from ..storage import caches, dependencies, orm_bypass, repository, row_mapper
+from ..storage import dependencies, identity_slots, job_graph, row_mapper
 from .base import Base
 
 _logger = logging.getLogger(__name__)
-
-# A child cancelled by the cascade was so with its parent or a moment later.
-CANCELLED_WITH_THEM = """
-    WITH RECURSIVE cancelled AS (
-        SELECT id, date_cancelled FROM queue_job
-        WHERE id = ANY(%(ids)s) AND state = 'cancelled'
-        UNION
-        SELECT child.id, child.date_cancelled
-        FROM cancelled
-        JOIN queue_job_dependency edge ON edge.parent_id = cancelled.id
-        JOIN queue_job child ON child.id = edge.child_id
-        WHERE child.state = 'cancelled'
-          AND child.date_cancelled >= cancelled.date_cancelled
-          AND child.date_started IS NULL
-    )
-    SELECT id FROM cancelled
-"""
-
-# All of the requeued jobs have to run, whatever their state is yet.
-WAITING_FOR_PARENTS = f"""
-    SELECT DISTINCT edge.child_id
-    FROM queue_job_dependency edge
-    LEFT JOIN queue_job parent ON parent.id = edge.parent_id
-    WHERE edge.child_id = ANY(%(ids)s)
-      AND (parent.id = ANY(%(ids)s) OR {dependencies.IS_OPEN})
-"""
-
-# Those of which a parent was deleted before it ended as they wanted.
-WITHOUT_PARENT = """
-    SELECT DISTINCT child_id FROM queue_job_dependency
-    WHERE child_id = ANY(%(ids)s) AND parent_id IS NULL
-"""
-
-# A slot that is free again goes to the oldest of the jobs with its key.
-TAKE_IDENTITY_SLOTS = """
-    UPDATE queue_job SET identity_slot = identity_key
-    WHERE id IN (
-        SELECT DISTINCT ON (job.identity_key) job.id
-        FROM queue_job job
-        WHERE job.id = ANY(%(ids)s)
-          AND job.identity_key IS NOT NULL
-          AND NOT EXISTS (
-              SELECT FROM queue_job holder
-              WHERE holder.identity_slot = job.identity_key
-          )
-        ORDER BY job.identity_key, job.id
-    )
-"""
 
 # What a node is made of; the rest of thousands of rows is not read for it.
 NODE_FIELDS = ("name", "func_string", "state", "channel_method_name")
@@ -95,7 +50,8 @@ DEFAULT_NODE_COLORS = ("#D2E5FF", "#2B7CE9")
 class Dependencies(Serialized):
     """The uuids on both sides; what SQL has written is read as none, if it is odd."""
 
-    def convert_to_record(self, value, record):
+    def convert_to_record(self, value: Any, record: models.BaseModel) -> dict[str, Any]:
+        """Return the dictionary in a text, an empty one where it is no JSON."""
         try:
             return super().convert_to_record(value, record)
         except ValueError:
@@ -128,7 +84,7 @@ class QueueJob(models.Model):
     dependency_graph = Serialized(compute="_compute_dependency_graph")
     graph_jobs_count = fields.Integer(compute="_compute_graph_jobs_count")
 
-    def init(self):  # pylint: disable=missing-return
+    def init(self) -> None:  # pylint: disable=missing-return
         """Create the trigger which keeps the edges of deleted parents."""
         super().init()
         with file_open("queue_job/sql/dependencies.sql") as script:
@@ -163,19 +119,21 @@ class QueueJob(models.Model):
         return domain
 
     @api.model_create_multi
-    def create(self, vals_list):
+    def create(self, vals_list: list[dict[str, Any]]) -> QueueJob:
+        """Create jobs, with the edges which their `dependencies` name."""
         jobs = super().create(vals_list)
         if any(vals.get("dependencies") for vals in vals_list):
             self.env["queue.job.dependency"]._add_from_json(jobs)
         return jobs
 
-    def write(self, vals):
+    def write(self, vals: dict[str, Any]) -> bool:
+        """Write jobs, and add the edges which `dependencies` names."""
         result = super().write(vals)
         if vals.get("dependencies"):
             self.env["queue.job.dependency"]._add_from_json(self)
         return result
 
-    def unlink(self):
+    def unlink(self) -> bool:
         """Delete jobs; what waits for them is released or cancelled."""
         children = set(self._graph_query(dependencies.WAITING_CHILDREN))
         result = super().unlink()
@@ -185,7 +143,7 @@ class QueueJob(models.Model):
     def _repair(self, job_ids):
         """Release or cancel the waiting jobs among these, as their parents decide."""
         if job_ids:
-            cancelled = repository.repair(self.env, list(job_ids))
+            cancelled = job_graph.repair(self.env, list(job_ids))
             for job in self.sudo().browse(cancelled):
                 _logger.info("job %s: %s", job.uuid, job.result)
 
@@ -239,8 +197,8 @@ class QueueJob(models.Model):
             "shadow": True,
         }
 
-    def open_graph_jobs(self):
-        """Open the list of all jobs of the same graph."""
+    def open_graph_jobs(self) -> dict[str, Any]:
+        """Return the action which lists all jobs of the same graph."""
         self.ensure_one()
         jobs = self.search([("graph_uuid", "=", self.graph_uuid)])
         action = self.env["ir.actions.act_window"]._for_xml_id(
@@ -278,12 +236,12 @@ class QueueJob(models.Model):
             }
         )
         self._write_store_hooks()
-        self._release_children()
+        job_graph.release_children(self.env, self.ids)
         self._tell_of_change(events.DONE)
 
     def _set_to_pending(self, values):
-        jobs = self | self.browse(self._graph_query(CANCELLED_WITH_THEM))
-        waiting = self.browse(jobs._graph_query(WAITING_FOR_PARENTS))
+        jobs = self | self.browse(self._graph_query(dependencies.CANCELLED_WITH_THEM))
+        waiting = self.browse(jobs._graph_query(dependencies.WAITING_FOR_PARENTS))
         values = {
             **values,
             "date_enqueued": False,
@@ -297,10 +255,10 @@ class QueueJob(models.Model):
         }
         for part, state in ((waiting, WAIT_DEPENDENCIES), (jobs - waiting, PENDING)):
             part.write({**values, "state": state})
-        jobs._take_identity_slots()
+        identity_slots.take_free(jobs)
         jobs._write_store_hooks()
         jobs._tell_of_change(events.ENQUEUED)
-        self._repair(jobs._graph_query(WITHOUT_PARENT))
+        self._repair(jobs._graph_query(dependencies.WITHOUT_PARENT))
 
     def _set_to_cancelled(self, values):
         dependents = self.browse(self._graph_query(dependencies.DEPENDENTS))
@@ -310,12 +268,13 @@ class QueueJob(models.Model):
             "date_cancelled": fields.Datetime.now(),
             "lease_id": False,
         }
-        reason = self.env._("Cancelled because a job it depends on was cancelled")
+        reason = job_graph.reasons(self.env).parent_cancelled
         (self - dependents).write(values)
         dependents.write({**values, "result": reason})
-        (self | dependents)._write_store_hooks()
-        (self | dependents)._release_children()
-        (self | dependents)._tell_of_change(events.CANCELLED)
+        jobs = self | dependents
+        jobs._write_store_hooks()
+        job_graph.release_children(self.env, jobs.ids)
+        jobs._tell_of_change(events.CANCELLED)
 
     def _tell_of_change(self, event):
         """Log what a user did to each job, and tell who listens to events."""
@@ -331,24 +290,6 @@ class QueueJob(models.Model):
         self.env["queue.job.dependency"].flush_model()
         self.env.cr.execute(query, {"ids": self.ids})
         return [job_id for (job_id,) in self.env.cr.fetchall()]
-
-    def _release_children(self):
-        """Let the children run whose parents have all ended as they wanted."""
-        self.env["queue.job"].flush_model()
-        if orm_bypass.allows(self.env, "write"):
-            changed = dependencies.released_rows(self.env.cr, self.ids)
-            ids = [job_id for job_id, _state, _result in changed]
-            caches.written(self.env, ids, caches.RELEASED)
-            return
-        for job in self:  # other addons want to see each child change
-            Job._load_from_db_record(job).enqueue_waiting()
-
-    def _take_identity_slots(self):
-        """Let runnable jobs hold their identity key again, where it is free."""
-        if any(self.mapped("identity_key")):
-            self.flush_model()
-            self.env.cr.execute(TAKE_IDENTITY_SLOTS, {"ids": self.ids})
-            caches.written(self.env, self.ids, ["identity_slot"])
 
     def _write_store_hooks(self):
         """Write what other addons add to the row of a job when it is stored."""

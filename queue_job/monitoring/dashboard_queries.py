@@ -8,7 +8,7 @@ count that reaches the cap is replaced by PostgreSQL's own estimate of the index
 
 from ..claim.claims import UTC_NOW, seconds_since
 from ..core.states import ENQUEUED, FAILED, PENDING, STARTED, WAIT_DEPENDENCIES
-from ..keys.admission import NOT_HELD
+from ..keys.admission import NOT_BLOCKED
 from ..storage.odd_rows import readable
 
 #: Nothing is counted further than this.
@@ -24,7 +24,7 @@ MAX_HEADS = 500
 ALL_CHANNELS = [("complete_name", "!=", False)]
 
 READY = "state = 'pending' AND scheduled IS NOT TRUE"
-SCHEDULED = f"state = 'pending' AND scheduled AND {NOT_HELD}"
+SCHEDULED = f"state = 'pending' AND scheduled AND {NOT_BLOCKED}"
 HELD = "state = 'pending' AND gate_state IN ('new', 'waiting')"
 
 #: state -> (condition which a partial index answers, name of this index)

@@ -20,6 +20,8 @@ from collections.abc import Collection, Iterable
 from psycopg2.errors import LockNotAvailable
 
 from odoo import SUPERUSER_ID, api
+from odoo.models import BaseModel
+from odoo.modules.registry import Registry
 from odoo.tools import SQL
 
 from ..claim.claims import LIVENESS_LOCK
@@ -36,8 +38,8 @@ TRIGGERED = ("gate_state", "scheduled")
 #: By a new edge, of the jobs at its ends.
 EDGES = ("parent_edge_ids", "child_edge_ids")
 
-#: Each statement sees what others have committed. Nobody is waited for who keeps a row
-#: for long: a job may have written it at its beginning.
+#: Each statement sees what others have committed. It doesn't wait for long for a locked
+#: row: a job may have written it at its beginning.
 BEGIN_TELLING = """
 SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
 SET LOCAL lock_timeout = '1s'"""
@@ -50,15 +52,21 @@ SHOW_LIFE = f"SELECT pg_try_advisory_xact_lock({LIVENESS_LOCK}, %s)"
 # -- in the transaction that has written ----------------------------------------------
 
 
-def flush(record) -> None:
-    """Write what the ORM still holds back of a job, before SQL looks at its row."""
+def flush(record: BaseModel) -> None:
+    """Write what the ORM still holds back of a job, before SQL looks at its row.
+
+    :param record: of `queue.job`
+    """
     transaction = record.env.transaction
     if transaction.field_dirty or transaction.tocompute:
         record.flush_recordset()
 
 
 def written(
-    env, ids: Iterable[int], names: Collection[str], create: bool = False
+    env: api.Environment,
+    ids: Iterable[int],
+    names: Collection[str],
+    create: bool = False,
 ) -> None:
     """Bring up to date what follows from rows of jobs that SQL has written.
 
@@ -85,18 +93,19 @@ def written(
 # -- beside the transaction of a job --------------------------------------------------
 
 
-def tell_started(registry, job_id: int) -> None:
+def tell_started(registry: Registry, job_id: int) -> None:
     """Let stored fields show that a job runs, whose start is committed.
 
     Before the first statement of the job's own transaction: its snapshot has to show
     what is written here, for the job writes the same rows at its end.
 
     :param registry: of the database
+    :param job_id: id of its row
     """
     _tell(registry, [job_id], STARTED, alive=job_id)
 
 
-def tell_released(registry, ids: Collection[int]) -> None:
+def tell_released(registry: Registry, ids: Collection[int]) -> None:
     """Let stored fields show that jobs were released or cancelled by those before them.
 
     :param registry: of the database
@@ -132,11 +141,16 @@ def _tell(registry, ids: list[int], names: Collection[str], alive=None) -> None:
         )
 
 
-def update_stored(env, ids: Collection[int], names: Collection[str]) -> None:
+def update_stored(
+    env: api.Environment, ids: Collection[int], names: Collection[str]
+) -> None:
     """Compute the stored fields that follow from these, write those that have changed.
 
-    Only those: whoever began before and writes the same row later meets a
+    Only those: a transaction that began before and writes the same row later meets a
     serialization error. They are computed once more when their rows are locked.
+
+    :param ids: of jobs
+    :param names: of fields of a job
     """
     for field, records in _compute_stored(env, ids, names):
         table = SQL.identifier(env[field.model_name]._table)

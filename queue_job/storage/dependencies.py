@@ -35,11 +35,12 @@ all the parents that are done each time.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from ..claim.claims import SILENT, UTC_NOW
-from ..core.states import DONE, FAILED, FINAL
+from ..core.states import CANCELLED, DONE, FAILED, FINAL
 
 _logger = logging.getLogger(__name__)
 
@@ -47,13 +48,43 @@ _logger = logging.getLogger(__name__)
 SATISFYING = {"done": (DONE,), "failed": (FAILED,), "always": FINAL}
 CONDITIONS = tuple(SATISFYING)
 
-RESULT_PARENT_CANCELLED = "Cancelled because a job it depends on was cancelled"
-RESULT_PARENT_NOT_FAILED = (
-    "Cancelled because it was to run after a failure, and there was none"
-)
-RESULT_PARENT_DELETED = (
-    "Cancelled because a job it depends on was deleted before it was done"
-)
+
+class Reasons(NamedTuple):
+    """The texts on cancelled children; they are parameters of the statements below."""
+
+    parent_cancelled: str = "Cancelled because a job it depends on was cancelled"
+    not_failed: str = (
+        "Cancelled because it was to run after a failure, and there was none"
+    )
+    parent_deleted: str = (
+        "Cancelled because a job it depends on was deleted before it was done"
+    )
+
+
+#: In English, for processes that speak for no user.
+REASONS = Reasons()
+
+
+class Change(NamedTuple):
+    """A waiting job after it was released or cancelled, as its row is now."""
+
+    id: int
+    state: str
+    result: str | None = None
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the job can never run; else it is pending."""
+        return self.state == CANCELLED
+
+
+class Edge(NamedTuple):
+    """An edge to be written, of two stored jobs."""
+
+    parent_id: int
+    child_id: int
+    condition: str
+
 
 # Neither true nor false if there is no parent.
 _SATISFIED = """
@@ -70,34 +101,37 @@ _SATISFIED = """
 _OF_CHILD = "edge.child_id BETWEEN {0} AND {0}"
 _BACKWARDS = "ORDER BY edge.child_id DESC, edge.parent_id DESC"
 
-IS_OPEN = f"({_SATISFIED}) IS NOT TRUE"
+_IS_OPEN = f"({_SATISFIED}) IS NOT TRUE"
 
 # The edge, to the newest parent, which still stops the child; NULL when there is none.
 _OPEN_EDGE = f"""(
     SELECT edge.id
       FROM queue_job_dependency edge
       LEFT JOIN queue_job parent ON parent.id = edge.parent_id
-     WHERE {_OF_CHILD.format("child.id")} AND {IS_OPEN}
+     WHERE {_OF_CHILD.format("child.id")} AND {_IS_OPEN}
      {_BACKWARDS}
      LIMIT 1)"""
 
 
 def _release(*more_sources: str) -> str:
-    """The end of a statement whose WITH clause `waiting` has (id, doom)."""
+    """Return the end of a statement whose WITH clause `waiting` has (id, reason).
+
+    :param more_sources: of the FROM clause
+    """
     return f"""
 UPDATE queue_job child
-   SET state = CASE WHEN w.doom IS NULL THEN 'pending' ELSE 'cancelled' END,
+   SET state = CASE WHEN w.reason IS NULL THEN 'pending' ELSE 'cancelled' END,
        scheduled = coalesce(child.eta > {UTC_NOW}, false),
-       result = coalesce(w.doom, child.result),
-       date_cancelled = CASE WHEN w.doom IS NULL THEN NULL ELSE {UTC_NOW} END,
-       identity_slot = CASE WHEN w.doom IS NULL THEN child.identity_slot END
+       result = coalesce(w.reason, child.result),
+       date_cancelled = CASE WHEN w.reason IS NULL THEN NULL ELSE {UTC_NOW} END,
+       identity_slot = CASE WHEN w.reason IS NULL THEN child.identity_slot END
   FROM {", ".join(["waiting w", *more_sources])}
  WHERE child.id = w.id AND child.state = 'wait_dependencies'
-   AND (w.doom IS NOT NULL OR {_OPEN_EDGE} IS NULL)
+   AND (w.reason IS NOT NULL OR {_OPEN_EDGE} IS NULL)
 RETURNING child.id, child.state, child.result"""
 
 
-# The children of parents which have just ended; `doom` says why one can never run.
+# The children of parents which have just ended; `reason` says why one can never run.
 _WAITING = """
 WITH waiting AS MATERIALIZED (
     SELECT edge.child_id AS id,
@@ -105,7 +139,7 @@ WITH waiting AS MATERIALIZED (
                      AND parent.state IN ('done', 'cancelled')
                     THEN %(not_failed)s
                     WHEN edge.condition = 'done' AND parent.state = 'cancelled'
-                    THEN %(parent_cancelled)s END) AS doom
+                    THEN %(parent_cancelled)s END) AS reason
       FROM queue_job_dependency edge
       JOIN queue_job parent ON parent.id = edge.parent_id
       JOIN queue_job job ON job.id = edge.child_id AND job.state = 'wait_dependencies'
@@ -117,8 +151,8 @@ WITH waiting AS MATERIALIZED (
 # state being 'pending' or 'cancelled'.
 RELEASE_CHILDREN = f"{_WAITING}{_release()}"
 
-# The same in a lease, which takes what comes free itself, or rings the bell. Nothing is
-# lost with a commit that PostgreSQL forgets in a crash: the sweep finds it.
+# The same in a lease, which takes what comes free itself, or notifies others. Nothing
+# is lost with a commit that PostgreSQL forgets in a crash: the sweep finds it.
 RELEASE_SILENTLY = f"{_WAITING}{_release(SILENT)}"
 
 # A page of the sweep, by id: what it looks at is bounded, however many jobs wait.
@@ -144,36 +178,66 @@ WITH waiting AS MATERIALIZED (
                              WHERE parent.id = edge.parent_id)
                            IN ('done', 'cancelled'))
              {_BACKWARDS}
-             LIMIT 1) AS doom
+             LIMIT 1) AS reason
       FROM queue_job job
      WHERE job.state = 'wait_dependencies' AND job.id = ANY(%(ids)s)
 ){_release()}"""
 
-_DEPENDENTS = """
-WITH RECURSIVE doomed AS (
+# The children to cancel: all that waits, directly or not, for these jobs to be done.
+_TO_CANCEL = """
+WITH RECURSIVE to_cancel AS (
     SELECT child.id
       FROM queue_job_dependency edge JOIN queue_job child ON child.id = edge.child_id
      WHERE edge.parent_id = ANY(%(ids)s) AND edge.condition = 'done'
        AND child.state = 'wait_dependencies'
      UNION
     SELECT child.id
-      FROM doomed
-      JOIN queue_job_dependency edge ON edge.parent_id = doomed.id
+      FROM to_cancel
+      JOIN queue_job_dependency edge ON edge.parent_id = to_cancel.id
       JOIN queue_job child ON child.id = edge.child_id
      WHERE edge.condition = 'done' AND child.state = 'wait_dependencies'
 )"""
-
-# All that waits, directly or not, for these jobs to be done.
-DEPENDENTS = f"{_DEPENDENTS} SELECT id FROM doomed"
+DEPENDENTS = f"{_TO_CANCEL} SELECT id FROM to_cancel"
 
 # Cancels them.
-CANCEL_DEPENDENTS = f"""{_DEPENDENTS}
+CANCEL_DEPENDENTS = f"""{_TO_CANCEL}
 UPDATE queue_job job
    SET state = 'cancelled', date_cancelled = %(date)s, result = %(result)s,
        identity_slot = NULL
-  FROM doomed
- WHERE job.id = doomed.id AND job.state = 'wait_dependencies'
-RETURNING job.id"""
+  FROM to_cancel
+ WHERE job.id = to_cancel.id AND job.state = 'wait_dependencies'
+RETURNING job.id, job.state, job.result"""
+
+# These jobs, if they are cancelled, and the children that were cancelled with them: on
+# the same date or, by a process of its own, a moment later.
+CANCELLED_WITH_THEM = """
+WITH RECURSIVE cancelled AS (
+    SELECT id, date_cancelled FROM queue_job
+     WHERE id = ANY(%(ids)s) AND state = 'cancelled'
+     UNION
+    SELECT child.id, child.date_cancelled
+      FROM cancelled
+      JOIN queue_job_dependency edge ON edge.parent_id = cancelled.id
+      JOIN queue_job child ON child.id = edge.child_id
+     WHERE child.state = 'cancelled'
+       AND child.date_cancelled >= cancelled.date_cancelled
+       AND child.date_started IS NULL
+)
+SELECT id FROM cancelled"""
+
+# Those of requeued jobs that have to wait: all of the jobs have to run, whatever their
+# state is yet.
+WAITING_FOR_PARENTS = f"""
+SELECT DISTINCT edge.child_id
+  FROM queue_job_dependency edge
+  LEFT JOIN queue_job parent ON parent.id = edge.parent_id
+ WHERE edge.child_id = ANY(%(ids)s)
+   AND (parent.id = ANY(%(ids)s) OR {_IS_OPEN})"""
+
+# Those of which a parent was deleted before it ended as they wanted.
+WITHOUT_PARENT = """
+SELECT DISTINCT child_id FROM queue_job_dependency
+ WHERE child_id = ANY(%(ids)s) AND parent_id IS NULL"""
 
 # What waits for one of these jobs.
 WAITING_CHILDREN = """
@@ -196,9 +260,50 @@ SELECT * FROM unnest(%(parents)s::int[], %(children)s::int[], %(conditions)s::va
       WHERE queue_job_dependency.condition <> excluded.condition"""
 
 
+#: Edges of one INSERT (three arrays).
+PAGE_EDGES = 20_000
+
+
 def is_satisfied(condition: str, parent_state: str) -> bool:
-    """Whether a parent in this state lets a child with this condition go on."""
+    """Return whether a parent in this state lets a child with this condition go on."""
     return parent_state in SATISFYING[condition]
+
+
+def add_edges(cr: Any, edges: Sequence[Edge]) -> None:
+    """Write edges; the condition of one that exists is replaced.
+
+    :param edges: no two of them with the same ends
+    """
+    for start in range(0, len(edges), PAGE_EDGES):
+        page = edges[start : start + PAGE_EDGES]
+        cr.execute(
+            ADD_EDGES,
+            {
+                "parents": [edge.parent_id for edge in page],
+                "children": [edge.child_id for edge in page],
+                "conditions": [edge.condition for edge in page],
+            },
+        )
+
+
+def cancelled_rows(
+    cr: Any,
+    parent_ids: Iterable[int],
+    date: datetime | None,
+    reasons: Reasons = REASONS,
+) -> list[Change]:
+    """Cancel what waits, directly or not, for jobs that have been cancelled.
+
+    :param date: of the cancellation, that of the parents: a requeue goes by it
+    :param reasons: the texts on cancelled children
+    :return: the children that were cancelled, and those that were released by it
+    """
+    ids = list(parent_ids)
+    result = reasons.parent_cancelled
+    cr.execute(CANCEL_DEPENDENTS, {"ids": ids, "date": date, "result": result})
+    cancelled = _changes(cr)
+    ended = ids + [change.id for change in cancelled]
+    return cancelled + released_rows(cr, ended, reasons=reasons)
 
 
 def released_rows(
@@ -206,53 +311,39 @@ def released_rows(
     parent_ids: Iterable[int],
     *,
     statement: str = RELEASE_CHILDREN,
-    parent_cancelled: str = RESULT_PARENT_CANCELLED,
-    not_failed: str = RESULT_PARENT_NOT_FAILED,
-) -> list[tuple[int, str, str | None]]:
-    """Release or cancel what the ended parents decide; return (id, state, result).
+    reasons: Reasons = REASONS,
+) -> list[Change]:
+    """Release or cancel the children of ended parents, where these decide it.
 
     A child which is cancelled because it can never run has ended as well: its own
     children are looked at in turn.
 
     :param statement: RELEASE_CHILDREN, or RELEASE_SILENTLY in autocommit mode
+    :param reasons: the texts on cancelled children
+    :return: the children that were released or cancelled, at any depth
     """
-    texts = {"parent_cancelled": parent_cancelled, "not_failed": not_failed}
-    changed: list[tuple[int, str, str | None]] = []
+    changed: list[Change] = []
     parents = list(parent_ids)
     while parents:
-        cr.execute(statement, {"parents": parents, **texts})
-        rows = cr.fetchall()
-        changed += rows
-        parents = [id_ for id_, state, _result in rows if state == "cancelled"]
+        cr.execute(statement, {"parents": parents, **reasons._asdict()})
+        found = _changes(cr)
+        changed += found
+        parents = [change.id for change in found if change.is_cancelled]
     return changed
 
 
 def repaired_rows(
-    cr: Any,
-    job_ids: Iterable[int],
-    *,
-    parent_deleted: str = RESULT_PARENT_DELETED,
-    parent_cancelled: str = RESULT_PARENT_CANCELLED,
-    not_failed: str = RESULT_PARENT_NOT_FAILED,
-) -> list[tuple[int, str, str | None]]:
+    cr: Any, job_ids: Iterable[int], reasons: Reasons = REASONS
+) -> list[Change]:
     """Release or cancel the waiting jobs among these, as all of their edges decide.
 
-    :return: (id, state, result) of each job that was changed, dependents included
+    :param reasons: the texts on cancelled children
+    :return: the jobs that were released or cancelled, dependents included
     """
-    texts = {"parent_deleted": parent_deleted, "not_failed": not_failed}
-    cr.execute(REPAIR_RELEASES, {"ids": list(job_ids), **texts})
-    rows: list[tuple[int, str, str | None]] = cr.fetchall()
-    return rows + released_rows(
-        cr,
-        [id_ for id_, state, _result in rows if state == "cancelled"],
-        parent_cancelled=parent_cancelled,
-        not_failed=not_failed,
-    )
-
-
-def release_children(cr: Any, parent_ids: Iterable[int]) -> list[int]:
-    """Release what the ended parents leave free; return the ids now pending."""
-    return _pending(released_rows(cr, parent_ids))
+    cr.execute(REPAIR_RELEASES, {"ids": list(job_ids), **reasons._asdict()})
+    found = _changes(cr)
+    cancelled = [change.id for change in found if change.is_cancelled]
+    return found + released_rows(cr, cancelled, reasons=reasons)
 
 
 def repair_releases(
@@ -268,19 +359,21 @@ def repair_releases(
     page = [id_ for (id_,) in cr.fetchall()]
     if not page:
         return [], 0
-    rows = repaired_rows(cr, page)
-    _log_cancelled(cr, [row for row in rows if row[1] == "cancelled"])
-    return _pending(rows), page[-1] if limit and len(page) == limit else 0
+    found = repaired_rows(cr, page)
+    _log_cancelled(cr, [change for change in found if change.is_cancelled])
+    released = [change.id for change in found if not change.is_cancelled]
+    return released, page[-1] if limit and len(page) == limit else 0
 
 
-def _log_cancelled(cr: Any, rows: list[tuple[int, str, str | None]]) -> None:
-    if rows:
-        cr.execute(READ_UUIDS, {"ids": [id_ for id_, *_rest in rows]})
+def _changes(cr: Any) -> list[Change]:
+    return [Change(*row) for row in cr.fetchall()]
+
+
+def _log_cancelled(cr: Any, cancelled: list[Change]) -> None:
+    if cancelled:
+        cr.execute(READ_UUIDS, {"ids": [change.id for change in cancelled]})
         uuids = dict(cr.fetchall())
-        for id_, _state, result in rows:
-            database = cr.connection.info.dbname
-            _logger.info("%s: job %s: %s", database, uuids[id_], result)
-
-
-def _pending(rows: list[tuple[int, str, str | None]]) -> list[int]:
-    return [id_ for id_, state, _result in rows if state == "pending"]
+        database = cr.connection.info.dbname
+        for change in cancelled:
+            text = "%s: job %s: %s"
+            _logger.info(text, database, uuids[change.id], change.result)

@@ -12,7 +12,7 @@ import json
 import weakref
 
 from ..core.states import WAIT_DEPENDENCIES
-from . import repository
+from . import job_graph
 from .dependencies import CONDITIONS, is_satisfied
 
 
@@ -31,10 +31,12 @@ class JobDependencies:
         self._unloaded_children: list[str] | None = None
 
     def add_depends(self, jobs: set, condition: str = "done") -> None:
-        """Make this job wait for others.
+        """Make this job wait for others; the edges are written with the jobs.
 
+        :param jobs: the parents, of class `Job`
         :param condition: what end of the others it waits for: "done", "failed" or
             "always"
+        :raise ValueError: the job is among the others, or there is no such condition
         """
         if self in jobs:
             raise ValueError("job cannot depend on itself")
@@ -101,7 +103,7 @@ class JobDependencies:
         )
 
     def should_check_dependents(self) -> bool:
-        """Whether other jobs wait for this one, or may wait by now.
+        """Return whether other jobs wait for this one, or may wait by now.
 
         Later graphs can join a job by its identity key, without writing its row.
         """
@@ -114,11 +116,15 @@ class JobDependencies:
 
     def enqueue_waiting(self) -> None:
         """Make pending the jobs which waited for this one, and for no other."""
-        repository.release_children(self)
+        record = self.db_record()
+        if record:
+            job_graph.release_children(self.env, record.ids)
 
     def cancel_dependent_jobs(self) -> None:
         """Cancel all jobs which wait for this one, and those which wait for them."""
-        repository.cancel_dependents(self)
+        record = self.db_record()
+        if record:
+            job_graph.cancel_dependents(self.env, record.ids, self.date_cancelled)
 
     def _waits_for_parents(self) -> bool:
         conditions = self._conditions
@@ -128,7 +134,7 @@ class JobDependencies:
         ):
             return True
         unloaded = self._unloaded("depends_on", "_unloaded_parents")
-        return bool(unloaded) and repository.is_blocked(self)
+        return bool(unloaded) and job_graph.is_blocked(self)
 
 
 def _uuids(text: str | None, key: str) -> list[str]:

@@ -7,11 +7,11 @@ harmless, and neither costs the others anything:
 1. What is read is compared and subtracted in SQL, and comes as a number, a text or a
    `readable` date: PostgreSQL has dates that Python can't hold (before the year 1,
    after 9999, infinite), and the driver raises an error for the whole result.
-2. The rows themselves are put right as soon as they are found, so that everybody else
+2. The rows themselves are put right as soon as they are found, so that all other code
    can read them: `PUT_RIGHT` removes the value and fails the job, if it is not over,
    with a message that names the column and the value. A sweep finds them, a page of the
-   table at each look of the runner, the newest rows first: an index would cost each
-   change of a job more than all the rest of this. Rows in flight are left to their
+   table at each liveness scan of the runner, the newest rows first: an index would cost
+   each change of a job more than all the rest of this. Rows in flight are left to their
    workers until they are over.
 
 This module imports nothing of Odoo.
@@ -23,7 +23,7 @@ from collections.abc import Iterable
 
 from ..claim.claims import UTC_NOW
 from ..core.states import ALL_STATES, FINAL, IN_FLIGHT
-from ..keys.rules import STATES as GATE_STATES
+from ..keys.rules import STATES as KEY_STATES
 
 #: The dates of a job; those of the second group tell how old its row is.
 FORGOTTEN = ("eta", "date_enqueued", "date_started")
@@ -39,7 +39,10 @@ def _values(names: Iterable[str]) -> str:
 
 
 def readable(column: str) -> str:
-    """SQL of a date, or NULL where Python cannot hold it."""
+    """Return the SQL of a date, or NULL where Python cannot hold it.
+
+    :param column: name of the column, or any SQL expression of a timestamp
+    """
     return (
         f"CASE WHEN {column} >= '0001-01-01' AND {column} < '10000-01-01'"
         f" THEN {column} END"
@@ -53,13 +56,13 @@ _ODD_DATE = (
 )
 _ODD_STATE = f"state NOT IN ({_values(ALL_STATES)})"
 _ODD_TIME = "exec_time NOT BETWEEN -1e12 AND 1e12"  # NaN is greater than all
-_ODD_GATE = (
+_ODD_KEY = (
     "(CASE WHEN gate IS NULL THEN gate_state IS NOT NULL"
-    f" ELSE channel IS NULL OR gate_state NOT IN ({_values(GATE_STATES)})"
+    f" ELSE channel IS NULL OR gate_state NOT IN ({_values(KEY_STATES)})"
     " OR gate_state IS NULL AND state = 'pending' END)"
 )
 #: The condition of an odd row.
-ODD = f"({_ODD_DATE} OR {_ODD_STATE} OR {_ODD_TIME} OR {_ODD_GATE})"
+ODD = f"({_ODD_DATE} OR {_ODD_STATE} OR {_ODD_TIME} OR {_ODD_KEY})"
 
 # Other addons may have added states of their own.
 _DECLARED_STATE = """EXISTS (
@@ -80,7 +83,7 @@ _FOUND = ", ".join(
     + [
         f"CASE WHEN {_ODD_STATE} THEN 'state = ' || state END",
         f"CASE WHEN {_ODD_TIME} THEN 'exec_time = ' || exec_time END",
-        f"CASE WHEN {_ODD_GATE} THEN"
+        f"CASE WHEN {_ODD_KEY} THEN"
         " concat('gate_state = ', coalesce(gate_state, 'null')) END",
     ]
 )

@@ -21,6 +21,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from odoo.api import Environment
+from odoo.models import BaseModel
+from odoo.modules.registry import Registry
+
 _ADDON = "odoo.addons.queue_job."
 #: What we count or draw over many jobs, so that no field it depends on can tell of it.
 OVERVIEWS = {
@@ -43,24 +47,28 @@ class Findings(NamedTuple):
     stored_from: frozenset[str]
 
 
-def allows(env, method: str) -> bool:
-    """Whether SQL may take the place of `method` ("create" or "write")."""
+def allows(env: Environment, method: str) -> bool:
+    """Return whether SQL may take the place of a method of `queue.job`.
+
+    :param method: "create" or "write"
+    """
     registry = env.registry
     for cls in registry["queue.job"].__mro__:
         if method in cls.__dict__:
             if not cls.__module__.startswith(_ADDON):
                 return False
             break
-    return not is_extended(registry)
+    return not findings(registry).is_extended
 
 
-def is_extended(registry) -> bool:
-    """Whether other addons derive something from the columns of a job."""
-    return findings(registry).is_extended
+def orm_jobs(env: Environment) -> BaseModel:
+    """Return the model as the queue writes it where SQL may not: it may write all."""
+    jobs = env["queue.job"].sudo()
+    return jobs.with_context(_job_edit_sentinel=jobs.EDIT_SENTINEL)
 
 
-def findings(registry) -> Findings:
-    """Return what is hung on the model of jobs."""
+def findings(registry: Registry) -> Findings:
+    """Return what is hung on the model of jobs, worked out once for each set-up."""
     setup = registry.field_computed
     known = getattr(registry, _FINDINGS, (None, None))
     if known[0] is not setup:

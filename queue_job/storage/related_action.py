@@ -6,11 +6,13 @@ change it. Two rules keep that from being a way to call anything:
 
 - It has to be meant for it: a method that an addon has added to `queue.job`, whatever
   its name, or one called `related_action…`. What Odoo or this addon defines is not.
-- It runs with the rights of whoever asks for it, and so do the records which it finds
-  in the fields of the job.
+- It runs with the rights of the user who asks for it, and so do the records which it
+  finds in the fields of the job.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from odoo.api import Environment
 from odoo.exceptions import AccessError
@@ -23,9 +25,10 @@ USUAL_NAME = "related_action"
 
 
 def is_related_action(model: type[BaseModel], name: str) -> bool:
-    """Whether the method may be called as a related action.
+    """Return whether a method may be called as a related action.
 
     :param model: the class of `queue.job` in the registry
+    :param name: of the method
     """
     if not callable(getattr(model, name, None)):
         return False
@@ -36,7 +39,7 @@ def is_related_action(model: type[BaseModel], name: str) -> bool:
 
 
 def has_usual_name(name: str) -> bool:
-    """Whether the name says that the method is a related action."""
+    """Return whether the name of a method says that it is a related action."""
     return name.lstrip("_").startswith(USUAL_NAME)
 
 
@@ -49,6 +52,7 @@ def _adds_to(cls: type, model: type[BaseModel]) -> bool:
 def check(env: Environment, name: str) -> None:
     """Refuse what is no related action.
 
+    :param name: of a method of `queue.job`
     :raise AccessError: the method is not meant for it, or does not exist
     """
     if isinstance(name, str) and is_related_action(env.registry["queue.job"], name):
@@ -62,11 +66,16 @@ def check(env: Environment, name: str) -> None:
     )
 
 
-def call(record: BaseModel, env: Environment, name: str, kwargs: dict):
+def call(
+    record: BaseModel, env: Environment, name: str, kwargs: dict[str, Any]
+) -> dict[str, Any] | None:
     """Call the related action, with the rights of the environment.
 
     :param record: the `queue.job` record
-    :param env: of whoever asks for it
+    :param env: of the user who asks for it
+    :param name: of the method
+    :param kwargs: its keyword arguments, as the job function has them
+    :return: what the method returned, an action
     :raise AccessError: the method is not meant for it
     """
     check(env, name)

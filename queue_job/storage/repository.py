@@ -1,14 +1,14 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Jobs and their rows: load, create, update, with the fence.
 
-- Jobs are created by `insertion.insert_many`, in bulk.
+- Jobs are created by `insert.insert_many`, in bulk.
 - An update writes only the columns that have changed. For a claimed job
   (`claim_token` is not None) they are compared with what this object loaded or stored
   last, and the write is fenced: it touches the row only while the job still belongs
   to this claim and is in the state it was seen in, else `JobFenced` is raised and the
   work of the transaction must be rolled back. For any other job they are compared
   with the row as this transaction sees it.
-- SQL writes the row where no other addon is interested (`fast_path`); otherwise the
+- SQL writes the row where no other addon is interested (`orm_bypass`); otherwise the
   ORM does, as superuser and with the edit sentinel. A failure always goes through the
   ORM, because the followers are told there. In both ways the caches of the ORM, and
   what is computed from a job, show what the row holds (`caches`).
@@ -20,8 +20,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from odoo.api import Environment
+from odoo.models import BaseModel
 
 from ..core import events
 from ..core.states import (
@@ -38,22 +40,10 @@ from ..core.states import (
 from ..exception import JobFenced, NoSuchJobError
 from ..keys import rules
 from ..sessions import job_session, prepared_statements
-from . import caches, dependencies, orm_bypass, row_mapper
-from .insert import add_edges, insert_many, orm_jobs
-from .row_mapper import LOAD_COLUMNS, MUTABLE_COLUMNS, from_row
-
-if TYPE_CHECKING:
-    from ..job import Job
-
-__all__ = [
-    "LOAD_COLUMNS",
-    "cancel_dependents",
-    "find_twins",
-    "from_row",
-    "insert_many",
-    "release_children",
-    "store",
-]
+from . import caches, job_graph, orm_bypass, row_mapper
+from .insert import insert_many
+from .protocols import StoredJob
+from .row_mapper import MUTABLE_COLUMNS
 
 _logger = logging.getLogger(__name__)
 
@@ -75,19 +65,7 @@ ASSERT_CLAIM = """
 SELECT id FROM queue_job WHERE id = %s AND claim_token = %s AND state = %s
    FOR NO KEY UPDATE"""
 
-# Jobs which hold an identity key: not begun, or begun and the key is held until done.
-FIND_TWINS = """
-SELECT identity_key, min(id) FROM (
-    SELECT identity_key, id FROM queue_job
-     WHERE identity_key = ANY(%(keys)s)
-       AND state IN ('wait_dependencies', 'pending', 'enqueued')
-    UNION ALL
-    SELECT identity_slot, id FROM queue_job
-     WHERE identity_slot = ANY(%(keys)s)
-       AND state = 'started' AND identity_scope = 'done'
-) twin GROUP BY identity_key"""
-
-# Where nobody looks at the count of rows: a void claim is a division by zero.
+# Where the count of rows is not looked at: a void claim is a division by zero.
 FENCED = "WITH written AS ({} RETURNING 1) SELECT 1 / count(*) FROM written"
 
 ADD_LOCK_RECORD = """
@@ -96,7 +74,7 @@ SELECT id, id FROM queue_job WHERE uuid = %s
     ON CONFLICT (id) DO NOTHING"""
 
 # The row lock keeps a second worker out; the advisory lock, which ends with this
-# transaction or its session, shows the runner that the worker lives.
+# transaction or its session, shows the runner that the worker is alive.
 LOCK = """
 WITH lock_row AS MATERIALIZED (
     SELECT queue_job_id FROM queue_job_lock
@@ -111,15 +89,18 @@ SELECT pg_try_advisory_xact_lock(%s, queue_job_id) FROM lock_row"""
 # -- load -----------------------------------------------------------------------------
 
 
-def rows_by_uuids(env, uuids: Iterable[str]) -> list[dict[str, Any]]:
+def rows_by_uuids(env: Environment, uuids: Iterable[str]) -> list[dict[str, Any]]:
     """Return the rows of the jobs with these uuids, in any order."""
     env["queue.job"].flush_model()
     env.cr.execute(LOAD_BY_UUIDS, [list(uuids)])
     return env.cr.dictfetchall()
 
 
-def row_of(record) -> dict[str, Any]:
-    """Return the row of a `queue.job` record."""
+def row_of(record: BaseModel) -> dict[str, Any]:
+    """Return the row of a `queue.job` record.
+
+    :raise NoSuchJobError: it was deleted
+    """
     record.ensure_one()
     record.flush_recordset()
     record.env.cr.execute(LOAD_BY_ID, [record.id])
@@ -129,28 +110,35 @@ def row_of(record) -> dict[str, Any]:
     return row
 
 
-def find_twins(env, keys: Iterable[str | None]) -> dict[str, int]:
-    """Return {identity key: id of the job which holds it}."""
-    wanted = [key for key in keys if key]
-    if not wanted:
-        return {}
-    fnames = ["state", "identity_key", "identity_slot", "identity_scope"]
-    env["queue.job"].flush_model(fnames)
-    env.cr.execute(FIND_TWINS, {"keys": wanted})
-    return dict(env.cr.fetchall())
+def find_id(job: StoredJob) -> int | None:
+    """Return the id of the row with the uuid of a job, None if there is none."""
+    job._env["queue.job"].flush_model(["uuid"])
+    job.env.cr.execute(FIND_ID, [job.uuid])
+    found = job.env.cr.fetchone()
+    return found[0] if found else None
 
 
-# -- store ----------------------------------------------------------------------------
+# -- create and update ----------------------------------------------------------------
 
 
-def store(job: Job) -> None:
-    """Create or update the row of a job."""
-    if job.id is None and job._may_be_stored:
-        job.id = _find_id(job)
-    before = _row_before(job) if job.id else None
+def create(job: StoredJob) -> None:
+    """Create the row of a job.
+
+    :raise TypeError: its records or arguments have no JSON
+    """
+    insert_many(job.env, [job])
+
+
+def update(job: StoredJob) -> bool:
+    """Update the row of a job.
+
+    :return: False if the row is gone, and nothing was written
+    :raise JobFenced: the job is claimed, and its claim doesn't hold any more
+    :raise IllegalTransition: the job is claimed, and cannot come into its new state
+    """
+    before = _row_before(job)
     if before is None:
-        insert_many(job.env, [job])
-        return
+        return False
     values = row_mapper.mutable_values(job)
     changed = _changes(job, before, values)
     extra = row_mapper.hook_values(job)
@@ -159,11 +147,15 @@ def store(job: Job) -> None:
         if "state" in changed:
             _tell_of_change(job, before["state"])
     job._stored = values
-    add_edges(job.env, [job])
+    job_graph.add_edges(job.env, [job])
+    return True
 
 
-def store_bare(job: Job) -> None:
-    """Update the row of a job by SQL alone, where the hooks of others have failed."""
+def store_bare(job: StoredJob) -> None:
+    """Update the row of a job by SQL alone, where the hooks of others have failed.
+
+    :raise JobFenced: the job is claimed, and its claim doesn't hold any more
+    """
     before = _row_before(job)
     values = row_mapper.mutable_values(job)
     _update_by_sql(job, before["state"], _changes(job, before, values))
@@ -172,14 +164,7 @@ def store_bare(job: Job) -> None:
     job._stored = values
 
 
-def _find_id(job: Job) -> int | None:
-    job._env["queue.job"].flush_model(["uuid"])
-    job.env.cr.execute(FIND_ID, [job.uuid])
-    found = job.env.cr.fetchone()
-    return found[0] if found else None
-
-
-def _row_before(job: Job) -> dict[str, Any] | None:
+def _row_before(job: StoredJob) -> dict[str, Any] | None:
     """Return the values to compare with, None if the row is gone."""
     if job.claim_token is not None and job._stored:
         return {**job._stored, "identity_scope": job.identity_scope}
@@ -192,7 +177,7 @@ def _row_before(job: Job) -> dict[str, Any] | None:
     return row
 
 
-def _changes(job: Job, before: dict[str, Any], values: dict) -> dict[str, Any]:
+def _changes(job: StoredJob, before: dict[str, Any], values: dict) -> dict[str, Any]:
     changed = {name: val for name, val in values.items() if before[name] != val}
     if "state" in changed:
         _check_transition(job, before["state"])
@@ -202,14 +187,14 @@ def _changes(job: Job, before: dict[str, Any], values: dict) -> dict[str, Any]:
     return changed
 
 
-def _check_transition(job: Job, old: str) -> None:
+def _check_transition(job: StoredJob, old: str) -> None:
     if job.claim_token is not None:
         check(old, job.state)
     elif not is_legal(old, job.state):
         _logger.warning("Unusual change of %s from %s to %s", job, old, job.state)
 
 
-def _update(job: Job, old_state: str, changed: dict, extra: dict) -> None:
+def _update(job: StoredJob, old_state: str, changed: dict, extra: dict) -> None:
     env = job.env
     by_sql = (
         not extra and changed.get("state") != FAILED and orm_bypass.allows(env, "write")
@@ -218,7 +203,7 @@ def _update(job: Job, old_state: str, changed: dict, extra: dict) -> None:
         _update_by_sql(job, old_state, changed)
         caches.written(env, [job.id], changed)
         return
-    record = orm_jobs(env).browse(job.id)
+    record = orm_bypass.orm_jobs(env).browse(job.id)
     if job.claim_token is not None:
         caches.flush(record)  # the state that this object has stored last
         env.cr.execute(ASSERT_CLAIM, [job.id, job.claim_token, old_state])
@@ -226,7 +211,7 @@ def _update(job: Job, old_state: str, changed: dict, extra: dict) -> None:
     record.write({**row_mapper.orm_values(job, changed), **extra})
 
 
-def _tell_of_change(job: Job, old: str) -> None:
+def _tell_of_change(job: StoredJob, old: str) -> None:
     """Tell the listeners of an event, if the change is one."""
     name = _EVENTS.get(job.state)
     if job.state in (PENDING, WAIT_DEPENDENCIES) and old in _EVENTS_BACK:
@@ -235,7 +220,7 @@ def _tell_of_change(job: Job, old: str) -> None:
         events.tell_after_commit(name, [job])
 
 
-def _update_by_sql(job: Job, old_state: str, changed: dict) -> None:
+def _update_by_sql(job: StoredJob, old_state: str, changed: dict) -> None:
     env = job.env
     caches.flush(env["queue.job"].browse(job.id))
     # all names are columns of ours
@@ -253,7 +238,7 @@ def _update_by_sql(job: Job, old_state: str, changed: dict) -> None:
     _assert_claimed(job)
 
 
-def _assert_claimed(job: Job) -> None:
+def _assert_claimed(job: StoredJob) -> None:
     if not job.env.cr.rowcount:
         raise JobFenced(
             f"Job {job.uuid} was given to another worker, cancelled or set done "
@@ -261,124 +246,21 @@ def _assert_claimed(job: Job) -> None:
         )
 
 
-# -- dependencies ---------------------------------------------------------------------
-
-
-def is_blocked(job: Job) -> bool:
-    """Whether a parent still stops the job, as the table knows it."""
-    if not job.id:
-        return False
-    job._env["queue.job"].flush_model(["state"])
-    job._env.cr.execute(dependencies.IS_BLOCKED, {"id": job.id})
-    found = job._env.cr.fetchone()
-    return bool(found and found[0])
-
-
-def release_children(job: Job) -> None:
-    """Make pending the jobs which waited for this one, and for no other."""
-    env = job.env
-    record = job.db_record()
-    if not record:
-        return
-    env["queue.job"].flush_model()
-    with _written(env) as written:
-        written += dependencies.released_rows(
-            env.cr,
-            record.ids,
-            parent_cancelled=_cancelled_with_parent(env),
-            not_failed=_no_failure(env),
-        )
-
-
-def repair(env, job_ids: list[int]) -> list[int]:
-    """Release or cancel the waiting jobs among these, as their edges decide.
-
-    :return: the ids of the cancelled ones, their dependents included
-    """
-    env["queue.job"].flush_model()
-    with _written(env) as written:
-        written += dependencies.repaired_rows(
-            env.cr,
-            job_ids,
-            parent_deleted=env._(
-                "Cancelled because a job it depends on was deleted before it was done"
-            ),
-            parent_cancelled=_cancelled_with_parent(env),
-            not_failed=_no_failure(env),
-        )
-    return [id_ for id_, state, _result in written if state == CANCELLED]
-
-
-def cancel_dependents(job: Job) -> None:
-    """Cancel what waits, directly or not, for this job; it has been cancelled."""
-    env = job.env
-    record = job.db_record()
-    if not record:
-        return
-    result = _cancelled_with_parent(env)
-    env["queue.job"].flush_model()
-    with _written(env) as written:
-        env.cr.execute(
-            dependencies.CANCEL_DEPENDENTS,
-            {"ids": record.ids, "date": job.date_cancelled, "result": result},
-        )
-        cancelled = [id_ for (id_,) in env.cr.fetchall()]
-        written += [(id_, "cancelled", result) for id_ in cancelled]
-        written += dependencies.released_rows(
-            env.cr, record.ids + cancelled, parent_cancelled=result
-        )
-
-
-def _cancelled_with_parent(env) -> str:
-    return env._("Cancelled because a job it depends on was cancelled")
-
-
-def _no_failure(env) -> str:
-    return env._("Cancelled because it was to run after a failure, and there was none")
-
-
-@contextmanager
-def _written(env):
-    """Keep the ORM informed of states which SQL has written.
-
-    Yields a list to which the block adds rows (id, state, result). If other addons
-    are interested in writes, the SQL is undone and the ORM writes the same.
-    """
-    written: list[tuple[int, str, str | None]] = []
-    if orm_bypass.allows(env, "write"):
-        yield written
-        caches.written(env, [id_ for id_, *_ in written], caches.RELEASED)
-        _tell_of_cancelled(env, written)
-        return
-    with env.cr.savepoint(flush=False) as savepoint:
-        yield written
-        savepoint.rollback()
-    jobs = orm_jobs(env)
-    for id_, state, result in written:
-        values = {"state": state}
-        if state == "cancelled":
-            values.update(result=result, date_cancelled=env.cr.now())
-        jobs.browse(id_).write(values)
-    jobs.flush_model()
-    _tell_of_cancelled(env, written)
-
-
-def _tell_of_cancelled(env, written: list[tuple]) -> None:
-    ids = [id_ for id_, state, _result in written if state == CANCELLED]
-    events.tell_ids_after_commit(env.cr, events.CANCELLED, ids)
-
-
 # -- locks ----------------------------------------------------------------------------
 
 
-def add_lock_record(job: Job) -> None:
+def add_lock_record(job: StoredJob) -> None:
     """Insert the lock row of the job, unless it exists or the job is not stored."""
     job._env["queue.job"].flush_model(["uuid"])
     job.env.cr.execute(ADD_LOCK_RECORD, [job.uuid])
 
 
-def lock(job: Job, namespace: int) -> bool:
-    """Take the two locks of a started job; False if another transaction has them."""
+def lock(job: StoredJob, namespace: int) -> bool:
+    """Take the two locks of a started job.
+
+    :param namespace: of the advisory lock
+    :return: False if the job is not started, or another transaction has the locks
+    """
     env = job.env
     env["queue.job"].flush_model(["uuid", "state"])
     env.cr.execute(LOCK, [job.uuid, namespace])

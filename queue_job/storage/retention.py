@@ -10,10 +10,12 @@ They are deleted in batches, each in a transaction of its own. The rows that wer
 deleted before stand at the beginning of the indexes until vacuum has been there, which
 it may not as long as some transaction of the cluster is older. To walk over them for
 each batch would make a great clean-up slower and slower: so a look finds the candidates
-of many batches, and each batch is judged again when it is locked.
+of many batches, and each batch is checked again when it is locked.
 """
 
 import time
+
+from odoo.models import BaseModel
 
 from ..claim.claims import UTC_NOW
 
@@ -116,7 +118,7 @@ OLD_JOBS = f"""
 
 _IS_OLD = " OR ".join("{condition} AND {age} <= {before}".format(**k) for k in _KINDS)
 
-# Those that are old still and that nobody holds: a job that is being requeued is not
+# Those that are still old and that are not locked: a job that is being requeued is not
 # deleted.
 LOCK_OLD_JOBS = f"""
     WITH {_LIMITS}
@@ -140,9 +142,11 @@ LOOK_SECONDS = 600
 _FOUND = "_queue_job_old_ids"
 
 
-def old_job_ids(jobs, limit: int) -> tuple[list[int], bool]:
+def old_job_ids(jobs: BaseModel, limit: int) -> tuple[list[int], bool]:
     """Lock the oldest jobs which their channel keeps no longer.
 
+    :param jobs: the model `queue.job`
+    :param limit: jobs to lock, at most
     :return: their ids, and whether there are more
     """
     jobs.flush_model()

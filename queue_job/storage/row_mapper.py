@@ -4,7 +4,7 @@
 `from_row` and `new_row` are symmetrical: what the second writes, the first reads.
 Values are those of SQL: None where there is nothing. `orm_values` translates them for
 the ORM. Nothing here reads or writes the database, except for the hooks of other
-addons, which may do as they like.
+addons, which may do anything.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import os
 import socket
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dateutil.parser import isoparse
 
-from odoo import fields
+from odoo import fields, models
 
 from ..claim.claims import INT_MAX
 from ..core import results, texts
@@ -26,9 +26,7 @@ from ..core.states import FINAL, IN_FLIGHT, PENDING, STARTED, WAIT_DEPENDENCIES
 from ..core.texts import is_empty, storable
 from ..fields import decode, decode_arguments, encode
 from .odd_rows import DATES, readable
-
-if TYPE_CHECKING:
-    from ..job import Job
+from .protocols import StoredJob
 
 #: Written once, when the job is created.
 CREATION_COLUMNS = (
@@ -81,7 +79,7 @@ STATE_COLUMNS = ("identity_slot", "lease_id", "gate_state")
 CORE_COLUMNS = frozenset(
     (*CREATION_COLUMNS, *MUTABLE_COLUMNS, *STATE_COLUMNS, "id", "claim_token")
 )
-#: What a job is loaded from; whoever starts a job puts them in its RETURNING.
+#: What a job is loaded from; a statement that starts a job returns them.
 LOAD_COLUMNS = (
     "id",
     "uuid",
@@ -103,9 +101,8 @@ LOAD_COLUMNS = (
     "lease_id",
     *MUTABLE_COLUMNS,
 )
-#: jsonb columns which hold a JSON *string* of JSON text.
-#: How the queue knows to whom a job belongs, and what it promised to its caller: users
-#: have no business there.
+#: How the queue knows which worker a job belongs to, and what its caller was promised:
+#: not for users.
 ENGINE_COLUMNS = (
     "claim_token",
     "lease_id",
@@ -114,7 +111,7 @@ ENGINE_COLUMNS = (
     "options",
     "result_json",
 )
-
+#: jsonb columns which hold a JSON *string* of JSON text.
 SERIALIZED_COLUMNS = ("records", "args", "kwargs")
 
 
@@ -150,9 +147,9 @@ _LOADED_DATES = tuple(name for name in LOAD_COLUMNS if name in DATES)
 def packed_list(prefix: str = "") -> str:
     """Return the SQL of one JSON array with all LOAD_COLUMNS.
 
-    For whoever starts one job after the other: the client library looks at each column
-    of a result anew, which takes as long as the statement itself. Dates are texts in
-    it, so that the one who reads them can pass over what Python cannot hold.
+    For a worker that starts one job after the other: the client library looks at each
+    column of a result anew, which takes as long as the statement itself. Dates are
+    texts in it, so that the reader can pass over what Python cannot hold.
 
     :param prefix: of each column, with its dot
     """
@@ -168,7 +165,8 @@ def packed_list(prefix: str = "") -> str:
 def unpack(row: tuple) -> dict[str, Any]:
     """Return the values of a row of `packed_list` by their columns.
 
-    `odd` is added where a date is none for Python, with what stands there.
+    :param row: its first value is the JSON array
+    :return: {column: value}; `odd` lists dates that Python can't hold, as texts
     """
     values = dict(zip(LOAD_COLUMNS, row[0], strict=True))
     for name in _LOADED_DATES:
@@ -216,7 +214,7 @@ _PLAIN_ATTRIBUTES = (
 )
 
 
-def from_row(job: Job, row: dict[str, Any]) -> None:
+def from_row(job: StoredJob, row: dict[str, Any]) -> None:
     """Fill a job with its row; records and arguments are decoded when first read."""
     for name in _PLAIN_ATTRIBUTES:
         setattr(job, name, row[name])
@@ -238,9 +236,11 @@ def from_row(job: Job, row: dict[str, Any]) -> None:
     job._stored["scheduled"] = bool(row["scheduled"])
 
 
-def decoded(job: Job, column: str, kinds: type | tuple[type, ...]) -> Any:
+def decoded(job: StoredJob, column: str, kinds: type | tuple[type, ...]) -> Any:
     """Return what a serialized column of a job holds, None when it is empty.
 
+    :param column: of `SERIALIZED_COLUMNS`
+    :param kinds: the classes that the value may have
     :raise ValueError: it is no JSON, or of none of these kinds; it came by SQL
     """
     stored = job._payload.get(column)
@@ -260,7 +260,7 @@ def decoded(job: Job, column: str, kinds: type | tuple[type, ...]) -> Any:
     return value
 
 
-def mutable_values(job: Job) -> dict[str, Any]:
+def mutable_values(job: StoredJob) -> dict[str, Any]:
     """Return the present value of each mutable column."""
     eta = fields.Datetime.to_datetime(job.eta) or None
     waits = job.state in (PENDING, WAIT_DEPENDENCIES)
@@ -290,8 +290,11 @@ def mutable_values(job: Job) -> dict[str, Any]:
     }
 
 
-def new_row(job: Job) -> dict[str, Any]:
-    """Return all values of a job which has no row yet, but for its identity slot."""
+def new_row(job: StoredJob) -> dict[str, Any]:
+    """Return all values of a job which has no row yet, but for its identity slot.
+
+    :raise TypeError: its records or arguments have no JSON
+    """
     config = job.job_config
     recordset = job.recordset
     # as they were given: nothing is called here, so there is nothing to copy
@@ -323,11 +326,13 @@ def new_row(job: Job) -> dict[str, Any]:
     return row
 
 
-def attempt_values(job: Job, outcome: str, exc_name=None, message=None) -> dict:
-    """Return the line of the present attempt in the history of the job.
+def attempt_values(
+    job: StoredJob, outcome: str, exc_name: str | None = None, message: Any = None
+) -> dict[str, Any]:
+    """Return the values of `queue.job.attempt` for the present attempt of a job.
 
-    :param outcome: one of the field `outcome` of `queue.job.attempt`
-    :param exc_name: of what ended it
+    :param outcome: one of the field `outcome`
+    :param exc_name: of what ended the attempt
     :param message: a text, or any object
     """
     return {
@@ -342,7 +347,7 @@ def attempt_values(job: Job, outcome: str, exc_name=None, message=None) -> dict:
     }
 
 
-def _encode_records(job: Job, records) -> str:
+def _encode_records(job: StoredJob, records: models.BaseModel) -> str:
     try:
         return encode(records)
     except (TypeError, ValueError) as error:
@@ -351,8 +356,12 @@ def _encode_records(job: Job, records) -> str:
         ) from error
 
 
-def encode_arguments(job: Job, arguments: tuple | dict) -> str:
-    """Return the JSON of arguments; a TypeError names the one that has none."""
+def encode_arguments(job: StoredJob, arguments: tuple | dict) -> str:
+    """Return the JSON text of arguments.
+
+    :param arguments: the positional ones, or those by name
+    :raise TypeError: one of them has no JSON; the message names it
+    """
     try:
         return encode(arguments)
     except (TypeError, ValueError) as error:
@@ -366,7 +375,7 @@ def encode_arguments(job: Job, arguments: tuple | dict) -> str:
         raise TypeError(f"{job.job_function_name}: {error}") from error
 
 
-def _check_argument(job: Job, name, value) -> None:
+def _check_argument(job: StoredJob, name, value) -> None:
     try:
         encode((value,))
     except (TypeError, ValueError) as error:
@@ -379,7 +388,10 @@ def _check_argument(job: Job, name, value) -> None:
 
 
 def consequences(row: dict[str, Any], state: str) -> dict[str, None]:
-    """Return the columns to clear when the job of `row` is in this state."""
+    """Return the columns to clear when the job of a row comes into a state.
+
+    :param row: with its `identity_scope`
+    """
     values = {}
     if state not in IN_FLIGHT:
         values["lease_id"] = None
@@ -389,7 +401,7 @@ def consequences(row: dict[str, Any], state: str) -> dict[str, None]:
     return values
 
 
-def hook_values(job: Job) -> dict[str, Any]:
+def hook_values(job: StoredJob) -> dict[str, Any]:
     """Return what other addons want on the row, for columns that are not ours.
 
     The method `_job_store_values_for_<method>` of the model, or else
@@ -404,8 +416,11 @@ def hook_values(job: Job) -> dict[str, Any]:
     return {key: val for key, val in values.items() if key not in CORE_COLUMNS}
 
 
-def orm_values(job: Job, row: dict[str, Any]) -> dict[str, Any]:
-    """Return values of SQL in the way the ORM expects them."""
+def orm_values(job: StoredJob, row: dict[str, Any]) -> dict[str, Any]:
+    """Return values of SQL as the ORM expects them.
+
+    :param row: {column: value}, some columns or all
+    """
     values = {key: False if val is None else val for key, val in row.items()}
     if "records" in values:
         values.update(records=job.recordset, args=job.args, kwargs=job.kwargs)

@@ -14,7 +14,6 @@ from . import test_dashboard
 from . import test_failure_digest
 from . import test_failure_policy
 from . import test_fields
-from . import test_gates
 from . import test_gc
 from . import test_graph_keys
 from . import test_heard_in_between
@@ -23,6 +22,7 @@ from . import test_job
 from . import test_job_cursor
 from . import test_job_workers
 from . import test_js
+from . import test_keys
 from . import test_lease_book
 from . import test_metrics
 from . import test_migrations

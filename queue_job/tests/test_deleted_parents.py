@@ -141,7 +141,7 @@ class TestDeletedParent(DeletedParentCase):
                 self.assertEqual(child.state, "wait_dependencies")
                 parent.state = "done"
                 self.env.flush_all()
-                dependencies.release_children(self.env.cr, parent.ids)
+                dependencies.released_rows(self.env.cr, parent.ids)
                 self.env.invalidate_all()
                 self.assertEqual(child.state, "pending")
 
@@ -152,7 +152,7 @@ class TestDeletedParent(DeletedParentCase):
         self.join(other, child)
         self.env.flush_all()
         self.env.cr.execute("DELETE FROM queue_job WHERE id = %s", [failed.id])
-        self.assertEqual(dependencies.release_children(self.env.cr, other.ids), [])
+        self.assertEqual(dependencies.released_rows(self.env.cr, other.ids), [])
         self.env.invalidate_all()
         self.assertEqual(child.state, "wait_dependencies")
         self.assertFalse(child.dependency_ids - other)

@@ -35,8 +35,8 @@ class TestIdentity(DelayCase):
         job.set_started()
         job.store()
         self.assertFalse(job.db_record().identity_slot)
-        twin = self.keyed()
-        self.assertIsInstance(twin, Job)
+        duplicate = self.keyed()
+        self.assertIsInstance(duplicate, Job)
         # the first one is retried: it does not collide with the second
         job.set_pending(reset_retry=False)
         job.store()
@@ -72,7 +72,7 @@ class TestIdentity(DelayCase):
         self.assertEqual(record.state, WAIT_DEPENDENCIES)
         self.assertEqual(first.db_record().state, PENDING)
 
-    def test_a_twin_waits_for_new_parents(self):
+    def test_a_duplicate_waits_for_new_parents(self):
         first = self.keyed()
         parent = self.node("a", identity_key="new")
         known = self.node("b", identity_key="key")
@@ -125,19 +125,20 @@ class RaceCase(TransactionCase):
 class TestRaces(RaceCase):
     """They enqueue the same identity key."""
 
-    def test_twin_that_is_not_visible(self):
+    def test_duplicate_that_is_not_visible(self):
         """The other job was committed after the snapshot of this transaction."""
         job = self.enqueue(self.first)
         self.first.cr.commit()
-        twin = self.enqueue(self.second)
-        self.assertEqual(twin._name, "queue.job")
+        duplicate = self.enqueue(self.second)
+        self.assertEqual(duplicate._name, "queue.job")
         self.assertEqual(
-            (twin.uuid, twin.state, twin.model_name), (job.uuid, PENDING, "res.users")
+            (duplicate.uuid, duplicate.state, duplicate.model_name),
+            (job.uuid, PENDING, "res.users"),
         )
         self.second.cr.commit()
         self.assertEqual(self.stored_uuids(), [job.uuid])
 
-    def test_twin_that_is_not_visible_to_the_orm(self):
+    def test_duplicate_that_is_not_visible_to_the_orm(self):
         """Another addon overrides create; nobody sees an error, nor does the log."""
         model = type(self.env["queue.job"])
 
@@ -150,24 +151,24 @@ class TestRaces(RaceCase):
         ):
             job = self.enqueue(self.first)
             self.first.cr.commit()
-            twin = self.enqueue(self.second)
+            duplicate = self.enqueue(self.second)
             self.second.cr.commit()
-        self.assertEqual((twin._name, twin.uuid), ("queue.job", job.uuid))
+        self.assertEqual((duplicate._name, duplicate.uuid), ("queue.job", job.uuid))
         self.assertEqual(self.stored_uuids(), [job.uuid])
 
-    def test_twin_that_is_not_committed(self):
+    def test_duplicate_that_is_not_committed(self):
         """The second transaction waits, and then sees the job of the first."""
         job = self.enqueue(self.first)
         with ThreadPoolExecutor(1) as executor:
             waiting = executor.submit(self.enqueue, self.second)
             self.wait_for_lock()
             self.first.cr.commit()
-            twin = waiting.result(timeout=10)
-        self.assertEqual(twin.uuid, job.uuid)
+            duplicate = waiting.result(timeout=10)
+        self.assertEqual(duplicate.uuid, job.uuid)
         self.second.cr.commit()
         self.assertEqual(self.stored_uuids(), [job.uuid])
 
-    def test_twin_that_is_rolled_back(self):
+    def test_duplicate_that_is_rolled_back(self):
         self.enqueue(self.first)
         with ThreadPoolExecutor(1) as executor:
             waiting = executor.submit(self.enqueue, self.second)

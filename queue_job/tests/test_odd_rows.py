@@ -79,9 +79,9 @@ class TestOddRows(JobCase):
         self.env.cr.execute(AFFAIRS)
         self.assertEqual(self.env.cr.dictfetchone()["next_due"], 0)
 
-    def test_a_key_without_channel_is_not_judged(self):
+    def test_a_key_without_channel_is_not_decided(self):
         keys = [(None, "sequence:a"), ("root", None)]
-        self.assertEqual(admission.judge(self.env.cr, keys), [])
+        self.assertEqual(admission.admit(self.env.cr, keys), [])
 
     def test_the_row_of_a_started_job_can_be_read(self):
         job = self.odd("date_created = '20000-01-01', eta = '0044-03-15 BC'")

@@ -25,7 +25,8 @@ from ..exception import JobFenced
 from ..job import LIVENESS_LOCK, Job
 from ..keys import rules
 from ..settle import settlement
-from ..storage import dependencies, orm_bypass, repository, row_mapper
+from ..storage import dependencies, orm_bypass, row_mapper
+from ..storage.insert import insert_many
 
 
 class RepositoryCase(TransactionCase):
@@ -47,7 +48,7 @@ class RepositoryCase(TransactionCase):
     def claimed(self, state="started", token=3):
         """Return a job as a worker loads it after its start."""
         job = self.stored()
-        columns = ", ".join(repository.LOAD_COLUMNS)
+        columns = ", ".join(row_mapper.LOAD_COLUMNS)
         self.env.cr.execute(
             f"UPDATE queue_job SET state = %s, claim_token = %s, lease_id = 1 "
             f"WHERE id = %s RETURNING {columns}",
@@ -402,6 +403,39 @@ class TestDependencies(RepositoryCase):
             )
             self.assertEqual(record.date_cancelled, parent.db_record().date_cancelled)
 
+    def test_code_and_users_cancel_the_same_children(self):
+        by_code = self.tree()
+        self.finish(by_code[0], "set_cancelled")
+        by_code[0].cancel_dependent_jobs()
+        by_user = self.tree()
+        by_user[0].db_record()._change_job_state(CANCELLED)
+        found = [
+            [(job.db_record().state, job.db_record().result) for job in jobs[1:]]
+            for jobs in (by_code, by_user)
+        ]
+        self.assertEqual(found[0], found[1])
+        self.assertEqual(
+            [state for state, _result in found[0]],
+            [CANCELLED, CANCELLED, PENDING, CANCELLED, STARTED, PENDING],
+        )
+
+    def tree(self):
+        """Return a job, then what depends on it, as the test above expects it."""
+        root = self.stored()
+        child = self.stored(root)
+        grandchild = self.stored(child)
+        always, failed, behind = self.job(), self.job(), self.job()
+        always.add_depends({root}, condition="always")
+        failed.add_depends({child}, condition="failed")
+        behind.add_depends({grandchild}, condition="always")
+        started = self.stored(root)
+        for job in (always, failed, behind):
+            job.store()
+        self.env.cr.execute(
+            "UPDATE queue_job SET state = 'started' WHERE id = %s", [started.id]
+        )
+        return [root, child, grandchild, always, failed, started, behind]
+
     def test_started_children_are_left_alone(self):
         parent = self.stored()
         child = self.stored(parent)
@@ -478,7 +512,7 @@ class TestDependencies(RepositoryCase):
         parents = [self.job() for _number in range(300)]
         child = self.job()
         child.add_depends(set(parents))
-        repository.insert_many(self.env, [*parents, child])
+        insert_many(self.env, [*parents, child])
         self.env.cr.execute(
             "UPDATE queue_job SET state = 'done' WHERE id = ANY(%s)",
             [[parent.id for parent in parents]],

@@ -174,7 +174,7 @@ class Book:
         runner has to look for workers.
         """
         keys = [(row["channel"], row["gate"]) for row in ended]
-        changed = admission.judge(self.cr, keys, [row["id"] for row in ended])
+        changed = admission.admit(self.cr, keys, [row["id"] for row in ended])
         if sum(state == "open" for _id, state in changed) > 1:
             self.cr.execute(claims.RING)
 

@@ -127,7 +127,7 @@ class Gates(RuleBasedStateMachine):
                 break
             self.ask(queries.PROMOTE)
         with self.connection.cursor() as cursor:
-            assert admission.judge_marked(cursor) is False
+            assert admission.admit_marked(cursor) is False
         self.judged = True
 
     @rule()
@@ -160,7 +160,7 @@ class Gates(RuleBasedStateMachine):
         if not dies:
             with self.connection.cursor() as cursor:
                 key = job["channel"], job["gate"]
-                admission.judge(cursor, [key], [job["id"]])
+                admission.admit(cursor, [key], [job["id"]])
 
     @precondition(
         lambda self: self.jobs("pending", "failed", "done", "wait_dependencies")

@@ -71,7 +71,7 @@ class Turn:
     def _judge_keys(self) -> bool:
         """Judge the keys in which something has changed; return if some are left."""
         with self.database.cursor() as cursor:
-            return admission.judge_marked(cursor)
+            return admission.admit_marked(cursor)
 
     def _round(self):
         free = min(self.manager.free_slots(), CLAIM_LIMIT)

@@ -19,7 +19,7 @@ from ...claim.claims import (
     next_token,
     seconds_since,
 )
-from ...keys.admission import MARKED, NOT_HELD
+from ...keys.admission import MARKED, NOT_BLOCKED
 from ...storage.odd_rows import DATES_PUT_RIGHT, readable
 
 # Is the addon installed here?
@@ -74,9 +74,9 @@ SELECT EXISTS (SELECT 1 FROM ir_module_module
                 WHERE state IN ('to install', 'to upgrade', 'to remove'))
        AS modules_in_flux,
        least((SELECT -{seconds_since("min(eta)")} FROM queue_job
-               WHERE state = 'pending' AND scheduled AND {NOT_HELD}),
+               WHERE state = 'pending' AND scheduled AND {NOT_BLOCKED}),
              (SELECT 0 FROM queue_job
-               WHERE state = 'pending' AND scheduled AND {NOT_HELD} AND eta IS NULL
+               WHERE state = 'pending' AND scheduled AND {NOT_BLOCKED} AND eta IS NULL
                LIMIT 1)) AS next_due,
        EXISTS (SELECT 1 FROM queue_job WHERE {MARKED}) AS keys_to_judge
 """
@@ -131,7 +131,7 @@ SELECT waiting.*
        SELECT id, uuid, channel, priority, {_CREATED},
               -{seconds_since("eta")} AS wait_seconds, 'pending' AS state
          FROM queue_job
-        WHERE state = 'pending' AND scheduled AND {NOT_HELD}
+        WHERE state = 'pending' AND scheduled AND {NOT_BLOCKED}
           AND channel = names.channel
         ORDER BY priority, queue_job.date_created, id
         LIMIT 1) waiting
@@ -152,7 +152,7 @@ UPDATE queue_job
        gate_state = CASE WHEN gate_state IS NOT NULL THEN 'new' END
   FROM {QUICK}
  WHERE id IN (SELECT id FROM queue_job
-               WHERE state = 'pending' AND scheduled AND {NOT_HELD}
+               WHERE state = 'pending' AND scheduled AND {NOT_BLOCKED}
                  AND (eta <= {UTC_NOW} OR eta IS NULL)
                LIMIT 1000 FOR NO KEY UPDATE SKIP LOCKED)
 """

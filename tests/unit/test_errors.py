@@ -1,12 +1,12 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""From an exception to an outcome."""
+"""What an exception says about the end of an attempt, whatever it is."""
 
 import sys
 
 import pytest
 
 from queue_job.core import errors, texts
-from queue_job.core.errors import Cancelled, Failed, Postponed, after_failure, classify
+from queue_job.core.errors import classify
 from queue_job.core.retry import Cause
 from queue_job.exception import (
     FailedJobError,
@@ -36,10 +36,11 @@ def test_classify(exc, pgcode, expected):
     assert classify(exc, pgcode) is expected
 
 
-def test_failure_of_an_exception():
-    assert after_failure(Exception("zero", "one"), 1, 5, traceback_text="tb") == Failed(
-        "Exception", "zero", "tb"
-    )
+def test_wishes_of_an_exception():
+    exc = RetryableJobError("later", seconds=7, ignore_retry=True)
+    assert errors.exception_wish(exc, "seconds") == 7
+    assert errors.exception_wish(exc, "ignore_retry") is True
+    assert errors.exception_wish(JobTimeout(limit_seconds=5), "limit_seconds") == 5
 
 
 def test_names_of_exceptions():
@@ -47,21 +48,6 @@ def test_names_of_exceptions():
     assert (
         errors.exception_name(FailedJobError()) == "queue_job.exception.FailedJobError"
     )
-
-
-def test_retryable_error_keeps_its_wishes():
-    exc = RetryableJobError("later", seconds=7, ignore_retry=True)
-    assert after_failure(exc, 2, 5) == Postponed(7, "later", 1)
-
-
-def test_cancelled():
-    assert after_failure(JobCancelled("stop"), 1, 5) == Cancelled("stop")
-
-
-def test_timeout_names_the_limit():
-    failed = after_failure(JobTimeout(limit_seconds=5), 1, 5)
-    assert failed.exc_name.endswith("JobTimeout")
-    assert "5 seconds" in failed.exc_message
 
 
 def test_the_first_argument_is_kept_as_it_is():
@@ -203,7 +189,6 @@ def test_whatever_the_exception_does(number):
     assert is_storable(message or "-", texts.EXC_MESSAGE)
     traceback_text = errors.exception_traceback(error)
     assert is_storable(traceback_text, texts.EXC_INFO)
-    assert after_failure(error, 1, 5, traceback_text=traceback_text)
 
 
 @pytest.mark.parametrize(
@@ -243,7 +228,6 @@ def test_a_long_traceback_ends_with_the_error():
 
 
 def test_a_retryable_error_without_wishes():
-    assert after_failure(NoWishes(), 1, 5) == Postponed(None, "", 1)
     assert errors.exception_wish(NoWishes(), "seconds") is None
     assert errors.exception_wish(ValueError(), "ignore_retry") is False
 

@@ -1,5 +1,5 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Jobs with keys: how they are held, what lets them through, and races about that."""
+"""Jobs with keys: what blocks them, what admits them, and races about that."""
 
 import time
 from collections import Counter
@@ -62,7 +62,7 @@ class TestOptions(HelperCase):
         parts.delay()
         jobs += [part._generated_job for part in parts._members]
         self.assertEqual({job.sequence_key for job in jobs}, {"a"})
-        # one of a batch is enough to have the key judged
+        # one of a batch is enough to have a decision about the key
         states = [job.db_record().gate_state for job in jobs]
         self.assertEqual(states, ["new", "waiting", "new", "new", "waiting"])
 
@@ -76,7 +76,7 @@ class TestOptions(HelperCase):
                 self.partner.with_delay(**options).write({})
         self.assertEqual(self.counter.count_all(), 0)
 
-    def test_children_come_to_the_gate_when_they_are_released(self):
+    def test_children_are_blocked_when_they_are_released(self):
         first = self.partner.delayable().write({})
         second = self.partner.delayable(sequence_key="a").write({})
         chain(first, second).delay()
@@ -145,18 +145,18 @@ class TestOptions(HelperCase):
         self.assertEqual(self.partner.name, "Last")
 
 
-class TestGate(JobCase):
+class TestKeys(JobCase):
     """What changes a job, in one transaction, by the statements of the runner."""
 
-    def held(self, gate=SEQUENCE, state="pending", **values):
+    def blocked(self, gate=SEQUENCE, state="pending", **values):
         values = {"scheduled": state == "pending", **gate, **values}
         if state != "pending":
             values["gate_state"] = False
         return self.job(state, **values)
 
-    def judge(self):
+    def admit(self):
         self.env.flush_all()
-        self.assertFalse(admission.judge_marked(self.env.cr))
+        self.assertFalse(admission.admit_marked(self.env.cr))
         self.env.invalidate_all()
 
     def states(self, jobs):
@@ -172,51 +172,51 @@ class TestGate(JobCase):
         self.env.invalidate_all()
 
     def test_one_after_the_other_in_order(self):
-        last = self.held(priority=20)
-        first, second = self.held(), self.held()
-        self.judge()
+        last = self.blocked(priority=20)
+        first, second = self.blocked(), self.blocked()
+        self.admit()
         jobs = first + second + last
         self.assertEqual(self.states(jobs), ["open", "waiting", "waiting"])
         self.assertEqual(jobs.mapped("scheduled"), [False, True, True])
         for state in ("enqueued", "started"):
             self.sql(f"state = '{state}'", first)
-            self.judge()
+            self.admit()
             self.assertEqual(self.states(jobs), ["open", "waiting", "waiting"])
         self.sql("state = 'done'", first)
-        self.judge()
+        self.admit()
         self.assertEqual(self.states(jobs), [False, "open", "waiting"])
 
     def test_so_many_at_a_time(self):
-        jobs = self.jobs.concat(*(self.held(LIMITED) for _number in range(4)))
-        self.judge()
+        jobs = self.jobs.concat(*(self.blocked(LIMITED) for _number in range(4)))
+        self.admit()
         self.assertEqual(self.states(jobs), ["open", "open", "waiting", "waiting"])
         self.sql("state = 'failed'", jobs[0])
-        self.judge()
+        self.admit()
         self.assertEqual(self.states(jobs), [False, "open", "open", "waiting"])
 
     def test_the_limit_of_the_first_in_the_line_counts(self):
-        first = self.held({**LIMITED, "gate_limit": 1})
-        second = self.held({**LIMITED, "gate_limit": 5})
-        self.judge()
+        first = self.blocked({**LIMITED, "gate_limit": 1})
+        second = self.blocked({**LIMITED, "gate_limit": 5})
+        self.admit()
         self.assertEqual(self.states(first + second), ["open", "waiting"])
 
     def test_keys_of_other_kinds_and_channels_are_others(self):
-        jobs = self.held() + self.held(LIMITED) + self.held(channel="root.b")
-        self.judge()
+        jobs = self.blocked() + self.blocked(LIMITED) + self.blocked(channel="root.b")
+        self.admit()
         self.assertEqual(self.states(jobs), ["open"] * 3)
 
     def test_a_failure_stops_a_sequence_until_somebody_acts(self):
         for change in ("requeue", "button_done", "button_cancelled", "unlink"):
-            failed, waiting = self.held(state="failed"), self.held()
-            self.judge()
+            failed, waiting = self.blocked(state="failed"), self.blocked()
+            self.admit()
             self.assertEqual(self.states(waiting), ["waiting"])
             self.assertIn("has failed", waiting.held_by)
             getattr(failed, change)()
-            self.judge()
+            self.admit()
             if change == "requeue":
                 self.assertEqual(self.states(failed + waiting), ["open", "waiting"])
                 failed.button_cancelled()
-                self.judge()
+                self.admit()
             self.assertEqual(self.states(waiting), ["open"], change)
             self.assertFalse(waiting.held_by)
             waiting.button_cancelled()
@@ -224,37 +224,37 @@ class TestGate(JobCase):
     def test_a_retry_blocks_a_sequence_and_takes_no_place_of_a_limit(self):
         for gate, expected in ((SEQUENCE, "waiting"), (LIMITED, "open")):
             gate = {**gate, "gate_limit": gate["gate_limit"] and 1}
-            first, second = self.held(gate), self.held(gate)
-            self.judge()
+            first, second = self.blocked(gate), self.blocked(gate)
+            self.admit()
             self.sql("state = 'started'", first)
             self.sql("state = 'pending', eta = now() + interval '1 h'", first)
-            self.judge()
+            self.admit()
             self.assertEqual(self.states(first + second), ["later", expected])
             (first + second).button_cancelled()
 
     def test_run_now(self):
-        job = self.held(eta="2999-01-01 00:00:00")
-        self.judge()
+        job = self.blocked(eta="2999-01-01 00:00:00")
+        self.admit()
         self.assertEqual(self.states(job), ["later"])
         job.action_run_now()
-        self.judge()
+        self.admit()
         self.assertEqual(self.states(job), ["open"])
 
-    def test_run_now_does_not_force_the_gate(self):
-        self.held(state="started")
-        job = self.held(eta="2999-01-01 00:00:00")
+    def test_run_now_does_not_pass_the_key(self):
+        self.blocked(state="started")
+        job = self.blocked(eta="2999-01-01 00:00:00")
         job.action_run_now()
-        self.judge()
+        self.admit()
         self.assertEqual(self.states(job), ["waiting"])
         self.assertTrue(job.scheduled)
 
-    def test_sql_from_outside_does_not_force_the_gate(self):
-        first, second = self.held(state="started"), self.held(state="enqueued")
-        third = self.held()
+    def test_sql_from_outside_does_not_pass_the_key(self):
+        first, second = self.blocked(state="started"), self.blocked(state="enqueued")
+        third = self.blocked()
         self.sql("state = 'pending', scheduled = FALSE", first + second)
         self.assertEqual(self.states(first + second), ["new", "new"])
         self.assertEqual((first + second).mapped("scheduled"), [True, True])
-        self.judge()
+        self.admit()
         self.assertEqual(
             self.states(first + second + third), ["open", "waiting", "waiting"]
         )
@@ -263,57 +263,57 @@ class TestGate(JobCase):
         self.assertTrue(second.scheduled)
 
     def test_one_that_is_before_it_takes_the_turn(self):
-        first = self.held()
-        self.judge()
-        urgent = self.held(priority=1)
-        self.judge()
+        first = self.blocked()
+        self.admit()
+        urgent = self.blocked(priority=1)
+        self.admit()
         self.assertEqual(self.states(first + urgent), ["waiting", "open"])
         first.priority = 0
-        self.judge()
+        self.admit()
         self.assertEqual(self.states(first + urgent), ["open", "waiting"])
 
     def test_another_channel(self):
-        first, second = self.held(), self.held()
-        other = self.held(channel="root.b")
-        self.judge()
+        first, second = self.blocked(), self.blocked()
+        other = self.blocked(channel="root.b")
+        self.admit()
         first.channel = "root.b"
-        self.judge()
+        self.admit()
         self.assertEqual(
             self.states(first + second + other), ["open", "open", "waiting"]
         )
         first.channel = False
-        self.judge()
+        self.admit()
         self.assertEqual(first.channel, "root")
         self.assertEqual(
             self.states(first + second + other), ["open", "waiting", "open"]
         )
 
     def test_a_parent_that_is_added(self):
-        first, second = self.held(), self.held()
-        self.judge()
+        first, second = self.blocked(), self.blocked()
+        self.admit()
         self.sql("state = 'wait_dependencies'", first)
-        self.judge()
+        self.admit()
         self.assertEqual(self.states(first + second), [False, "open"])
 
     def test_the_clock_was_set_back(self):
         """The runner has put a job off that was let through: it comes again."""
-        job = self.held()
-        self.judge()
+        job = self.blocked()
+        self.admit()
         self.sql("scheduled = TRUE", job)
         self.env.cr.execute(PROMOTE)
-        self.judge()
+        self.admit()
         self.assertEqual(self.states(job), ["open"])
         self.assertFalse(job.scheduled)
 
     def test_nobody_forces_the_gate_by_rpc(self):
-        job = self.held().with_user(self.manager)
+        job = self.blocked().with_user(self.manager)
         for values in ({"gate_state": "open"}, {"gate": False}, {"gate_limit": 9}):
             with self.assertRaises(AccessError):
                 job.write(values)
 
     def test_the_sweep_finds_what_nobody_has_marked(self):
-        held = self.held(gate_state="waiting")
-        self.judge()
+        held = self.blocked(gate_state="waiting")
+        self.admit()
         self.assertEqual(self.states(held), ["waiting"])
         opened, after = admission.sweep(self.env.cr)
         self.assertIn(held.id, opened)
@@ -323,7 +323,7 @@ class TestGate(JobCase):
     def test_the_sweep_goes_page_by_page(self):
         jobs = self.jobs.concat(
             *(
-                self.held({**SEQUENCE, "gate": f"sequence:{number}"})
+                self.blocked({**SEQUENCE, "gate": f"sequence:{number}"})
                 for number in range(3)
             )
         )
@@ -342,15 +342,15 @@ class TestGate(JobCase):
         self.assertLessEqual(set(jobs.ids), found)
 
     def test_why_it_is_held(self):
-        running = self.held(state="started", name="The first")
-        waiting = self.held()
-        self.judge()
+        running = self.blocked(state="started", name="The first")
+        waiting = self.blocked()
+        self.admit()
         self.assertIn("The first", waiting.held_by)
         self.assertFalse(running.held_by)
         found = self.jobs.search([("gate_state", "in", ["new", "waiting"])])
         self.assertIn(waiting, found)
 
-    def test_a_job_without_a_key_knows_no_gate(self):
+    def test_a_job_without_a_key_has_no_gate_state(self):
         job = self.job()
         self.sql("state = 'started'", job)
         self.sql("state = 'pending', scheduled = FALSE", job)
@@ -400,7 +400,7 @@ class TestRaces(TransactionCase):
     def run_all(self, gate, limit):
         """Run all jobs of the key; return their order, and how many ran at most."""
         self.insert(gate, limit, self.JOBS)
-        admission.judge_marked(self.cursors[0])
+        admission.admit_marked(self.cursors[0])
         order, running, most, lock, full = [], Counter(), [0], Lock(), Event()
         deadline = time.monotonic() + 60
 
@@ -420,7 +420,7 @@ class TestRaces(TransactionCase):
                 with lock:
                     running[found] -= 1
                 cr.execute("UPDATE queue_job SET state = 'done' WHERE id = %s", found)
-                admission.judge(cr, [("root.test_gate", gate)], found)
+                admission.admit(cr, [("root.test_gate", gate)], found)
 
         with ThreadPoolExecutor(self.WORKERS) as executor:
             list(executor.map(work, self.cursors))
@@ -444,20 +444,20 @@ class TestRaces(TransactionCase):
                 "UPDATE queue_job SET state = 'cancelled' WHERE uuid = 'test-gate-1'"
             )
             self.cursors[0].execute("SET statement_timeout = '5s'")
-            admission.judge_marked(self.cursors[0])
+            admission.admit_marked(self.cursors[0])
             self.assertEqual(self.open_jobs(), [])
-        admission.judge_marked(self.cursors[0])
+        admission.admit_marked(self.cursors[0])
         self.assertEqual(self.open_jobs(), ["test-gate-2"])
 
-    def test_nobody_waits_for_a_judge_who_is_frozen(self):
+    def test_nobody_waits_for_a_frozen_process(self):
         self.insert("sequence:race", 0, 2)
-        with self.registry.cursor() as judge:
+        with self.registry.cursor() as frozen:
             keys = {"channels": ["root.test_gate"], "gates": ["sequence:race"]}
-            judge.execute(admission.LOCK_KEYS, keys)
+            frozen.execute(admission.LOCK_KEYS, keys)
             with mute_logger("odoo.sql_db"):
-                admission.judge_marked(self.cursors[0])
+                admission.admit_marked(self.cursors[0])
             self.assertEqual(self.open_jobs(), [])
-        admission.judge_marked(self.cursors[0])
+        admission.admit_marked(self.cursors[0])
         self.assertEqual(self.open_jobs(), ["test-gate-1"])
 
     def open_jobs(self):

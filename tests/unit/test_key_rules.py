@@ -1,5 +1,5 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""What may be asked for by keys, and how new jobs are held."""
+"""What may be asked for by keys, and how new jobs are blocked."""
 
 import doctest
 from datetime import datetime, timedelta
@@ -7,17 +7,17 @@ from datetime import datetime, timedelta
 import pytest
 
 from queue_job.keys import rules
-from queue_job.keys.rules import Gate
+from queue_job.keys.rules import JobKey
 
 NOW = datetime(2026, 1, 1)
 
 
 def test_kinds():
-    assert Gate.of() is None
-    assert Gate.of(sequence_key="") is None
-    assert Gate.of(sequence_key="a") == ("sequence", "a", 0)
-    assert Gate.of(concurrency_key="a") == ("concurrency", "a", 1)
-    assert Gate.of(concurrency_key="a", concurrency_limit=3).limit == 3
+    assert JobKey.of() is None
+    assert JobKey.of(sequence_key="") is None
+    assert JobKey.of(sequence_key="a") == ("sequence", "a", 0)
+    assert JobKey.of(concurrency_key="a") == ("concurrency", "a", 1)
+    assert JobKey.of(concurrency_key="a", concurrency_limit=3).limit == 3
 
 
 REFUSED = [
@@ -36,19 +36,19 @@ REFUSED = [
 @pytest.mark.parametrize(("options", "message"), REFUSED)
 def test_refused(options, message):
     with pytest.raises(ValueError, match=message):
-        Gate.of(**options)
+        JobKey.of(**options)
 
 
 def test_the_key_may_be_a_function_of_the_job():
-    assert Gate.of(sequence_key=lambda job: f"job {job}").text(7) == "sequence:job 7"
-    assert Gate.of(concurrency_key=lambda job: None).text(7) is None
+    assert JobKey.of(sequence_key=lambda job: f"job {job}").text(7) == "sequence:job 7"
+    assert JobKey.of(concurrency_key=lambda job: None).text(7) is None
     with pytest.raises(ValueError, match="a text"):
-        Gate.of(sequence_key=lambda job: 5).text(7)
+        JobKey.of(sequence_key=lambda job: 5).text(7)
 
 
 def test_a_key_fits_into_an_index():
     with pytest.raises(ValueError, match="250 characters"):
-        Gate.of(sequence_key="x" * 251).text(None)
+        JobKey.of(sequence_key="x" * 251).text(None)
 
 
 def row(gate, state="pending", limit=0, eta=None, channel="root"):
@@ -62,7 +62,7 @@ def row(gate, state="pending", limit=0, eta=None, channel="root"):
     }
 
 
-def test_new_jobs_are_held():
+def test_new_jobs_are_blocked():
     later = NOW + timedelta(hours=1)
     rows = [
         row(None),
@@ -74,7 +74,7 @@ def test_new_jobs_are_held():
         row("concurrency:a", limit=2, eta=NOW),
         row("concurrency:a", limit=2),
     ]
-    rules.hold(rows, NOW)
+    rules.block(rows, NOW)
     states = [each.get("gate_state") for each in rows]
     assert states == [
         None,
