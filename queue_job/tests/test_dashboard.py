@@ -12,12 +12,8 @@ from odoo.fields import Domain
 from odoo.tests import TransactionCase, new_test_user
 
 from ..jobrunner.dispatch.refusals import CODES
-from ..jobrunner.schedule.channel_config import ChannelSettings
-from ..jobrunner.schedule.channel_manager import ChannelManager
-from ..jobrunner.session.queries import CHANNELS
 from ..models import queue_job_actions, queue_job_dashboard
 from ..monitoring import dashboard_queries
-from ..monitoring.effective_settings import configured_channels, effective_settings
 from ..monitoring.health import NOTES, Problem
 
 
@@ -118,43 +114,6 @@ class TestFigures(DashboardCase):
         self.assertAlmostEqual(dash["oldest"], 300, delta=30)
         self.assertEqual((rows["root"]["running"], rows["root"]["capacity"]), (1, 3))
         self.assertEqual((dash["depth"], dash["fixed"]), (1, ""))
-
-    def test_channel_of_the_configuration_string(self):
-        string = {"ODOO_QUEUE_JOB_CHANNELS": "root:7,dash:1:sequential"}
-        with patch.dict("os.environ", string):
-            configured, error = configured_channels()
-        self.assertEqual(error, "")
-        root = effective_settings("root", None, configured)
-        self.assertEqual((root["capacity"], root["paused"]), (7, False))
-        dash = effective_settings("root.dash", None, configured)
-        self.assertEqual((dash["capacity"], dash["sequential"]), (1, True))
-        paused = self.env["queue.job.channel"].new({"paused": True})
-        self.assertTrue(effective_settings("root", paused, configured)["paused"])
-
-    def test_the_limits_are_those_that_the_runner_obeys(self):
-        root = self.env.ref("queue_job.channel_root")
-        channel = self.env["queue.job.channel"].create(
-            {"name": "strict", "parent_id": root.id}
-        )
-        self.env.flush_all()
-        self.env.cr.execute(  # no form lets that through
-            "UPDATE queue_job_channel SET capacity = 5, sequential = TRUE,"
-            " throttle = -1, rate_limit = 3, rate_period = 0 WHERE id = %s",
-            channel.ids,
-        )
-        self.env.invalidate_all()
-        self.env.cr.execute(CHANNELS)
-        manager = ChannelManager(root_capacity=1)
-        manager.apply_settings(
-            [ChannelSettings(**row) for row in self.env.cr.dictfetchall()]
-        )
-        rows = {row["name"]: row for row in self.Dashboard.get_figures()["channels"]}
-        for name in ("root", "root.strict"):
-            obeyed, shown = manager.get_channel_by_name(name), rows[name]
-            for setting in ("sequential", "throttle", "paused", "rate"):
-                self.assertEqual(shown[setting], getattr(obeyed, setting), setting)
-            self.assertEqual(shown["capacity"], obeyed.capacity or 0)
-        self.assertEqual(rows["root.strict"]["capacity"], 1)
 
     def test_series_and_functions(self):
         minute = self.now.replace(second=0, microsecond=0) - timedelta(minutes=2)
