@@ -2,7 +2,7 @@
 {
     "name": "Job Queue",
     "summary": "Run any method of any model as a background job",
-    "version": "19.0.3.0.0",
+    "version": "19.0.3.1.0",
     "author": "Queue Job maintainers",
     "website": "https://github.com/queue-job/queue",
     "license": "LGPL-3",

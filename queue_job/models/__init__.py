@@ -12,7 +12,6 @@ from . import queue_job_gate
 from . import queue_job_graph
 from . import queue_job_attempt
 from . import queue_job_channel
-from . import queue_job_checkpoint
 from . import queue_job_dependency
 from . import queue_job_function
 from . import queue_job_lock
@@ -20,7 +19,6 @@ from . import queue_job_progress
 from . import queue_job_runner
 from . import queue_job_signal
 from . import queue_job_statistic
-from . import queue_job_total
 from . import queue_job_wait
 from . import queue_job_arguments
 from . import queue_job_channel_load

@@ -79,7 +79,9 @@ SELECT count(DISTINCT lease_id) AS leases,
  WHERE state IN ('enqueued', 'started')
 """
 
-TOTALS = "SELECT * FROM queue_job_total ORDER BY function, channel"
+TOTALS = """
+SELECT * FROM queue_job_statistic WHERE minute IS NULL ORDER BY function, channel
+"""
 
 
 def is_available() -> bool:
