@@ -17,8 +17,6 @@
         "views/queue_job_function_views.xml",
         "views/failure_digest_templates.xml",
         "views/res_users_views.xml",
-        "wizards/queue_jobs_to_done_views.xml",
-        "wizards/queue_jobs_to_cancelled_views.xml",
         "wizards/queue_requeue_job_views.xml",
         "views/queue_job_menus.xml",
         "views/queue_job_dashboard_views.xml",

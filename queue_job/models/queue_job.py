@@ -39,7 +39,7 @@ from ..job import Job
 from ..jobrunner.recovery.stuck_jobs import requeue_stuck
 from ..storage.retention import old_job_ids
 from ..storage.row_mapper import ENGINE_COLUMNS
-from .queue_job_failure_notice import MANAGER_GROUP
+from .queue_job_failure_policy import MANAGER_GROUP
 
 _logger = logging.getLogger(__name__)
 

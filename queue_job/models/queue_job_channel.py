@@ -20,7 +20,9 @@ from ..core.states import CANCELLED, FAILED, PENDING, WAIT_DEPENDENCIES
 from ..jobrunner.schedule.channel_config import canonical_name, split_strip
 from ..jobrunner.schedule.rate import DEFAULT_PERIOD
 from ..jobrunner.session.config import RunnerConfig
+from ..monitoring.effective_settings import configuration_source
 from ..storage import caches
+from .queue_job_failure_policy import SETTINGS
 
 ROOT = "root"
 
@@ -37,6 +39,8 @@ class QueueJobChannel(models.Model):
     _description = "Job Channels"
     _rec_name = "complete_name"
     _order = "complete_name, id"
+    # The configuration of each job function holds the name of its channel.
+    _cached_fields = {*SETTINGS, "name", "parent_id"}
 
     name = fields.Char()
     complete_name = fields.Char(
@@ -96,6 +100,28 @@ class QueueJobChannel(models.Model):
         "the capacity, the order, the throttle and the rate of the form.",
     )
 
+    running_count = fields.Integer(
+        string="Running",
+        compute="_compute_load",
+        help="Jobs of this channel and of those below which are running now.",
+    )
+    waiting_count = fields.Integer(
+        string="Waiting",
+        compute="_compute_load",
+        help="Jobs of this channel which could run now.",
+    )
+    oldest_wait = fields.Float(
+        string="Longest Wait (s)",
+        compute="_compute_load",
+        help="Seconds for which the oldest of the waiting jobs could have run.",
+    )
+    fixed_by = fields.Char(
+        string="Fixed by",
+        compute="_compute_fixed_by",
+        help="Where the configuration of the server rules this channel. Its limits "
+        "have to be changed there; only the pause works here.",
+    )
+
     _name_uniq = models.Constraint(
         "UNIQUE(complete_name)", "Channel complete name must be unique"
     )
@@ -115,6 +141,11 @@ class QueueJobChannel(models.Model):
                 ".".join(part for part in parts if part) if channel.name else ""
             )
 
+    @api.depends("complete_name")
+    def _compute_display_name(self):
+        for channel in self:
+            channel.display_name = channel.complete_name
+
     def _compute_configured(self):
         entries = self._server_configuration()
         for channel in self:
@@ -129,6 +160,21 @@ class QueueJobChannel(models.Model):
             return {}
         entries = filter(None, split_strip(text.replace("\n", ","), ","))
         return {canonical_name(entry.partition(":")[0]): entry for entry in entries}
+
+    @api.depends("complete_name")
+    def _compute_load(self):
+        loads = self.env["queue.job.dashboard"].get_channel_loads()
+        for channel in self:
+            load = loads.get(channel.complete_name, {})
+            channel.running_count = load.get("running", 0)
+            channel.waiting_count = load.get("waiting", 0)
+            channel.oldest_wait = load.get("oldest", 0)
+
+    @api.depends("configured")
+    def _compute_fixed_by(self):
+        source = configuration_source()
+        for channel in self:
+            channel.fixed_by = channel.configured and source
 
     @api.onchange("sequential")
     def _onchange_sequential(self):
@@ -202,8 +248,6 @@ class QueueJobChannel(models.Model):
         old_names = self._names_below()
         result = super().write(vals)
         self._rename_jobs(old_names)
-        # The configuration of each job function holds the name of its channel.
-        self.env.registry.clear_cache()
         return result
 
     def _check_root_stays(self):
@@ -251,7 +295,19 @@ class QueueJobChannel(models.Model):
         """Start the jobs of these channels again."""
         self.paused = False
 
-    @api.depends("complete_name")
-    def _compute_display_name(self):
-        for channel in self:
-            channel.display_name = channel.complete_name
+    def action_pause_all(self):
+        """Start no more jobs at all."""
+        self.search([("parent_id", "=", False)]).action_pause()
+        return True
+
+    def action_resume_all(self):
+        """Resume all channels."""
+        self.search([("paused", "=", True)]).action_resume()
+        return True
+
+    def action_open_jobs(self):
+        """Open the jobs which wait or run in these channels."""
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "queue_job.action_queue_job"
+        )
+        return {**action, "domain": [("channel", "in", self.mapped("complete_name"))]}

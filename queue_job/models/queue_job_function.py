@@ -49,6 +49,7 @@ class QueueJobFunction(models.Model):
     _inherit = ["queue.job.failure.policy"]
     _description = "Job Functions"
     _log_access = False
+    _cached_fields = None  # of `job_config`
 
     # The order is an interface; what is new comes last and has a default.
     JobConfig = namedtuple(
@@ -389,7 +390,6 @@ class QueueJobFunction(models.Model):
         else:
             functions = super().create(vals_list)
         functions._check_chosen_actions(name for vals in vals_list for name in vals)
-        self.env.registry.clear_cache()
         return functions
 
     def _update_declared(self, vals):
@@ -409,7 +409,6 @@ class QueueJobFunction(models.Model):
         self._check_on_fail_choice(vals)
         result = super().write(vals)
         self._check_chosen_actions(vals)
-        self.env.registry.clear_cache()
         return result
 
     def _check_on_fail_choice(self, vals):
@@ -422,8 +421,3 @@ class QueueJobFunction(models.Model):
             )
             if vals.get("on_fail_method", function.on_fail_method) and not same:
                 self._check_administrator()
-
-    def unlink(self):
-        result = super().unlink()
-        self.env.registry.clear_cache()
-        return result
