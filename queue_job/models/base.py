@@ -12,6 +12,7 @@ into the job) and `_job_store_values` (own columns of the job's row).
 
 import functools
 import logging
+from collections.abc import Iterator
 
 from odoo import api, models
 
@@ -37,7 +38,7 @@ class Base(models.AbstractModel):
         channel=None,
         identity_key=None,
         **options,
-    ):
+    ) -> DelayableRecordset:
         """Return a proxy of the records whose methods are run later, as jobs.
 
         The job is written in the present transaction and may start when this one is
@@ -61,6 +62,8 @@ class Base(models.AbstractModel):
             key run one after the other, in order
         :param concurrency_key: text or function of the job: of those of the same
             channel and key, only `concurrency_limit` (default 1) run at a time
+        :return: the proxy
+        :raise TypeError: there is no such option
         """
         return DelayableRecordset(
             self,
@@ -83,11 +86,13 @@ class Base(models.AbstractModel):
         channel=None,
         identity_key=None,
         **options,
-    ):
+    ) -> Delayable:
         """Return a `Delayable`: a call which becomes a job by `delay()`.
 
         Takes the options of `with_delay`. Delayables are joined to graphs by
         `on_done`, and by `group` and `chain` of `queue_job.delay`.
+
+        :raise TypeError: there is no such option
         """
         return Delayable(
             self,
@@ -101,7 +106,7 @@ class Base(models.AbstractModel):
         )
 
     @api.private
-    def try_or_delay(self, exceptions=TEMPORARY, **options):
+    def try_or_delay(self, exceptions=TEMPORARY, **options) -> TryOrDelay:
         """Return a proxy of the records whose methods are run now, or else as jobs.
 
             self.try_or_delay(exceptions=(TimeoutError,), eta=600).push()
@@ -117,7 +122,7 @@ class Base(models.AbstractModel):
     @api.private
     def job_iter(
         self, iterable, message=None, report_rate=1, savepoint=False, resume_key=None
-    ):
+    ) -> Iterator:
         """Yield items and show the progress of the job; a plain loop outside of jobs.
 
             for record in self.job_iter(self, message="{progress} of {valuemax}"):
@@ -149,7 +154,7 @@ class Base(models.AbstractModel):
         savepoint=True,
         requeue=True,
         resume_key="until_timeout",
-    ):
+    ) -> Iterator:
         """Yield items until the time is over; the rest is done by the next attempt.
 
         The time is that of the job (`timeout`) or of the server (`limit_time_real`).

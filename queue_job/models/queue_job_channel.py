@@ -126,8 +126,8 @@ class QueueJobChannel(models.Model):
         "UNIQUE(complete_name)", "Channel complete name must be unique"
     )
 
-    def init(self):
-        """Ring the runner's bell when a channel changes."""
+    def init(self) -> None:
+        """Create the trigger that notifies the runner of changed channels."""
         with file_open("queue_job/sql/notify_channel.sql") as script:
             self.env.cr.execute(script.read())
 
@@ -216,7 +216,7 @@ class QueueJobChannel(models.Model):
     # -- CRUD ----------------------------------------------------------------------
 
     @api.model_create_multi
-    def create(self, vals_list):
+    def create(self, vals_list) -> models.Model:
         """Create channels; at install, two modules may declare the same one."""
         if not self.env.context.get("install_mode"):
             return super().create(vals_list)
@@ -240,7 +240,11 @@ class QueueJobChannel(models.Model):
             existing.write(vals)
         return existing
 
-    def write(self, vals):
+    def write(self, vals) -> bool:
+        """Write values; jobs that still have to run follow a channel that moves.
+
+        :raise UserError: the root channel would move
+        """
         moves = bool(vals.keys() & {"name", "parent_id"})
         if not moves:
             return super().write(vals)
@@ -287,26 +291,26 @@ class QueueJobChannel(models.Model):
 
     # -- actions -------------------------------------------------------------------
 
-    def action_pause(self):
+    def action_pause(self) -> None:
         """Start no more jobs of these channels."""
         self.paused = True
 
-    def action_resume(self):
+    def action_resume(self) -> None:
         """Start the jobs of these channels again."""
         self.paused = False
 
-    def action_pause_all(self):
+    def action_pause_all(self) -> bool:
         """Start no more jobs at all."""
         self.search([("parent_id", "=", False)]).action_pause()
         return True
 
-    def action_resume_all(self):
+    def action_resume_all(self) -> bool:
         """Resume all channels."""
         self.search([("paused", "=", True)]).action_resume()
         return True
 
-    def action_open_jobs(self):
-        """Open the jobs which wait or run in these channels."""
+    def action_open_jobs(self) -> dict:
+        """Return the action that opens the jobs of these channels."""
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "queue_job.action_queue_job"
         )

@@ -85,7 +85,7 @@ class QueueJob(models.Model):
         valuemax=None,
         status=None,
         stage=None,
-    ):
+    ) -> None:
         """Tell how far the job is in which this is called; outside of jobs, nothing.
 
         May be called as often as you like: a few reports a second are sent, the last

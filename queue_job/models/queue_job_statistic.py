@@ -108,8 +108,8 @@ class QueueJobFunction(models.Model):
             function.p95_seconds = row.get("p95", 0)
             function.last_run = row.get("last_run", False)
 
-    def action_open_jobs(self):
-        """Open the jobs of these functions."""
+    def action_open_jobs(self) -> dict:
+        """Return the action that opens the jobs of these functions."""
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "queue_job.action_queue_job"
         )

@@ -53,7 +53,11 @@ DELETE FROM ir_model_data
 FORGET_MODEL = "DELETE FROM ir_model WHERE model = %s"
 
 
-def migrate(cr, version):
+def migrate(cr, version: str | None) -> None:
+    """Move the rows of the two tables, and drop these.
+
+    :param version: that is installed; none at a fresh installation
+    """
     if not version:
         return
     if sql.table_exists(cr, "queue_job_total"):
