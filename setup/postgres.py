@@ -160,7 +160,7 @@ class Cluster:
         return {"shared_preload_libraries": library.stem} if library.exists() else {}
 
     def _create(self) -> None:
-        """Make the cluster in place: the directory belongs to another user than ours."""
+        """Make the cluster in place: the directory may belong to another user."""
         secret = cache.path("postgres.password")
         secret.touch(mode=0o600)
         secret.write_text(secrets.token_hex(16))

@@ -7,8 +7,8 @@ setting by itself; where nobody says anything, failures go into a digest for the
 of `queue.job._subscribe_users_domain`.
 
 A failed job subscribes these users and posts a message in its chatter. Other addons
-override these methods; `_message_post_on_failure` is called whenever jobs have failed, in
-the transaction that writes it.
+override these methods; `_message_post_on_failure` is called whenever jobs have failed,
+in the transaction that writes it.
 """
 
 from odoo import api, fields, models, tools

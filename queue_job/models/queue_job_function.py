@@ -12,7 +12,7 @@ several modules may declare the same one, the records merge.
   method is one that an addon has added to `queue.job`; see `related_action`.
 - `on_fail_method`: called on the records when a job of the function has failed. It has
   the rights of the job's user: only administrators choose it.
-- `retry_on`: names of exceptions after which a job is tried again, see `settle.retry_on`.
+- `retry_on`: names of exceptions after which a job is tried again (`settle.retry_on`).
 - `timeout`: seconds after which a running job is stopped and fails.
 - `allow_commit`: outside of a worker, run on a cursor of its own, as the community's
   addon does; a worker guards its own cursor, where commits in a job are allowed anyway.

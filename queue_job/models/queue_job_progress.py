@@ -9,8 +9,8 @@ A loop with a `resume_key` keeps its position in a row with that key (see `itera
 The job writes it in its own transaction, so that the position is committed or undone
 together with the work. These rows are archived: searches find what is shown.
 
-None of this is a column of the job, and the two kinds never share a row. Transactions of
-Odoo are REPEATABLE READ: a row that two of them write makes the second one fail. So
+None of this is a column of the job, and the two kinds never share a row. Transactions
+of Odoo are REPEATABLE READ: a row that two of them write makes the second one fail. So
 nobody but its worker writes the row of a started job, and requests to stop it are rows
 of `queue.job.signal`.
 """

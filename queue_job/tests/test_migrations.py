@@ -167,7 +167,8 @@ class TestTwoTablesFewer(JobCase):
             [("job_id", "=", self.moved.id), ("active", "=", False)], order="value"
         )
         self.assertEqual(
-            kept.mapped(lambda row: (row.key, row.value)), [("mails", 7), ("rows", 1200)]
+            kept.mapped(lambda row: (row.key, row.value)),
+            [("mails", 7), ("rows", 1200)],
         )
         self.env.cr.execute(iteration.READ_POSITION, (self.moved.id, "rows"))
         self.assertEqual(self.env.cr.fetchone(), (1200,))

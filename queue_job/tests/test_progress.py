@@ -173,7 +173,9 @@ class TestJobIter(ProgressCase):
         made = self.env["res.partner"].search_count([("name", "=like", "Item _")])
         self.assertEqual(made, 5)
         rows = self.env["queue.job.progress"].with_context(active_test=False)
-        self.assertEqual(rows.search([("job_id", "=", record.id)]).mapped("key"), [False])
+        self.assertEqual(
+            rows.search([("job_id", "=", record.id)]).mapped("key"), [False]
+        )
 
     def test_a_retry_goes_on_after_the_last_commit(self):
         seen = []

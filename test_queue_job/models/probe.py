@@ -51,7 +51,9 @@ class TestQueueJobProbe(models.Model):
         return [self.delay("leave_mark", (path, each), options) for each in lengths]
 
     @api.model
-    def delay_mark_graphs(self, count, path, seconds, max_retries=None) -> list[list[str]]:
+    def delay_mark_graphs(
+        self, count, path, seconds, max_retries=None
+    ) -> list[list[str]]:
         """Delay graphs of two jobs and one that waits for both: their uuids."""
         graphs = []
         for _number in range(count):

@@ -19,7 +19,7 @@ class QueueJob(models.Model):
 
     def testing_related__none(self, **kwargs) -> None:
         """Related action that opens nothing."""
-        return None
+        return
 
     def testing_related__url(self, **kwargs) -> dict:
         """Related action that opens a page about the first argument."""

@@ -103,7 +103,9 @@ class TestQueueJob(models.Model):
         mutable_kwarg["b"] = 2
         return mutable_arg, mutable_kwarg
 
-    def job_commit_with_arg_records(self, record, record_list, record_dict, token) -> str:
+    def job_commit_with_arg_records(
+        self, record, record_list, record_dict, token
+    ) -> str:
         """Commit, having checked that all records share the job's cursor."""
         for other in (record, *record_list, *record_dict.values()):
             if other.env.cr is not self.env.cr:
