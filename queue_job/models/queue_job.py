@@ -273,27 +273,20 @@ class QueueJob(models.Model):
         return [(jobs, {**vals, "scheduled": flag}) for jobs, flag in parts if jobs]
 
     # -- actions -------------------------------------------------------------------
+    # An AccessError is raised where the user may not write jobs.
 
     def _in_states(self, *states):
         return self.filtered(lambda job: job.state in states)
 
     def button_done(self) -> bool:
-        """Set jobs to done without running them; those which wait for them go on.
-
-        Jobs that have started are left to their workers.
-
-        :raise AccessError: the user may not write jobs
-        """
+        """Set jobs to done without running them; those which wait for them go on."""
         self.check_access("write")
         result = self.env._("Manually set to done by %s", self.env.user.name)
         self.sudo()._in_states(*OPEN_STATES)._change_job_state(DONE, result=result)
         return True
 
     def button_cancelled(self) -> bool:
-        """Cancel jobs and all that wait for them; started ones are stopped.
-
-        :raise AccessError: the user may not write jobs
-        """
+        """Cancel jobs and all that wait for them; started ones are stopped."""
         self.check_access("write")
         self.sudo()._cancel(self.env._("Cancelled by %s", self.env.user.name))
         return True
@@ -335,10 +328,7 @@ class QueueJob(models.Model):
         )._interrupt_after_commit()
 
     def requeue(self) -> bool:
-        """Run ended jobs again, with those that were cancelled because of them.
-
-        :raise AccessError: the user may not write jobs
-        """
+        """Run ended jobs again, with those that were cancelled because of them."""
         self.check_access("write")
         self.sudo()._in_states(*FINAL)._change_job_state(PENDING)
         return True
