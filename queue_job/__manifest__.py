@@ -2,7 +2,7 @@
 {
     "name": "Job Queue",
     "summary": "Run any method of any model as a background job",
-    "version": "19.0.3.0.0",
+    "version": "19.0.3.1.0",
     "author": "Queue Job maintainers",
     "development_status": "Beta",
     "license": "LGPL-3",
@@ -17,8 +17,6 @@
         "views/queue_job_function_views.xml",
         "views/failure_digest_templates.xml",
         "views/res_users_views.xml",
-        "wizards/queue_jobs_to_done_views.xml",
-        "wizards/queue_jobs_to_cancelled_views.xml",
         "wizards/queue_requeue_job_views.xml",
         "views/queue_job_menus.xml",
         "views/queue_job_dashboard_views.xml",

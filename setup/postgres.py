@@ -146,12 +146,13 @@ class Cluster:
     def _try_start(self) -> int | None:
         """Start the cluster on a free port; None if it does not come up."""
         port = free_port()
-        wanted = {**SETTINGS, **self._counting()}
-        settings = " ".join(f"-c {key}='{value}'" for key, value in wanted.items())
-        options = f"-p {port} {settings}"
-        log = f"--log={self.log}"
-        started = self._control("start", "-w", "-t", "60", "-o", options, log)
-        return port if started else None
+        return port if self._launch(port, {**SETTINGS, **self._counting()}) else None
+
+    def _launch(self, port: int, settings: dict[str, str]) -> bool:
+        """Start the server on this port; whether it came up."""
+        given = " ".join(f"-c {key}='{value}'" for key, value in settings.items())
+        options = ["-o", f"-p {port} {given}", f"--log={self.log}"]
+        return self._control("start", "-w", "-t", "60", *options)
 
     def _counting(self) -> dict[str, str]:
         """Count the statements, where PostgreSQL came with its contributed modules."""
@@ -159,12 +160,25 @@ class Cluster:
         return {"shared_preload_libraries": library.stem} if library.exists() else {}
 
     def _create(self) -> None:
-        """initdb, in place, for the directory belongs to another user than ours."""
+        """Make the cluster in place: the directory may belong to another user."""
         secret = cache.path("postgres.password")
         secret.touch(mode=0o600)
         secret.write_text(secrets.token_hex(16))
         shutil.rmtree(self.directory, ignore_errors=True)
         self.directory.mkdir(parents=True)
+        try:
+            self._initdb(cache.path("logs", "initdb.log"))
+        except BaseException:
+            shutil.rmtree(self.directory, ignore_errors=True)
+            raise
+        cache.complete(self.directory)
+
+    def _initdb(self, log: Path) -> None:
+        """Fill the directory, by the user who will run the server.
+
+        :param log: where initdb writes what it does
+        :raise SetupError: initdb failed
+        """
         password_file = self.directory / "password"
         password_file.touch(mode=0o600)
         password_file.write_text(self.password)
@@ -173,14 +187,8 @@ class Cluster:
             shutil.chown(password_file, self.user)
         command = ["initdb", "-U", "odoo", "-E", "UTF8", "--locale=C.UTF-8"]
         command += ["-A", "scram-sha-256", f"--pwfile={password_file}", "-D", self.data]
-        log = cache.path("logs", "initdb.log")
-        try:
-            run(self._command(*command), "Making a database cluster", log, cwd="/")
-        except BaseException:
-            shutil.rmtree(self.directory, ignore_errors=True)
-            raise
+        run(self._command(*command), "Making a database cluster", log, cwd="/")
         password_file.unlink()
-        cache.complete(self.directory)
 
     def _control(self, action: str, *options: str) -> bool:
         command = self._command("pg_ctl", action, "-D", self.data, *options)

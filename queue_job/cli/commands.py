@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any, TextIO
 
 from odoo import SUPERUSER_ID, api
+from odoo.models import BaseModel
 
 from ..core.states import FINAL
 from . import foreground
@@ -116,8 +117,13 @@ def main(registry, options: Namespace) -> int:
 # -- which jobs ----------------------------------------------------------------------
 
 
-def find_jobs(env, options: Namespace, default_limit: int | None = None):
-    """Return the jobs of these uuids which pass the filters."""
+def find_jobs(env, options: Namespace, default_limit: int | None = None) -> BaseModel:
+    """Return the jobs of these uuids which pass the filters.
+
+    :param options: of the command line: uuids, if any, and filters
+    :param default_limit: jobs at most, where the options give no limit
+    :return: records of `queue.job`, the latest first
+    """
     uuids = getattr(options, "uuids", None)
     domain = [("uuid", "in", uuids)] if uuids else []
     if options.state:

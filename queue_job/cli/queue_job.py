@@ -2,7 +2,7 @@
 """The command `odoo-bin queue_job`: the job queue from the shell.
 
 Only the arguments are here: Odoo loads this file without the addon, so that the help
-comes at once. What the commands do is in `console.py` of the addon.
+comes at once. What the commands do is in `commands.py` of the addon.
 """
 
 import argparse
@@ -96,7 +96,12 @@ class QueueJob(Command):
             "--pdb", action="store_true", help="open a debugger where a job fails"
         )
 
-    def run(self, cmdargs):
+    def run(self, cmdargs) -> None:
+        """Run a command, and end the process with its exit code.
+
+        :param cmdargs: what follows the name of the command on the command line
+        :raise SystemExit: always: 0, or what the command returns; 2 where it can't run
+        """
         options, rest = self.parser.parse_known_args(cmdargs)
         self._configure(options, rest)
         try:

@@ -33,7 +33,14 @@ class Monitoring(http.Controller):
         save_session=False,
         readonly=False,
     )
-    def metrics(self, token=None, **kwargs):
+    def metrics(self, token=None, **kwargs) -> http.Response:
+        """Answer with all figures in the text format of Prometheus.
+
+        :param token: where it doesn't come in the header
+        :raise Forbidden: the token is wrong
+        :raise BadRequest: no database is chosen
+        :raise MissingLibrary: the server has no `prometheus_client`
+        """
         return self._open(token, self._metrics)
 
     @staticmethod
@@ -53,7 +60,13 @@ class Monitoring(http.Controller):
         save_session=False,
         readonly=False,
     )
-    def health(self, token=None, **kwargs):
+    def health(self, token=None, **kwargs) -> http.Response:
+        """Answer with the problems as JSON: 200, or 503 while jobs don't run.
+
+        :param token: where it doesn't come in the header
+        :raise Forbidden: the token is wrong
+        :raise BadRequest: no database is chosen
+        """
         return self._open(token, self._health)
 
     @staticmethod

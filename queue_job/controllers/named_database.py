@@ -2,8 +2,8 @@
 """Serves a request in the database that it names, where Odoo has chosen none.
 
 Odoo puts the header ``X-Odoo-Database`` through ``dbfilter``, with the host of the
-request. Who asks for the queue, the runner or a monitor, asks for whatever host the
-server listens on, so that ``dbfilter = ^%d$`` shows him none of the databases.
+request. Requests for the queue, of the runner or a monitor, name whatever host the
+server listens on, so that ``dbfilter = ^%d$`` shows them none of the databases.
 
 What decides instead is a proof: a signature, a token, the uuid of a job. It is looked
 for on a bare connection, before anything of the database is loaded. Without one, a
@@ -13,6 +13,7 @@ database that is hidden and one that doesn't exist are the same to who asks.
 import logging
 from collections.abc import Callable
 from contextlib import closing
+from typing import Any
 
 import psycopg2
 
@@ -67,8 +68,11 @@ def _knows(database, is_proven) -> bool:
         return False
 
 
-def value(cr, query: str, *parameters):
-    """The first value that a statement finds, or None; an error is not logged."""
+def value(cr, query: str, *parameters) -> Any:
+    """Return the first value that a statement finds, None if it finds no row.
+
+    :raise psycopg2.Error: the statement failed; it is not logged
+    """
     cr.execute(query, parameters, log_exceptions=False)
     row = cr.fetchone()
     return row and row[0]

@@ -42,7 +42,20 @@ class SampleJobs:
         job_duration=0,
         commit_within_job=False,
         failure_retry_seconds=0,
-    ):
+    ) -> str:
+        """Enqueue one sample job, or a random graph of them.
+
+        The parameters come as texts; those that can't be read have their default.
+
+        :param size: number of jobs
+        :param failure_rate: share of the attempts that fail, 0 to 1
+        :param job_duration: seconds
+        :param commit_within_job: commit inside the job
+        :param failure_retry_seconds: until the next attempt; 0 fails at once
+        :return: the uuid of the job or of the graph, as text
+        :raise Forbidden: the user doesn't administrate access rights
+        :raise BadRequest: there is no such failure rate
+        """
         if not http.request.env.user.has_group("base.group_erp_manager"):
             raise Forbidden(http.request.env._("Access Denied"))
         failure_rate = _parse(failure_rate, float, 0)

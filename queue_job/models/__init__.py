@@ -1,18 +1,15 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
 from . import base
-from . import base_patterns
 from . import ir_model_fields
 from . import ir_websocket
 from . import queue_job_actions
-from . import queue_job_failure_notice
 from . import queue_job_failure_policy
 from . import queue_job
 from . import queue_job_gate
 from . import queue_job_graph
 from . import queue_job_attempt
 from . import queue_job_channel
-from . import queue_job_checkpoint
 from . import queue_job_dependency
 from . import queue_job_function
 from . import queue_job_lock
@@ -20,12 +17,7 @@ from . import queue_job_progress
 from . import queue_job_runner
 from . import queue_job_signal
 from . import queue_job_statistic
-from . import queue_job_total
 from . import queue_job_wait
 from . import queue_job_arguments
-from . import queue_job_channel_load
-from . import queue_job_function_statistics
 from . import queue_job_dashboard
 from . import queue_job_failure
-from . import queue_job_failure_digest
-from . import res_users

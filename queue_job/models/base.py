@@ -3,6 +3,8 @@
 
     self.with_delay(priority=5).send()      # a job, now
     self.delayable().send()                 # a call, for graphs of jobs
+    self.try_or_delay().send()              # now, and as a job only if that fails
+    for line in self.job_iter(lines): ...   # the loop of a long job
 
 Hooks for models: `_job_prepare_context_before_enqueue_keys` (what of the context goes
 into the job) and `_job_store_values` (own columns of the job's row).
@@ -10,11 +12,14 @@ into the job) and `_job_store_values` (own columns of the job's row).
 
 import functools
 import logging
+from collections.abc import Iterator
 
 from odoo import api, models
 
 from ..core.options import given
 from ..delay import Delayable, DelayableRecordset
+from ..enqueue.try_or_delay import TEMPORARY, TryOrDelay
+from ..progress import iteration
 from ..utils import must_run_without_delay
 
 _logger = logging.getLogger(__name__)
@@ -33,7 +38,7 @@ class Base(models.AbstractModel):
         channel=None,
         identity_key=None,
         **options,
-    ):
+    ) -> DelayableRecordset:
         """Return a proxy of the records whose methods are run later, as jobs.
 
         The job is written in the present transaction and may start when this one is
@@ -57,6 +62,8 @@ class Base(models.AbstractModel):
             key run one after the other, in order
         :param concurrency_key: text or function of the job: of those of the same
             channel and key, only `concurrency_limit` (default 1) run at a time
+        :return: the proxy
+        :raise TypeError: there is no such option
         """
         return DelayableRecordset(
             self,
@@ -79,11 +86,13 @@ class Base(models.AbstractModel):
         channel=None,
         identity_key=None,
         **options,
-    ):
+    ) -> Delayable:
         """Return a `Delayable`: a call which becomes a job by `delay()`.
 
         Takes the options of `with_delay`. Delayables are joined to graphs by
         `on_done`, and by `group` and `chain` of `queue_job.delay`.
+
+        :raise TypeError: there is no such option
         """
         return Delayable(
             self,
@@ -94,6 +103,76 @@ class Base(models.AbstractModel):
             channel=channel,
             identity_key=identity_key,
             **given(options, "delayable"),
+        )
+
+    @api.private
+    def try_or_delay(self, exceptions=TEMPORARY, **options) -> TryOrDelay:
+        """Return a proxy of the records whose methods are run now, or else as jobs.
+
+            self.try_or_delay(exceptions=(TimeoutError,), eta=600).push()
+
+        The call returns what the method returns, or the `Job`.
+
+        :param exceptions: those which undo the work of the method and delay it;
+            default: retryable job errors, lost connections, time-outs
+        :param options: of the job, as in `with_delay`
+        """
+        return TryOrDelay(self, exceptions, **options)
+
+    @api.private
+    def job_iter(
+        self, iterable, message=None, report_rate=1, savepoint=False, resume_key=None
+    ) -> Iterator:
+        """Yield items and show the progress of the job; a plain loop outside of jobs.
+
+            for record in self.job_iter(self, message="{progress} of {valuemax}"):
+                record.work()
+
+        :param message: text with `{progress}` and `{valuemax}`
+        :param report_rate: report after so many items
+        :param savepoint: undo the work on the item at which the loop is left by an
+            exception, keep that on the others
+        :param resume_key: commit now and then, and go on from there in the next
+            attempt; a name for the loop, whose items have to keep their order
+        """
+        return iteration.job_iter(
+            self.env,
+            iterable,
+            message,
+            report_rate,
+            savepoint=savepoint,
+            resume_key=resume_key,
+        )
+
+    @api.private
+    def job_until_timeout(
+        self,
+        iterable,
+        margin=5,
+        on_timeout=None,
+        message=None,
+        savepoint=True,
+        requeue=True,
+        resume_key="until_timeout",
+    ) -> Iterator:
+        """Yield items until the time is over; the rest is done by the next attempt.
+
+        The time is that of the job (`timeout`) or of the server (`limit_time_real`).
+        What was done is committed, and the attempt is not counted as one.
+
+        :param margin: seconds to stop before the limit
+        :param on_timeout: called without arguments when the time is over
+        :param requeue: False to leave the rest undone and let the method go on
+        """
+        return iteration.job_until_timeout(
+            self.env,
+            iterable,
+            margin,
+            on_timeout,
+            message=message,
+            savepoint=savepoint,
+            requeue=requeue,
+            resume_key=resume_key,
         )
 
     def _patch_job_auto_delay(self, method_name, context_key=None):

@@ -39,7 +39,7 @@ from ..job import Job
 from ..jobrunner.recovery.stuck_jobs import requeue_stuck
 from ..storage.retention import old_job_ids
 from ..storage.row_mapper import ENGINE_COLUMNS
-from .queue_job_failure_notice import MANAGER_GROUP
+from .queue_job_failure_policy import MANAGER_GROUP
 
 _logger = logging.getLogger(__name__)
 
@@ -184,14 +184,14 @@ class QueueJob(models.Model):
         "(channel, date_cancelled) WHERE date_cancelled IS NOT NULL"
     )
 
-    def init(self):
-        """Create the triggers which ring the runner's bell, tune the table."""
+    def init(self) -> None:
+        """Create the triggers which notify the runner; tune the table."""
         for path in ("queue_job/sql/notify.sql", "queue_job/sql/storage.sql"):
             with file_open(path) as script:
                 self.env.cr.execute(script.read())
 
     @api.model
-    def search_panel_select_range(self, field_name, **kwargs):
+    def search_panel_select_range(self, field_name, **kwargs) -> dict:
         """Offer the channels in the search panel, without counting any job."""
         if field_name != "channel":
             return super().search_panel_select_range(field_name, **kwargs)
@@ -214,7 +214,8 @@ class QueueJob(models.Model):
 
     @api.private
     @api.model_create_multi
-    def create(self, vals_list):
+    def create(self, vals_list) -> models.Model:
+        """Create jobs without a message in their chatter; a date makes them wait."""
         quiet = self.with_context(mail_create_nolog=True, mail_create_nosubscribe=True)
         now = fields.Datetime.now()
         for vals in vals_list:
@@ -223,7 +224,11 @@ class QueueJob(models.Model):
                 vals.setdefault("scheduled", True)
         return super(QueueJob, quiet).create(vals_list).with_env(self.env)
 
-    def write(self, vals):
+    def write(self, vals) -> bool:
+        """Write values, with the columns that follow from them; tell new failures.
+
+        :raise AccessError: a field that only the queue itself may write
+        """
         if self.env.context.get("_job_edit_sentinel") is not self.EDIT_SENTINEL:
             self._check_protected_fields(vals)
         if "user_id" in vals:
@@ -268,27 +273,30 @@ class QueueJob(models.Model):
         return [(jobs, {**vals, "scheduled": flag}) for jobs, flag in parts if jobs]
 
     # -- actions -------------------------------------------------------------------
+    # An AccessError is raised where the user may not write jobs.
 
     def _in_states(self, *states):
         return self.filtered(lambda job: job.state in states)
 
-    def button_done(self):
+    def button_done(self) -> bool:
         """Set jobs to done without running them; those which wait for them go on."""
         self.check_access("write")
         result = self.env._("Manually set to done by %s", self.env.user.name)
         self.sudo()._in_states(*OPEN_STATES)._change_job_state(DONE, result=result)
         return True
 
-    def button_cancelled(self):
+    def button_cancelled(self) -> bool:
         """Cancel jobs and all that wait for them; started ones are stopped."""
         self.check_access("write")
         self.sudo()._cancel(self.env._("Cancelled by %s", self.env.user.name))
         return True
 
-    def cancel(self, message=None):
+    def cancel(self, message=None) -> bool:
         """Cancel jobs, by a manager or by the user who enqueued them.
 
         :param message: kept as the result of the jobs
+        :raise AccessError: neither the user's own jobs, nor a manager
+        :raise JobCancelled: inside a job that cancels itself: its method ends here
         """
         if not self.env.su and any(j.user_id != self.env.user for j in self.sudo()):
             self.check_access("write")
@@ -319,14 +327,18 @@ class QueueJob(models.Model):
             ]
         )._interrupt_after_commit()
 
-    def requeue(self):
+    def requeue(self) -> bool:
         """Run ended jobs again, with those that were cancelled because of them."""
         self.check_access("write")
         self.sudo()._in_states(*FINAL)._change_job_state(PENDING)
         return True
 
-    def action_delete_final(self):
-        """Delete ended jobs, on behalf of a manager."""
+    def action_delete_final(self) -> bool:
+        """Delete ended jobs, on behalf of a manager.
+
+        :raise AccessError: the user is no manager
+        :raise UserError: one of the jobs has not ended
+        """
         self.check_access("write")
         if not self.env.su and not self.env.user.has_group(MANAGER_GROUP):
             raise AccessError(self.env._("Only job queue managers delete jobs."))
@@ -338,8 +350,12 @@ class QueueJob(models.Model):
         self.sudo().unlink()
         return True
 
-    def open_related_action(self):
-        """Open what the job is about, with the rights of the user."""
+    def open_related_action(self) -> dict:
+        """Open what the job is about, with the rights of the user.
+
+        :return: the action
+        :raise UserError: the code of the job is gone, or there is no action
+        """
         self.ensure_one()
         self.check_access("read")
         try:
@@ -354,8 +370,11 @@ class QueueJob(models.Model):
             raise UserError(self.env._("No action available for this job"))
         return action
 
-    def related_action_open_record(self):
-        """Open the records of the job: a form for one, a list for several."""
+    def related_action_open_record(self) -> dict | None:
+        """Open the records of the job: a form for one, a list for several.
+
+        :return: the action, None if all records are deleted
+        """
         self.ensure_one()
         records = self.records.exists()
         if not records:
@@ -376,7 +395,7 @@ class QueueJob(models.Model):
         }
 
     @api.model
-    def _needaction_domain_get(self):
+    def _needaction_domain_get(self) -> list:
         """Return the domain of the jobs that need somebody."""
         return [("state", "=", FAILED)]
 
@@ -391,7 +410,7 @@ class QueueJob(models.Model):
 
     @api.model
     @api.private
-    def requeue_stuck_jobs(self, enqueued_delta=1, started_delta=-1):
+    def requeue_stuck_jobs(self, enqueued_delta=1, started_delta=-1) -> bool:
         """Put back jobs that nobody runs; a net, the runner does it within seconds.
 
         :param enqueued_delta: minutes in state enqueued; 0 leaves such jobs alone

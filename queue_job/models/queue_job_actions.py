@@ -38,15 +38,22 @@ class QueueJobActions(models.AbstractModel):
 
     # -- one job -------------------------------------------------------------------
 
-    def action_run_now(self):
-        """Let jobs run without waiting for their date."""
+    def action_run_now(self) -> bool:
+        """Let jobs run without waiting for their date.
+
+        :raise AccessError: the user may not write jobs
+        """
         self.check_access("write")
         jobs = self.sudo()._in_states(PENDING, WAIT_DEPENDENCIES)
         jobs.filtered("eta").write({"eta": False})
         return True
 
-    def action_duplicate(self):
-        """Enqueue the same call once more, and open the new job."""
+    def action_duplicate(self) -> dict | bool:
+        """Enqueue the same call once more, and open the new job.
+
+        :return: the action that opens it; True where the user may not see it
+        :raise UserError: the code of the job is gone
+        """
         self.ensure_one()
         self.check_access("write")
         try:
@@ -96,23 +103,27 @@ class QueueJobActions(models.AbstractModel):
 
     # -- many jobs -----------------------------------------------------------------
 
-    def action_requeue_all(self):
-        """Requeue the selected jobs."""
+    def action_requeue_all(self) -> dict:
+        """Requeue the selected jobs; see `change_matching`."""
         return self._change_many("requeue")
 
-    def action_done_all(self):
-        """Set the selected jobs to done."""
+    def action_done_all(self) -> dict:
+        """Set the selected jobs to done; see `change_matching`."""
         return self._change_many("button_done")
 
-    def action_cancel_all(self):
-        """Cancel the selected jobs."""
+    def action_cancel_all(self) -> dict:
+        """Cancel the selected jobs; see `change_matching`."""
         return self._change_many("button_cancelled")
 
     @api.model
-    def change_matching(self, domain, change):
+    def change_matching(self, domain, change) -> dict:
         """Change all jobs of a domain.
 
+        :param domain: of `queue.job`
         :param change: name of the method of a button, one of `CHANGES`
+        :return: an action that says how many were changed, or shows the progress
+        :raise UserError: there is no such change
+        :raise AccessError: the user may not write jobs
         """
         return self.search(domain, order="id")._change_many(change, domain)
 

@@ -20,7 +20,9 @@ from ..core.states import CANCELLED, FAILED, PENDING, WAIT_DEPENDENCIES
 from ..jobrunner.schedule.channel_config import canonical_name, split_strip
 from ..jobrunner.schedule.rate import DEFAULT_PERIOD
 from ..jobrunner.session.config import RunnerConfig
+from ..monitoring.effective_settings import configuration_source
 from ..storage import caches
+from .queue_job_failure_policy import SETTINGS
 
 ROOT = "root"
 
@@ -37,6 +39,8 @@ class QueueJobChannel(models.Model):
     _description = "Job Channels"
     _rec_name = "complete_name"
     _order = "complete_name, id"
+    # The configuration of each job function holds the name of its channel.
+    _cached_fields = {*SETTINGS, "name", "parent_id"}
 
     name = fields.Char()
     complete_name = fields.Char(
@@ -96,12 +100,34 @@ class QueueJobChannel(models.Model):
         "the capacity, the order, the throttle and the rate of the form.",
     )
 
+    running_count = fields.Integer(
+        string="Running",
+        compute="_compute_load",
+        help="Jobs of this channel and of those below which are running now.",
+    )
+    waiting_count = fields.Integer(
+        string="Waiting",
+        compute="_compute_load",
+        help="Jobs of this channel which could run now.",
+    )
+    oldest_wait = fields.Float(
+        string="Longest Wait (s)",
+        compute="_compute_load",
+        help="Seconds for which the oldest of the waiting jobs could have run.",
+    )
+    fixed_by = fields.Char(
+        string="Fixed by",
+        compute="_compute_fixed_by",
+        help="Where the configuration of the server rules this channel. Its limits "
+        "have to be changed there; only the pause works here.",
+    )
+
     _name_uniq = models.Constraint(
         "UNIQUE(complete_name)", "Channel complete name must be unique"
     )
 
-    def init(self):
-        """Ring the runner's bell when a channel changes."""
+    def init(self) -> None:
+        """Create the trigger that notifies the runner of changed channels."""
         with file_open("queue_job/sql/notify_channel.sql") as script:
             self.env.cr.execute(script.read())
 
@@ -114,6 +140,11 @@ class QueueJobChannel(models.Model):
             channel.complete_name = (
                 ".".join(part for part in parts if part) if channel.name else ""
             )
+
+    @api.depends("complete_name")
+    def _compute_display_name(self):
+        for channel in self:
+            channel.display_name = channel.complete_name
 
     def _compute_configured(self):
         entries = self._server_configuration()
@@ -129,6 +160,21 @@ class QueueJobChannel(models.Model):
             return {}
         entries = filter(None, split_strip(text.replace("\n", ","), ","))
         return {canonical_name(entry.partition(":")[0]): entry for entry in entries}
+
+    @api.depends("complete_name")
+    def _compute_load(self):
+        loads = self.env["queue.job.dashboard"].get_channel_loads()
+        for channel in self:
+            load = loads.get(channel.complete_name, {})
+            channel.running_count = load.get("running", 0)
+            channel.waiting_count = load.get("waiting", 0)
+            channel.oldest_wait = load.get("oldest", 0)
+
+    @api.depends("configured")
+    def _compute_fixed_by(self):
+        source = configuration_source()
+        for channel in self:
+            channel.fixed_by = channel.configured and source
 
     @api.onchange("sequential")
     def _onchange_sequential(self):
@@ -170,7 +216,7 @@ class QueueJobChannel(models.Model):
     # -- CRUD ----------------------------------------------------------------------
 
     @api.model_create_multi
-    def create(self, vals_list):
+    def create(self, vals_list) -> models.Model:
         """Create channels; at install, two modules may declare the same one."""
         if not self.env.context.get("install_mode"):
             return super().create(vals_list)
@@ -194,7 +240,11 @@ class QueueJobChannel(models.Model):
             existing.write(vals)
         return existing
 
-    def write(self, vals):
+    def write(self, vals) -> bool:
+        """Write values; jobs that still have to run follow a channel that moves.
+
+        :raise UserError: the root channel would move
+        """
         moves = bool(vals.keys() & {"name", "parent_id"})
         if not moves:
             return super().write(vals)
@@ -202,8 +252,6 @@ class QueueJobChannel(models.Model):
         old_names = self._names_below()
         result = super().write(vals)
         self._rename_jobs(old_names)
-        # The configuration of each job function holds the name of its channel.
-        self.env.registry.clear_cache()
         return result
 
     def _check_root_stays(self):
@@ -243,15 +291,27 @@ class QueueJobChannel(models.Model):
 
     # -- actions -------------------------------------------------------------------
 
-    def action_pause(self):
+    def action_pause(self) -> None:
         """Start no more jobs of these channels."""
         self.paused = True
 
-    def action_resume(self):
+    def action_resume(self) -> None:
         """Start the jobs of these channels again."""
         self.paused = False
 
-    @api.depends("complete_name")
-    def _compute_display_name(self):
-        for channel in self:
-            channel.display_name = channel.complete_name
+    def action_pause_all(self) -> bool:
+        """Start no more jobs at all."""
+        self.search([("parent_id", "=", False)]).action_pause()
+        return True
+
+    def action_resume_all(self) -> bool:
+        """Resume all channels."""
+        self.search([("paused", "=", True)]).action_resume()
+        return True
+
+    def action_open_jobs(self) -> dict:
+        """Return the action that opens the jobs of these channels."""
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "queue_job.action_queue_job"
+        )
+        return {**action, "domain": [("channel", "in", self.mapped("complete_name"))]}

@@ -41,10 +41,11 @@ class QueueJobDashboard(models.AbstractModel):
     _description = "Job Queue Dashboard"
 
     @api.model
-    def get_figures(self, period="hour"):
+    def get_figures(self, period="hour") -> dict:
         """Return everything the dashboard shows.
 
         :param period: a key of `PERIODS`
+        :raise AccessError: the user may not read jobs
         """
         self._check_access()
         seconds, step = PERIODS[period]
@@ -67,16 +68,20 @@ class QueueJobDashboard(models.AbstractModel):
         }
 
     @api.model
-    def get_problems(self):
-        """Return the problems which the health banner shows."""
+    def get_problems(self) -> list[dict]:
+        """Return the problems which the health banner shows.
+
+        :return: code, level and text of each
+        :raise AccessError: the user may not read jobs
+        """
         self._check_access()
         return self._problems(self._rows(queries.WAITING), self._rows(queries.RUNNERS))
 
     @api.model
-    def watch(self):
+    def watch(self) -> None:
         """Tell the job runner that somebody looks, and wants to hear of changes.
 
-        It answers over the bus (see `jobrunner/news.py`).
+        It answers over the bus (see `jobrunner/session/change_feed.py`).
         """
         self.env["queue.job"].check_access("read")
         self.env.cr.execute(PING, {"payload": WATCH})
@@ -200,8 +205,13 @@ class QueueJobDashboard(models.AbstractModel):
         ]
 
     @api.model
-    def requeue_failures(self, function, exc_name):
-        """Requeue all failed jobs of a job function with the same exception."""
+    def requeue_failures(self, function, exc_name) -> dict:
+        """Requeue all failed jobs of a job function with the same exception.
+
+        :param function: its name, as in `<res.users>.read`
+        :param exc_name: name of the exception
+        :return: an action, see `queue.job.change_matching`
+        """
         return self.env["queue.job"].change_matching(
             [
                 ("state", "=", "failed"),
@@ -270,21 +280,36 @@ class QueueJobDashboard(models.AbstractModel):
     # -- arguments of a job --------------------------------------------------------
 
     @api.model
-    def get_arguments(self, job_id):
-        """Return the records and arguments of a job in a readable form."""
+    def get_arguments(self, job_id) -> list[dict]:
+        """Return the records and arguments of a job in a readable form.
+
+        :param job_id: its id
+        :return: name, and records or text, of each
+        :raise AccessError: the user may not read the job
+        """
         job = self.env["queue.job"].browse(job_id)
         job.check_access("read")
         return self.env["queue.job.arguments"]._describe(job)
 
     @api.model
-    def get_function_statistics(self, names, days=7):
-        """Return {function: statistics} of the last days."""
+    def get_function_statistics(self, names, days=7) -> dict[str, dict]:
+        """Return what job functions did of late.
+
+        :param names: of the job functions
+        :param days: that are looked back
+        :return: {name: sums, mean and p95 (seconds), date of the last run}
+        :raise AccessError: the user may not read jobs
+        """
         self._check_access()
         since = fields.Datetime.now() - timedelta(days=days)
         return {row["function"]: row for row in self._functions(since, list(names))}
 
     @api.model
-    def get_channel_loads(self):
-        """Return {channel: {running, waiting, oldest}}, running with those below."""
+    def get_channel_loads(self) -> dict[str, dict]:
+        """Return what is in the channels now.
+
+        :return: {name: running (here and below), waiting, oldest (seconds), limits}
+        :raise AccessError: the user may not read jobs
+        """
         self._check_access()
         return {row["name"]: row for row in self._channels(self._rows(queries.WAITING))}

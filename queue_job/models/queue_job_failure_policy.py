@@ -1,14 +1,23 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Who hears of failed jobs, and how: settings of job functions and channels.
+"""Who hears of failed jobs, and how: the settings, and what a failed job does.
 
+The settings are those of job functions and channels, and a preference of each user.
 What the job function says wins, then its job's channel, then the channels above, each
 setting by itself; where nobody says anything, failures go into a digest for the users
 of `queue.job._subscribe_users_domain`.
+
+A failed job subscribes these users and posts a message in its chatter. Other addons
+override these methods; `_message_post_on_failure` is called whenever jobs have failed,
+in the transaction that writes it.
 """
 
 from odoo import api, fields, models, tools
 
 from ..settle.failure_policy import DIGEST, EACH, NONE, FailurePolicy
+
+MANAGER_GROUP = "queue_job.group_queue_job_manager"
+
+PREFERENCE = "notify_failed_jobs"
 
 NOTICES = [
     (EACH, "Each Failure"),
@@ -22,6 +31,9 @@ SETTINGS = {"failure_notice", "failure_user_ids"}
 class QueueJobFailurePolicy(models.AbstractModel):
     _name = "queue.job.failure.policy"
     _description = "Who Hears of Failed Jobs"
+
+    #: Fields on whose change the cache is cleared; None for every field.
+    _cached_fields = SETTINGS
 
     failure_notice = fields.Selection(
         selection=NOTICES,
@@ -65,22 +77,123 @@ class QueueJobFailurePolicy(models.AbstractModel):
         found = channels.search([("complete_name", "in", names)])
         return found.sorted(lambda one: -len(one.complete_name))
 
-    # What the policy was made of is kept in the cache.
+    # -- CRUD: the cache holds what is made of the settings ------------------------
 
     @api.model_create_multi
-    def create(self, vals_list):
+    def create(self, vals_list: list[dict]) -> models.BaseModel:
+        """Create records; clear the cache if they say something for it."""
         records = super().create(vals_list)
-        if any(vals.keys() & SETTINGS for vals in vals_list):
-            self.env.registry.clear_cache()
+        self._clear_cache_of({name for vals in vals_list for name in vals})
         return records
 
-    def write(self, vals):
+    def write(self, vals: dict) -> bool:
+        """Write values; clear the cache if it holds something made of them."""
         result = super().write(vals)
-        if vals.keys() & SETTINGS:
-            self.env.registry.clear_cache()
+        self._clear_cache_of(vals.keys())
         return result
 
-    def unlink(self):
+    def unlink(self) -> bool:
+        """Delete the records, and clear the cache."""
         result = super().unlink()
         self.env.registry.clear_cache()
         return result
+
+    def _clear_cache_of(self, names):
+        if self._cached_fields is None or self._cached_fields & names:
+            self.env.registry.clear_cache()
+
+
+class QueueJobFailureNotice(models.AbstractModel):
+    _name = "queue.job.failure.notice"
+    _description = "Notice of the Failure of a Job"
+
+    def _message_post_on_failure(self):
+        """Tell the followers that the jobs have failed, at once or in a digest."""
+        noted = self.browse()
+        for job in self:
+            policy = job._failure_policy()
+            partners = job._failure_users(policy).partner_id
+            job.message_subscribe(partner_ids=partners.ids)
+            message = job._post_failure(told=policy.notice == EACH)
+            if message and policy.notice == DIGEST:
+                noted += job
+        self.env["queue.job.failure"]._note(noted)
+
+    def _subscribe_users_domain(self):
+        """Return the domain of the users to tell, None when there are none."""
+        group = self.env.ref(MANAGER_GROUP, raise_if_not_found=False)
+        if not group:
+            return None
+        domain = [("all_group_ids", "in", [group.id])]
+        if self.company_id:
+            domain.append(("company_id", "in", self.company_id.ids))
+        return domain
+
+    @api.model
+    def _subscribe_job_creator(self):
+        """Whether the user who enqueued a job follows it once it has failed."""
+        return True
+
+    def _message_failed_job(self):
+        """Return the text posted on a failed job; nothing is posted if empty."""
+        self.ensure_one()
+        return self.env._(
+            "Something bad happened during the execution of the job. "
+            "More details in the 'Exception Information' section."
+        )
+
+    def _failure_policy(self):
+        """Return how the failure of the job is told, and to whom."""
+        channels = self.env["queue.job.channel"]
+        return channels._failure_policy(self.job_function_id.id, self.channel)
+
+    def _failure_users(self, policy):
+        """Return the users who are to follow the failed job."""
+        users = self.env["res.users"]
+        if policy.notice == NONE:
+            return users
+        if policy.user_ids:
+            domain = [("id", "in", policy.user_ids)]
+            if self.company_id:
+                domain.append(("company_ids", "in", self.company_id.ids))
+        else:
+            domain = self._subscribe_users_domain()
+        users = users.search(domain) if domain else self.user_id
+        if self._subscribe_job_creator() and self.user_id.sudo().notify_failed_jobs:
+            users |= self.user_id
+        return users.filtered("active")
+
+    def _post_failure(self, told):
+        """Post the message of the failure on the job.
+
+        :param told: whether those who follow the job are notified of it
+        :return: the message, none if there is nothing to say
+        """
+        message = self._message_failed_job()
+        if not message:
+            return None
+        return self.message_post(
+            body=message,
+            subtype_xmlid="queue_job.mt_job_failed",
+            notify_skip_followers=not told,
+        )
+
+
+class ResUsers(models.Model):
+    _inherit = "res.users"
+
+    notify_failed_jobs = fields.Boolean(
+        string="Tell Me of My Failed Jobs",
+        default=True,
+        help="You hear of it when background jobs fail which you have started.",
+    )
+
+    @property
+    def SELF_READABLE_FIELDS(self) -> list[str]:
+        """The fields of their own record that users read: the preference as well."""
+        return [*super().SELF_READABLE_FIELDS, PREFERENCE]
+
+    @property
+    def SELF_WRITEABLE_FIELDS(self) -> list[str]:
+        """The fields of their own record that users write: the preference as well."""
+        return [*super().SELF_WRITEABLE_FIELDS, PREFERENCE]

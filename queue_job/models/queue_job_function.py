@@ -12,7 +12,7 @@ several modules may declare the same one, the records merge.
   method is one that an addon has added to `queue.job`; see `related_action`.
 - `on_fail_method`: called on the records when a job of the function has failed. It has
   the rights of the job's user: only administrators choose it.
-- `retry_on`: names of exceptions after which a job is tried again, see `backoff`.
+- `retry_on`: names of exceptions after which a job is tried again (`settle.retry_on`).
 - `timeout`: seconds after which a running job is stopped and fails.
 - `allow_commit`: outside of a worker, run on a cursor of its own, as the community's
   addon does; a worker guards its own cursor, where commits in a job are allowed anyway.
@@ -49,6 +49,7 @@ class QueueJobFunction(models.Model):
     _inherit = ["queue.job.failure.policy"]
     _description = "Job Functions"
     _log_access = False
+    _cached_fields = None  # of `job_config`
 
     # The order is an interface; what is new comes last and has a default.
     JobConfig = namedtuple(
@@ -125,7 +126,7 @@ class QueueJobFunction(models.Model):
 
     @staticmethod
     @api.private
-    def job_function_name(model_name, method_name):
+    def job_function_name(model_name, method_name) -> str:
         """Return the name of the function of a method: `<model>.method`."""
         return f"<{model_name}>.{method_name}"
 
@@ -323,7 +324,7 @@ class QueueJobFunction(models.Model):
     # -- configuration of jobs -----------------------------------------------------
 
     @api.private
-    def job_default_config(self):
+    def job_default_config(self) -> JobConfig:
         """Return the configuration of a function without a record."""
         return self.JobConfig(
             channel="root",
@@ -339,7 +340,7 @@ class QueueJobFunction(models.Model):
     @api.model
     @api.private
     @tools.ormcache("name")
-    def job_config(self, name):
+    def job_config(self, name) -> JobConfig:
         """Return the configuration of a function; read once, then from the cache."""
         function = self.sudo().search_fetch(
             [("name", "=", name)], self._job_config_fields(), order="id", limit=1
@@ -378,8 +379,11 @@ class QueueJobFunction(models.Model):
     # -- CRUD ----------------------------------------------------------------------
 
     @api.model_create_multi
-    def create(self, vals_list):
-        """Create functions; at install, two modules may declare the same one."""
+    def create(self, vals_list) -> models.Model:
+        """Create functions; at install, two modules may declare the same one.
+
+        :raise AccessError: a method that only administrators choose
+        """
         if any(vals.get("on_fail_method") for vals in vals_list):
             self._check_administrator()
         if self.env.context.get("install_mode"):
@@ -389,7 +393,6 @@ class QueueJobFunction(models.Model):
         else:
             functions = super().create(vals_list)
         functions._check_chosen_actions(name for vals in vals_list for name in vals)
-        self.env.registry.clear_cache()
         return functions
 
     def _update_declared(self, vals):
@@ -405,11 +408,14 @@ class QueueJobFunction(models.Model):
             existing.write(vals)
         return existing
 
-    def write(self, vals):
+    def write(self, vals) -> bool:
+        """Write values; the methods that are named are checked.
+
+        :raise AccessError: a method that only administrators choose
+        """
         self._check_on_fail_choice(vals)
         result = super().write(vals)
         self._check_chosen_actions(vals)
-        self.env.registry.clear_cache()
         return result
 
     def _check_on_fail_choice(self, vals):
@@ -422,8 +428,3 @@ class QueueJobFunction(models.Model):
             )
             if vals.get("on_fail_method", function.on_fail_method) and not same:
                 self._check_administrator()
-
-    def unlink(self):
-        result = super().unlink()
-        self.env.registry.clear_cache()
-        return result

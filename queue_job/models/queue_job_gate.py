@@ -87,13 +87,14 @@ class QueueJob(models.Model):
     _gate_busy_idx = models.Index(f"(gate, channel) WHERE {BUSY}")
     _gate_marked_idx = models.Index(f"(id) WHERE {MARKED}")
 
-    def init(self):  # pylint: disable=missing-return
+    def init(self) -> None:  # pylint: disable=missing-return
         """Create the triggers which hold jobs with a key."""
         super().init()
         with file_open("queue_job/sql/gates.sql") as script:
             self.env.cr.execute(script.read())
 
-    def write(self, vals):
+    def write(self, vals) -> bool:
+        """Write values; what the trigger of the keys made of them is read anew."""
         result = super().write(vals)
         if not WATCHED.isdisjoint(vals):
             held = self.sudo().filtered("gate")

@@ -1,14 +1,26 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""How far running jobs are: one small row for each job that reports it.
+"""How far jobs are: what they report, and where their interrupted loops go on.
 
-Jobs call `self.env["queue.job"].report_progress(...)`; the rows are written by
-`reporting`, over a connection of its own. They are not columns of the job: any other
-write to the row of a started job would make the job fail at its end.
+Jobs call `self.env["queue.job"].report_progress(...)`. `reporting` writes the row that
+is shown, one for each job, over a connection of its own: users see it while the job
+runs.
+
+A loop with a `resume_key` keeps its position in a row with that key (see `iteration`).
+The job writes it in its own transaction, so that the position is committed or undone
+together with the work. These rows are archived: searches find what is shown.
+
+None of this is a column of the job, and the two kinds never share a row. Transactions
+of Odoo are REPEATABLE READ: a row that two of them write makes the second one fail. So
+nobody but its worker writes the row of a started job, and requests to stop it are rows
+of `queue.job.signal`.
 """
 
 from odoo import api, fields, models
 
 from ..progress import reporting
+
+#: The context of a job may ask for archived records as well.
+SHOWN = [("active", "=", True)]
 
 
 class QueueJobProgress(models.Model):
@@ -20,6 +32,8 @@ class QueueJobProgress(models.Model):
     job_id = fields.Many2one(
         comodel_name="queue.job", required=True, readonly=True, ondelete="cascade"
     )
+    key = fields.Char(readonly=True, help="Name of the loop; empty in what is shown.")
+    active = fields.Boolean(default=True, readonly=True)
     value = fields.Float(readonly=True)
     valuemin = fields.Float(string="From", readonly=True)
     valuemax = fields.Float(string="To", readonly=True)
@@ -29,7 +43,9 @@ class QueueJobProgress(models.Model):
     stage = fields.Char(readonly=True)
     date = fields.Datetime(readonly=True)
 
-    _job_uniq = models.UniqueIndex("(job_id)")
+    _job_uniq = models.UniqueIndex("(job_id) WHERE key IS NULL")
+    # also the one by which PostgreSQL finds the rows of a deleted job
+    _job_key_uniq = models.UniqueIndex("(job_id, key)")
 
 
 # pylint: disable=consider-merging-classes-inherited
@@ -55,7 +71,7 @@ class QueueJob(models.Model):
         began = {job.id: job.date_started for job in self}
         return {
             row.job_id.id: row
-            for row in progress.search([("job_id", "in", self.ids)])
+            for row in progress.search([("job_id", "in", self.ids), *SHOWN])
             if row.date and began[row.job_id.id] and row.date >= began[row.job_id.id]
         }
 
@@ -69,7 +85,7 @@ class QueueJob(models.Model):
         valuemax=None,
         status=None,
         stage=None,
-    ):
+    ) -> None:
         """Tell how far the job is in which this is called; outside of jobs, nothing.
 
         May be called as often as you like: a few reports a second are sent, the last

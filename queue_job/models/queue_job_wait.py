@@ -54,7 +54,7 @@ class QueueJob(models.Model):
         message=None,
         stages=None,
         timeout=WAIT_SECONDS,
-    ):
+    ) -> dict:
         """Return an action which shows how far the job is, until it has ended.
 
         Then follows the action which the job has returned, or else `next_action`, or
@@ -68,6 +68,7 @@ class QueueJob(models.Model):
         :param message: shown until the job reports one
         :param stages: [(name, weight), ...] of the stages which the job reports
         :param timeout: seconds after which the user is asked whether to wait on
+        :return: a client action
         """
         self.ensure_one()
         if isinstance(next_action, str):
@@ -91,12 +92,15 @@ class QueueJob(models.Model):
 
     @api.model
     @api.readonly
-    def wait_state(self, uuid, stages=None):
+    def wait_state(self, uuid, stages=None) -> dict:
         """Return how far a job is, to its user and to managers.
 
         The state is "unknown" for anybody else, and when there is no such job.
 
+        :param uuid: of the job
         :param stages: [(name, weight), ...]: the percentage is that of the whole
+        :return: state, percent (0 to 100) and message; of a done job the next action,
+            of a failed one the exception
         """
         job = self._awaited(uuid)
         if not job:
@@ -123,8 +127,11 @@ class QueueJob(models.Model):
         return answer
 
     @api.model
-    def wait_cancel(self, uuid):
-        """Cancel a job, by its user or a manager; see `cancel`."""
+    def wait_cancel(self, uuid) -> bool:
+        """Cancel a job, by its user or a manager; see `cancel`.
+
+        :param uuid: of the job; without a job of this uuid nothing happens
+        """
         return self._awaited(uuid).sudo(False).cancel()
 
     def _awaited(self, uuid):
@@ -165,7 +172,7 @@ class QueueJob(models.Model):
 
     @api.model
     @api.private
-    def parents_results(self):
+    def parents_results(self) -> list:
         """Return, inside a job, the results of the jobs which it has waited for.
 
         In the order in which those were created; None where there is no result.

@@ -1,21 +1,28 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Which settings rule a channel: those of the configuration string, or of its form.
 
-A channel that the server's configuration string names is ruled by it; its form only
-adds the pause. All others are ruled by their form.
+The rule itself is `channel_config.limits_of`, which the runner obeys as well; here it
+gets what this process knows: the records, and the server's configuration.
 """
 
 from __future__ import annotations
 
-from ..jobrunner.schedule.channel_config import as_boolean, canonical_name, parse
-from ..jobrunner.schedule.rate import Rate
+from ..jobrunner.schedule.channel_config import (
+    ChannelSettings,
+    canonical_name,
+    limits_of,
+    parse,
+)
 from ..jobrunner.session.config import ENV_PREFIX, SECTION, RunnerConfig, environment
 
 ENV_CHANNELS = f"{ENV_PREFIX}CHANNELS"
 
 
-def configured_channels():
-    """Return ({channel: its entry in the configuration string}, error or "")."""
+def configured_channels() -> tuple[dict[str, dict], str]:
+    """Return the configuration string, read.
+
+    :return: ({full name of a channel: its entry}, error or "")
+    """
     try:
         text = RunnerConfig.load().channels or ""
         return {canonical_name(entry["name"]): entry for entry in parse(text)}, ""
@@ -23,7 +30,7 @@ def configured_channels():
         return {}, str(error)
 
 
-def job_workers():
+def job_workers() -> int:
     """Return how many job workers this server has."""
     try:
         return RunnerConfig.load().job_workers
@@ -31,41 +38,38 @@ def job_workers():
         return 0
 
 
-def default_root_capacity():
-    """Return the capacity of root where nobody says anything else."""
+def default_root_capacity() -> int:
+    """Return how many jobs root runs at a time where no setting gives a number."""
     return job_workers() or 1
 
 
-def configuration_source():
-    """Return where the configuration string stands."""
+def configuration_source() -> str:
+    """Return the name of the variable, or of the option of the file, that holds it."""
     if environment().get(ENV_CHANNELS):
         return ENV_CHANNELS
     return f"[{SECTION}] channels"
 
 
-def effective_settings(name, channel, configured):
-    """Return the settings that are in force for a channel.
+def effective_settings(name: str, channel, configured: dict[str, dict]) -> dict:
+    """Return the settings that are in force for a channel, as the runner obeys them.
 
+    :param name: full dotted name of the channel
     :param channel: its record, or an empty one, or None
-    :param configured: the entries of the configuration string
+    :param configured: {full name: entry of the configuration string}
+    :return: capacity (jobs at a time, 0 for no limit), sequential, throttle (seconds),
+        paused, rate, and under `fixed` where the configuration string stands, or ""
     """
     entry = configured.get(name)
-    paused = bool(channel and channel.paused)
-    if entry is not None:
-        return {
-            "capacity": entry["capacity"],
-            "sequential": as_boolean(entry.get("sequential")),
-            "throttle": int(entry.get("throttle") or 0),
-            "rate": Rate.parse(entry.get("rate")),
-            "paused": paused or as_boolean(entry.get("paused")),
-            "fixed": configuration_source(),
-        }
-    capacity = channel.capacity if channel else 0
+    limits = limits_of(name, _row_of(name, channel), entry, default_root_capacity())
     return {
-        "capacity": capacity or (default_root_capacity() if name == "root" else 0),
-        "sequential": bool(channel and channel.sequential),
-        "throttle": channel.throttle if channel else 0,
-        "rate": channel and Rate.of(channel.rate_limit, channel.rate_period),
-        "paused": paused,
-        "fixed": "",
+        **limits._asdict(),
+        "capacity": limits.capacity or 0,
+        "fixed": "" if entry is None else configuration_source(),
     }
+
+
+def _row_of(name: str, channel) -> ChannelSettings:
+    if not channel:
+        return ChannelSettings(name)
+    fields = ChannelSettings._fields[1:]
+    return ChannelSettings(name, *(channel[field] for field in fields))

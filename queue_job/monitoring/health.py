@@ -59,7 +59,7 @@ class Facts(NamedTuple):
     paused: tuple[str, ...] = ()
     """other paused channels in which jobs wait"""
     trigger: bool = True
-    """a new job rings the runner's bell"""
+    """a new job notifies the runner"""
     capacity: int = 1
     """jobs that may run at once, 0 for no limit"""
     workers: int = 0

@@ -11,6 +11,7 @@ PostgreSQL's own estimate.
 """
 
 import time
+from collections.abc import Iterator
 
 from ..claim.claims import seconds_since
 from ..core.states import FAILED, PENDING
@@ -79,7 +80,9 @@ SELECT count(DISTINCT lease_id) AS leases,
  WHERE state IN ('enqueued', 'started')
 """
 
-TOTALS = "SELECT * FROM queue_job_total ORDER BY function, channel"
+TOTALS = """
+SELECT * FROM queue_job_statistic WHERE minute IS NULL ORDER BY function, channel
+"""
 
 
 def is_available() -> bool:
@@ -100,7 +103,7 @@ class Collector:
         self.env = env
         self.dashboard = env["queue.job.dashboard"]
 
-    def collect(self):
+    def collect(self) -> Iterator:
         """Yield all families of metrics."""
         began = time.monotonic()
         self.env.cr.execute(NO_JIT)

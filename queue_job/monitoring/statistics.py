@@ -2,7 +2,7 @@
 """Sums up what the leases report, and writes the sums every few seconds.
 
 The rows are those of ``queue.job.statistic``: one for each minute, job function and
-channel; and of ``queue.job.total``, which add up all minutes. Counting here costs the
+channel, and one without a minute, which adds up all minutes. Counting here costs the
 jobs nothing; what a killed runner had not written is lost.
 """
 
@@ -47,40 +47,45 @@ def _additions(alias: str) -> str:
     return ",\n       ".join(sums + arrays)
 
 
-# Adds sums to those of their minute and to the totals.
-ADD = f"""
-WITH total AS (
-    INSERT INTO queue_job_total AS t
-           (function, channel, done, failed, retried, cancelled, dead, run_seconds,
-            wait_seconds, run_histogram, wait_histogram)
-    VALUES (%(function)s, %(channel)s, %(done)s, %(failed)s, %(retried)s,
-            %(cancelled)s, 0, %(run_seconds)s, %(wait_seconds)s, %(run_histogram)s,
-            %(wait_histogram)s)
-    ON CONFLICT (function, channel) DO UPDATE
-       SET {_additions("t")}
-)
-INSERT INTO queue_job_statistic AS s
+def _add(alias: str, minute: str, conflict: str) -> str:
+    """The statement that adds sums to one row.
+
+    :param minute: of the row, in SQL
+    :param conflict: the unique index that finds the row
+    """
+    return f"""
+INSERT INTO queue_job_statistic AS {alias}
        (minute, function, channel, done, failed, retried, cancelled, run_seconds,
         run_max, wait_seconds, wait_max, run_histogram, wait_histogram)
-VALUES (%(minute)s, %(function)s, %(channel)s, %(done)s, %(failed)s, %(retried)s,
+VALUES ({minute}, %(function)s, %(channel)s, %(done)s, %(failed)s, %(retried)s,
         %(cancelled)s, %(run_seconds)s, %(run_max)s, %(wait_seconds)s, %(wait_max)s,
         %(run_histogram)s, %(wait_histogram)s)
-ON CONFLICT (minute, function, channel) DO UPDATE
-   SET run_max = greatest(s.run_max, excluded.run_max),
-       wait_max = greatest(s.wait_max, excluded.wait_max),
-       {_additions("s")}
+ON CONFLICT {conflict} DO UPDATE
+   SET run_max = greatest({alias}.run_max, excluded.run_max),
+       wait_max = greatest({alias}.wait_max, excluded.wait_max),
+       {_additions(alias)}
+"""
+
+
+_OF_THE_TOTALS = "(function, channel) WHERE minute IS NULL"
+_OF_THE_MINUTES = "(minute, function, channel) WHERE minute IS NOT NULL"
+
+# Adds sums to those of their minute and to the totals.
+ADD = f"""
+WITH total AS ({_add("t", "NULL", _OF_THE_TOTALS)})
+{_add("s", "%(minute)s", _OF_THE_MINUTES)}
 """
 
 # Counts a worker that died while it ran a job.
 COUNT_DEAD = f"""
-INSERT INTO queue_job_total AS t
+INSERT INTO queue_job_statistic AS t
        (function, channel, done, failed, retried, cancelled, dead, run_seconds,
         wait_seconds)
 SELECT left(coalesce(channel_method_name, '?'), {LONGEST_NAME}),
        left(coalesce(channel, 'root'), {LONGEST_NAME}),
        0, 0, 0, 0, 1, 0, 0
   FROM queue_job WHERE id = %(id)s
-ON CONFLICT (function, channel) DO UPDATE SET dead = coalesce(t.dead, 0) + 1
+ON CONFLICT {_OF_THE_TOTALS} DO UPDATE SET dead = coalesce(t.dead, 0) + 1
 """
 
 

@@ -33,14 +33,14 @@ COMMIT_SECONDS = 5.0
 RESUME_SECONDS = 1
 
 READ_POSITION = """
-SELECT position FROM queue_job_checkpoint WHERE job_id = %s AND key = %s
+SELECT value FROM queue_job_progress WHERE job_id = %s AND key = %s
 """
 SAVE_POSITION = """
-INSERT INTO queue_job_checkpoint (job_id, key, position) VALUES (%s, %s, %s)
-    ON CONFLICT (job_id, key) DO UPDATE SET position = excluded.position
+INSERT INTO queue_job_progress (job_id, key, value, active) VALUES (%s, %s, %s, FALSE)
+    ON CONFLICT (job_id, key) DO UPDATE SET value = excluded.value
 """
 FORGET_POSITION = """
-DELETE FROM queue_job_checkpoint WHERE job_id = %s AND key = %s
+DELETE FROM queue_job_progress WHERE job_id = %s AND key = %s
 """
 
 
@@ -75,7 +75,7 @@ class Checkpoint:
             return 0
         self.cr.execute(READ_POSITION, (self.job_id, self.key))
         row = self.cr.fetchone()
-        return row[0] if row else 0
+        return int(row[0]) if row else 0
 
     def commit(self, position: int) -> None:
         """Keep the work and the position, together."""

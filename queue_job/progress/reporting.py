@@ -43,10 +43,11 @@ LISTEN_SECONDS = 0.2
 REPORT = """
 WITH reported AS (
     INSERT INTO queue_job_progress
-           (job_id, value, valuemin, valuemax, percent, message, status, stage, date)
-    VALUES (%(job_id)s, %(value)s, %(valuemin)s, %(valuemax)s, %(percent)s,
+           (job_id, active, value, valuemin, valuemax, percent, message, status, stage,
+            date)
+    VALUES (%(job_id)s, TRUE, %(value)s, %(valuemin)s, %(valuemax)s, %(percent)s,
             %(message)s, %(status)s, %(stage)s, clock_timestamp() AT TIME ZONE 'UTC')
-        ON CONFLICT (job_id) DO UPDATE
+        ON CONFLICT (job_id) WHERE key IS NULL DO UPDATE
        SET value = excluded.value, valuemin = excluded.valuemin,
            valuemax = excluded.valuemax, percent = excluded.percent,
            message = excluded.message, status = excluded.status,

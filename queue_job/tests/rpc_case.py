@@ -169,14 +169,14 @@ class RpcCase(JobCase):
             job_function_id=cls.function.id,
             date_started="2026-01-01 00:00:00",
         )
-        rows = {
-            "attempt": {"message": canary},
-            "checkpoint": {"key": canary},
-            "progress": {"message": canary},
-            "signal": {"message": canary, "kind": "cancel"},
-            "failure": {"function": canary, "date": fields.Datetime.now()},
-        }
-        for name, values in rows.items():
+        rows = (
+            ("attempt", {"message": canary}),
+            ("progress", {"message": canary}),
+            ("progress", {"key": canary, "active": False}),
+            ("signal", {"message": canary, "kind": "cancel"}),
+            ("failure", {"function": canary, "date": fields.Datetime.now()}),
+        )
+        for name, values in rows:
             cls.env[f"queue.job.{name}"].create({"job_id": job.id, **values})
         cls.env["queue.job.lock"].create({"queue_job_id": job.id})
         return job

@@ -14,7 +14,6 @@ from odoo.tests import TransactionCase, new_test_user
 from ..jobrunner.dispatch.refusals import CODES
 from ..models import queue_job_actions, queue_job_dashboard
 from ..monitoring import dashboard_queries
-from ..monitoring.effective_settings import configured_channels, effective_settings
 from ..monitoring.health import NOTES, Problem
 
 
@@ -115,18 +114,6 @@ class TestFigures(DashboardCase):
         self.assertAlmostEqual(dash["oldest"], 300, delta=30)
         self.assertEqual((rows["root"]["running"], rows["root"]["capacity"]), (1, 3))
         self.assertEqual((dash["depth"], dash["fixed"]), (1, ""))
-
-    def test_channel_of_the_configuration_string(self):
-        string = {"ODOO_QUEUE_JOB_CHANNELS": "root:7,dash:1:sequential"}
-        with patch.dict("os.environ", string):
-            configured, error = configured_channels()
-        self.assertEqual(error, "")
-        root = effective_settings("root", None, configured)
-        self.assertEqual((root["capacity"], root["paused"]), (7, False))
-        dash = effective_settings("root.dash", None, configured)
-        self.assertEqual((dash["capacity"], dash["sequential"]), (1, True))
-        paused = self.env["queue.job.channel"].new({"paused": True})
-        self.assertTrue(effective_settings("root", paused, configured)["paused"])
 
     def test_series_and_functions(self):
         minute = self.now.replace(second=0, microsecond=0) - timedelta(minutes=2)

@@ -24,7 +24,7 @@ class TestMonitoring(HttpCase, JobCase):
         super().setUpClass()
         cls.env["ir.config_parameter"].set_param(TOKEN_PARAMETER, TOKEN)
         cls.env.cr.execute("DELETE FROM queue_job_runner")
-        cls.env.cr.execute("DELETE FROM queue_job_total")
+        cls.env.cr.execute("DELETE FROM queue_job_statistic")
         cls.jobs.search([]).unlink()
 
     def get(self, path, **headers):
@@ -136,7 +136,10 @@ class TestMonitoring(HttpCase, JobCase):
         labels = {"function": "<a>.b", "channel": "root"}
         self.assertEqual(self.value(attempts, outcome="done", **labels), 1)
         self.assertEqual(self.value(attempts, outcome="failed", **labels), 1)
-        self.env.cr.execute("UPDATE queue_job_statistic SET minute = '2020-01-01'")
+        self.env.cr.execute(
+            "UPDATE queue_job_statistic SET minute = '2020-01-01'"
+            " WHERE minute IS NOT NULL"
+        )
         self.env["queue.job.statistic"]._gc_statistics()
         self.report()
         attempts = self.families()["queue_job_attempts"]

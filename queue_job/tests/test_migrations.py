@@ -1,17 +1,19 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Databases of the community addon: what the migration to 19.0.3.0.0 does."""
+"""What the migrations do with databases of the community addon, and of this one."""
 
 import importlib.util
 import json
 from pathlib import Path
 
+from ..progress import iteration
 from .job_case import JobCase
 
-MIGRATIONS = Path(__file__).parent.parent / "migrations" / "19.0.3.0.0"
+MIGRATIONS = Path(__file__).parent.parent / "migrations"
 
 
-def migration(name):
-    spec = importlib.util.spec_from_file_location(name, MIGRATIONS / f"{name}.py")
+def migration(name, version="19.0.3.0.0"):
+    path = MIGRATIONS / version / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -80,3 +82,96 @@ class TestMigration(JobCase):
     def test_nothing_at_a_fresh_installation(self):
         for name in ("pre-migration", "post-migration"):
             migration(name).migrate(None, None)
+        migration("pre-migration", "19.0.3.1.0").migrate(None, None)
+
+
+#: The tables that 19.0.3.0.0 had, and how those that stay looked.
+BEFORE = """
+CREATE TABLE queue_job_total (
+    id serial PRIMARY KEY, function varchar, channel varchar, done float8,
+    failed float8, retried float8, cancelled float8, dead float8, run_seconds float8,
+    wait_seconds float8, run_histogram bigint[], wait_histogram bigint[]);
+CREATE TABLE queue_job_checkpoint (
+    id serial PRIMARY KEY, job_id integer, key varchar, position integer);
+
+DROP INDEX queue_job_statistic_minute_function_channel_uniq;
+DROP INDEX queue_job_statistic_total_function_channel_uniq;
+DELETE FROM queue_job_statistic;
+ALTER TABLE queue_job_statistic
+  DROP COLUMN dead,
+  ALTER COLUMN minute SET NOT NULL,
+  ALTER COLUMN done TYPE integer, ALTER COLUMN failed TYPE integer,
+  ALTER COLUMN retried TYPE integer, ALTER COLUMN cancelled TYPE integer,
+  ALTER COLUMN run_histogram TYPE integer[], ALTER COLUMN wait_histogram TYPE integer[];
+CREATE UNIQUE INDEX queue_job_statistic_minute_function_channel_uniq
+    ON queue_job_statistic (minute, function, channel);
+
+DROP INDEX queue_job_progress_job_uniq;
+DROP INDEX queue_job_progress_job_key_uniq;
+ALTER TABLE queue_job_progress DROP COLUMN key, DROP COLUMN active;
+CREATE UNIQUE INDEX queue_job_progress_job_uniq ON queue_job_progress (job_id);
+
+INSERT INTO queue_job_statistic (minute, function, channel, done, run_histogram)
+VALUES ('2026-01-01', 'f', 'root', 2, '{2,0}');
+INSERT INTO queue_job_total (function, channel, done, dead, run_histogram)
+VALUES ('f', 'root', 5000000000, 3, '{5000000000,0}');
+INSERT INTO queue_job_progress (job_id, percent) VALUES (%(job)s, 40);
+INSERT INTO queue_job_checkpoint (job_id, key, position)
+VALUES (%(job)s, 'rows', 1200), (%(job)s, 'mails', 7);
+INSERT INTO ir_model (model, name, "order")
+VALUES ('queue.job.checkpoint', '{"en_US": "x"}', 'id');
+INSERT INTO ir_model_data (module, name, model, res_id) VALUES
+    ('queue_job', 'model_queue_job_checkpoint', 'ir.model', 1),
+    ('queue_job', 'field_queue_job_checkpoint__key', 'ir.model.fields', 1),
+    ('queue_job', 'queue_job_checkpoint_comp_rule', 'ir.rule', 1);
+"""
+
+KNOWN = """
+SELECT model FROM ir_model WHERE model IN ('queue.job.total', 'queue.job.checkpoint')
+ UNION ALL
+SELECT name FROM ir_model_data WHERE name ~ 'queue_job_(total|checkpoint)'
+ UNION ALL
+SELECT relname FROM pg_class WHERE relname ~ '^queue_job_(total|checkpoint)'
+"""
+
+
+class TestTwoTablesFewer(JobCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.moved = cls.job(cls, "started")
+        cls.env.flush_all()
+        cls.env.cr.execute(BEFORE, {"job": cls.moved.id})
+        for _twice in range(2):
+            pre = migration("pre-migration", "19.0.3.1.0")
+            pre.migrate(cls.env.cr, "19.0.3.0.0")
+        cls.env.invalidate_all()
+
+    def rows(self, query):
+        self.env.cr.execute(query)
+        return self.env.cr.fetchall()
+
+    def test_totals_are_the_rows_without_a_minute(self):
+        found = self.rows(
+            "SELECT minute::text, done, dead, run_histogram FROM queue_job_statistic"
+            " ORDER BY minute"
+        )
+        total = (None, 5e9, 3, [5_000_000_000, 0])
+        self.assertEqual(found, [("2026-01-01 00:00:00", 2, None, [2, 0]), total])
+
+    def test_positions_are_archived_progress(self):
+        progress = self.env["queue.job.progress"]
+        shown = progress.search([("job_id", "=", self.moved.id)])
+        self.assertEqual((shown.percent, shown.key), (40, False))
+        kept = progress.search(
+            [("job_id", "=", self.moved.id), ("active", "=", False)], order="value"
+        )
+        self.assertEqual(
+            kept.mapped(lambda row: (row.key, row.value)),
+            [("mails", 7), ("rows", 1200)],
+        )
+        self.env.cr.execute(iteration.READ_POSITION, (self.moved.id, "rows"))
+        self.assertEqual(self.env.cr.fetchone(), (1200,))
+
+    def test_nothing_is_left(self):
+        self.assertEqual(self.rows(KNOWN), [])

@@ -12,6 +12,7 @@ from odoo.tools import SQL
 
 from ..jobrunner.session.queries import AFFAIRS
 from ..monitoring import dashboard_queries as queries
+from ..monitoring import metrics
 from ..sessions import prepared_statements
 from ..storage import dependencies
 from ..worker import control_session
@@ -50,6 +51,16 @@ class TestQueryPlans(TransactionCase):
             plan = self.plan(SQL(query, **params))
             self.assertIn("queue_job_", plan)
             self.assertNotRegex(plan, r"Seq Scan on queue_job( |$)|queue_job_pkey")
+
+    def test_totals_and_minutes_have_an_index_each(self):
+        since = {"since": "2026-01-01", "step": 60, "functions": None}
+        of_minutes = "queue_job_statistic_minute_function_channel_uniq"
+        for query, index in (
+            (metrics.TOTALS, "queue_job_statistic_total_function_channel_uniq"),
+            (queries.SERIES, of_minutes),
+            (queries.FUNCTIONS, of_minutes),
+        ):
+            self.assertIn(index, self.plan(SQL(query, **since)))
 
     def test_the_views_open_in_the_order_of_an_index(self):
         jobs = self.env["queue.job"]

@@ -9,7 +9,11 @@ import psycopg2
 from odoo.exceptions import UserError, ValidationError
 from odoo.tools import mute_logger
 
+from ..jobrunner.schedule.channel_config import ChannelSettings
+from ..jobrunner.schedule.channel_manager import ChannelManager
 from ..jobrunner.schedule.recent_starts import RECENT_STARTS
+from ..jobrunner.session.queries import CHANNELS
+from ..monitoring.effective_settings import configured_channels, effective_settings
 from .job_case import JobCase
 
 
@@ -142,3 +146,39 @@ class TestChannel(JobCase):
         sub.name = "moved"
         self.assertEqual(waiting.mapped("channel"), ["root.moved.deep", "root.moved"])
         self.assertEqual(others.mapped("channel"), ["root.sub", "root"])
+
+    def test_channel_of_the_configuration_string(self):
+        string = {"ODOO_QUEUE_JOB_CHANNELS": "root:7,dash:1:sequential"}
+        with patch.dict("os.environ", string):
+            configured, error = configured_channels()
+        self.assertEqual(error, "")
+        root = effective_settings("root", None, configured)
+        self.assertEqual((root["capacity"], root["paused"]), (7, False))
+        dash = effective_settings("root.dash", None, configured)
+        self.assertEqual((dash["capacity"], dash["sequential"]), (1, True))
+        paused = self.channels.new({"paused": True})
+        self.assertTrue(effective_settings("root", paused, configured)["paused"])
+
+    @patch.dict("os.environ", {"ODOO_QUEUE_JOB_CHANNELS": ""})
+    def test_the_dashboard_shows_the_limits_that_the_runner_obeys(self):
+        channel = self.channel("strict")
+        self.env.flush_all()
+        self.env.cr.execute(  # no form lets that through
+            "UPDATE queue_job_channel SET capacity = 5, sequential = TRUE,"
+            " throttle = -1, rate_limit = 3, rate_period = 0 WHERE id = %s",
+            channel.ids,
+        )
+        self.env.invalidate_all()
+        self.env.cr.execute(CHANNELS)
+        manager = ChannelManager(root_capacity=1)
+        manager.apply_settings(
+            [ChannelSettings(**row) for row in self.env.cr.dictfetchall()]
+        )
+        figures = self.env["queue.job.dashboard"].with_user(self.manager).get_figures()
+        rows = {row["name"]: row for row in figures["channels"]}
+        for name in ("root", "root.strict"):
+            obeyed, shown = manager.get_channel_by_name(name), rows[name]
+            for setting in ("sequential", "throttle", "paused", "rate"):
+                self.assertEqual(shown[setting], getattr(obeyed, setting), setting)
+            self.assertEqual(shown["capacity"], obeyed.capacity or 0)
+        self.assertEqual(rows["root.strict"]["capacity"], 1)

@@ -9,5 +9,9 @@ class SetJobsToCancelled(models.TransientModel):
     _inherit = ["queue.requeue.job"]
     _description = "Cancel all selected jobs"
 
-    def set_cancelled(self):
+    def set_cancelled(self) -> dict:
+        """Cancel the selected jobs, and those that wait for them.
+
+        :return: the action that closes the dialog, or shows the progress
+        """
         return self._change("button_cancelled")

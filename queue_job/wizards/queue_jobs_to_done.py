@@ -9,5 +9,9 @@ class SetJobsToDone(models.TransientModel):
     _inherit = ["queue.requeue.job"]
     _description = "Set all selected jobs to done"
 
-    def set_done(self):
+    def set_done(self) -> dict:
+        """Set the selected jobs to done.
+
+        :return: the action that closes the dialog, or shows the progress
+        """
         return self._change("button_done")

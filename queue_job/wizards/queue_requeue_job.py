@@ -22,7 +22,11 @@ class QueueRequeueJob(models.TransientModel):
             return False
         return context.get("active_ids") or False
 
-    def requeue(self):
+    def requeue(self) -> dict:
+        """Run the selected jobs again.
+
+        :return: the action that closes the dialog, or shows the progress
+        """
         return self._change("requeue")
 
     def _change(self, change):

@@ -83,7 +83,11 @@ class IrCron(models.Model):
 
     # -- enqueue ---------------------------------------------------------------------
 
-    def method_direct_trigger(self):
+    def method_direct_trigger(self) -> bool:
+        """Run the actions now; those that run as jobs are enqueued.
+
+        :raise AccessError: the user may not write scheduled actions
+        """
         queued = self.filtered("run_as_queue_job")
         if queued:
             self.browse().check_access("write")

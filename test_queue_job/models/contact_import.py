@@ -37,7 +37,7 @@ class TestContactImport(models.Model):
     created_count = fields.Integer(readonly=True)
 
     @api.model
-    def start(self, name, text, chunk_size=100):
+    def start(self, name, text, chunk_size=100) -> int:
         """Delay the import of the CSV ``text``; return the id of the new import."""
         rows = self._parse(text)
         record = self.create({"name": name, "row_count": len(rows)})

@@ -41,7 +41,7 @@ class TestQueueJobHostile(models.Model):
     # -- for the test --------------------------------------------------------------
 
     @api.model
-    def enqueue(self, cells, path):
+    def enqueue(self, cells, path) -> list[list[str]]:
         """Enqueue the jobs of cells, all in one transaction.
 
         :param cells: dicts: channel and jobs, which are dicts: function, behaviour,

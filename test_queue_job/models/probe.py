@@ -34,24 +34,26 @@ class TestQueueJobProbe(models.Model):
     # -- for remote clients ---------------------------------------------------------
 
     @api.model
-    def delay(self, method, args=(), options=None):
+    def delay(self, method, args=(), options=None) -> str:
         """Delay ``method`` of this model; return the uuid of the job."""
         return getattr(self.with_delay(**(options or {})), method)(*args).uuid
 
     @api.model
-    def delay_many(self, count, method, args=(), options=None):
+    def delay_many(self, count, method, args=(), options=None) -> list[str]:
         """Delay ``method`` ``count`` times in one transaction; return the uuids."""
         return [self.delay(method, args, options) for _i in range(count)]
 
     @api.model
-    def delay_marks(self, count, path, shortest, longest, options=None):
+    def delay_marks(self, count, path, shortest, longest, options=None) -> list[str]:
         """Delay ``leave_mark`` with lengths of all kinds; return the uuids."""
         step = (longest - shortest) / 10
         lengths = [shortest + step * (number * 7 % 11) for number in range(count)]
         return [self.delay("leave_mark", (path, each), options) for each in lengths]
 
     @api.model
-    def delay_mark_graphs(self, count, path, seconds, max_retries=None):
+    def delay_mark_graphs(
+        self, count, path, seconds, max_retries=None
+    ) -> list[list[str]]:
         """Delay graphs of two jobs and one that waits for both: their uuids."""
         graphs = []
         for _number in range(count):
@@ -65,7 +67,7 @@ class TestQueueJobProbe(models.Model):
         return graphs
 
     @api.model
-    def delay_chain(self, count, method):
+    def delay_chain(self, count, method) -> list[str]:
         """Delay ``method`` with a number, one job after the other: their uuids."""
         links = [
             getattr(self.delayable(), method)(str(number)) for number in range(count)
@@ -74,20 +76,20 @@ class TestQueueJobProbe(models.Model):
         return [link._generated_job.uuid for link in links]
 
     @api.model
-    def delay_on(self, model, ids, method, args=()):
+    def delay_on(self, model, ids, method, args=()) -> str:
         """Delay ``method`` of any records; return the uuid of the job."""
         return getattr(self.env[model].browse(ids).with_delay(), method)(*args).uuid
 
     # -- the jobs -------------------------------------------------------------------
 
-    def record_run(self, tag="", seconds=0):
+    def record_run(self, tag="", seconds=0) -> int:
         """Take ``seconds`` and leave a trace."""
         start = self._now()
         if seconds:
             time.sleep(seconds)
         return self._trace(tag, start).id
 
-    def leave_mark(self, path, seconds=0):
+    def leave_mark(self, path, seconds=0) -> None:
         """Take ``seconds``, leave one row, and tell the file at ``path``, from which
         no rollback takes a line back."""
         uuid = self.env.context["job_uuid"]
@@ -98,12 +100,12 @@ class TestQueueJobProbe(models.Model):
         finally:
             self._tell(path, "end", uuid)
 
-    def write_and_sleep(self, tag="", seconds=0):
+    def write_and_sleep(self, tag="", seconds=0) -> None:
         """Leave a trace at once, and take ``seconds`` to come to an end."""
         self._trace(tag, self._now()).flush_recordset()
         time.sleep(seconds)
 
-    def write_and_spin(self, path, seconds):
+    def write_and_spin(self, path, seconds) -> None:
         """Leave a trace, then compute without a word to the database."""
         uuid = self.env.context["job_uuid"]
         self._trace("spin", self._now()).flush_recordset()
@@ -113,7 +115,7 @@ class TestQueueJobProbe(models.Model):
             pass
         self._tell(path, "end", uuid)
 
-    def survive_everything(self, path, seconds):
+    def survive_everything(self, path, seconds) -> None:
         """Go on whatever is raised."""
         self._tell(path, "start", self.env.context["job_uuid"])
         until = time.monotonic() + seconds
@@ -123,11 +125,11 @@ class TestQueueJobProbe(models.Model):
             except BaseException:
                 continue
 
-    def die(self):
+    def die(self) -> None:
         """Take the worker down, as the kernel's out-of-memory killer does."""
         os.kill(os.getpid(), signal.SIGKILL)
 
-    def rewrite(self, tag, path, seconds):
+    def rewrite(self, tag, path, seconds) -> None:
         """Read a trace, and change it after a while: a conflict, if somebody else has
         changed it meanwhile."""
         trace = self.search([("tag", "=", tag)])
@@ -136,12 +138,12 @@ class TestQueueJobProbe(models.Model):
         time.sleep(seconds)
         trace.pid = before + 1
 
-    def write_and_fail(self, tag=""):
+    def write_and_fail(self, tag="") -> None:
         """Leave a trace that must not stay."""
         self._trace(tag, self._now()).flush_recordset()
         raise ValueError(f"The probe {tag} fails as it was told")
 
-    def fail_until_attempt(self, attempt, tag="", seconds=0):
+    def fail_until_attempt(self, attempt, tag="", seconds=0) -> int:
         """Be retried until the given attempt, then leave a trace."""
         job = self.env["queue.job"].sudo()
         uuid = self.env.context.get("job_uuid")

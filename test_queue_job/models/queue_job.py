@@ -13,13 +13,16 @@ class QueueJob(models.Model):
 
     # -- related actions -------------------------------------------------------------
 
-    def testing_related_method(self, **kwargs):
+    def testing_related_method(self, **kwargs) -> tuple:
+        """Return the job and what the related action was given."""
         return self, kwargs
 
-    def testing_related__none(self, **kwargs):
-        return None
+    def testing_related__none(self, **kwargs) -> None:
+        """Related action that opens nothing."""
+        return
 
-    def testing_related__url(self, **kwargs):
+    def testing_related__url(self, **kwargs) -> dict:
+        """Related action that opens a page about the first argument."""
         return {
             "type": "ir.actions.act_url",
             "target": "new",

@@ -56,7 +56,7 @@ class TestQueueJob(models.Model):
 
     # -- job methods -----------------------------------------------------------------
 
-    def testing_method(self, *args, **kwargs):
+    def testing_method(self, *args, **kwargs) -> tuple | dict:
         """Method used for tests
 
         Return its arguments, or raise or return what the keyword asks for.
@@ -67,7 +67,7 @@ class TestQueueJob(models.Model):
             return self.env.context
         return args, kwargs
 
-    def create_ir_logging(self, message, level="info"):
+    def create_ir_logging(self, message, level="info") -> models.Model:
         """Leave a trace in the database that the job has run."""
         return self.env["ir.logging"].create(
             {
@@ -82,25 +82,30 @@ class TestQueueJob(models.Model):
             }
         )
 
-    def no_description(self):
+    def no_description(self) -> None:
         return
 
-    def job_with_retry_pattern(self):
+    def job_with_retry_pattern(self) -> None:
+        """Do nothing; its function has a retry pattern."""
         return
 
-    def job_with_retry_pattern__no_zero(self):
+    def job_with_retry_pattern__no_zero(self) -> None:
+        """Do nothing; the retry pattern of its function begins late."""
         return
 
-    def mapped(self, func):
-        # A public ORM method, overridden: it must stay delayable.
+    def mapped(self, func) -> list | models.BaseModel:
+        """A public method of the ORM, overridden: it must stay delayable."""
         return super().mapped(func)
 
-    def job_alter_mutable(self, mutable_arg, mutable_kwarg=None):
+    def job_alter_mutable(self, mutable_arg, mutable_kwarg=None) -> tuple:
+        """Change the arguments."""
         mutable_arg.append(2)
         mutable_kwarg["b"] = 2
         return mutable_arg, mutable_kwarg
 
-    def job_commit_with_arg_records(self, record, record_list, record_dict, token):
+    def job_commit_with_arg_records(
+        self, record, record_list, record_dict, token
+    ) -> str:
         """Commit, having checked that all records share the job's cursor."""
         for other in (record, *record_list, *record_dict.values()):
             if other.env.cr is not self.env.cr:
@@ -110,24 +115,30 @@ class TestQueueJob(models.Model):
 
     # -- delayed without with_delay --------------------------------------------------
 
-    def delay_me(self, arg, kwarg=None):
+    def delay_me(self, arg, kwarg=None) -> tuple:
+        """Return the arguments; delayed by its hook."""
         return arg, kwarg
 
-    def delay_me_options_job_options(self):
+    def delay_me_options_job_options(self) -> dict:
+        """Return the options with which `delay_me_options` is delayed."""
         return {"identity_key": "my_job_identity"}
 
-    def delay_me_options(self):
+    def delay_me_options(self) -> str:
+        """Delayed by its hook, with options."""
         return "ok"
 
-    def delay_me_context_key(self):
+    def delay_me_context_key(self) -> str:
+        """Delayed by its hook where the context has a key."""
         return "ok"
 
     # -- what downstream code does, for trap_jobs and mock_with_delay ----------------
 
-    def button_that_uses_with_delay(self):
+    def button_that_uses_with_delay(self) -> None:
+        """Delay a call, as a button does."""
         self.with_delay(**BUTTON_JOB_OPTIONS).testing_method(1, foo=2)
 
-    def button_that_uses_delayable_chain(self):
+    def button_that_uses_delayable_chain(self) -> None:
+        """Delay a chain of calls, as a button does."""
         chain(
             self.delayable(**BUTTON_JOB_OPTIONS).testing_method(1, foo=2),
             self.delayable().testing_method("x", foo="y"),

@@ -62,22 +62,15 @@ class ThrowawayCluster(postgres.Cluster):
 
     def create(self) -> None:
         """Make the cluster and start it."""
-        password_file = self.directory / "password"
-        password_file.touch(mode=0o600)
-        password_file.write_text(self.password)
-        if self.user:
-            shutil.chown(self.directory, self.user)
-            shutil.chown(password_file, self.user)
-        command = ["initdb", "-U", "odoo", "-E", "UTF8", "--locale=C.UTF-8"]
-        command += ["-A", "scram-sha-256", f"--pwfile={password_file}", "-D", self.data]
-        self._run(self._command(*command))
+        self._initdb(self.directory / "initdb.log")
         self.start()
 
     def start(self) -> None:
-        settings = " ".join(f"-c {key}='{value}'" for key, value in SETTINGS.items())
-        options = f"-p {self.port} {settings}"
-        log = f"--log={self.log}"
-        if not self._control("start", "-w", "-t", "60", "-o", options, log):
+        """Start the server on its port.
+
+        :raise RuntimeError: it did not come up
+        """
+        if not self._launch(self.port, SETTINGS):
             raise RuntimeError(f"PostgreSQL did not start: {self.log.read_text()}")
 
     def stop(self, mode: str = "fast") -> None:

@@ -58,19 +58,45 @@ class DroppedPackets:
         pass
 
 
-class Relay:
-    """Forwards connections to PostgreSQL until it is told to be silent."""
+class _Listener:
+    """Takes connections on a loopback port, each for a thread of its own.
+
+    :param port: what stands behind
+    """
 
     def __init__(self, port: int):
         self._target = ("127.0.0.1", port)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = self._listener.getsockname()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        """Take no more connections."""
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _address = self._listener.accept()
+                threading.Thread(
+                    target=self._forward, args=(client,), daemon=True
+                ).start()
+
+    def _forward(self, client: socket.socket) -> None:
+        raise NotImplementedError
+
+
+class Relay(_Listener):
+    """Forwards connections to PostgreSQL until it is told to be silent."""
+
+    def __init__(self, port: int):
         self._silent = threading.Event()
         self._over = threading.Event()
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__(port)
 
     @staticmethod
     def is_possible() -> bool:
+        """Whether this way to be silent works here: always."""
         return True
 
     @contextmanager
@@ -83,16 +109,9 @@ class Relay:
             self._silent.clear()
 
     def close(self) -> None:
+        """End all connections as well."""
         self._over.set()
-        self._listener.close()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _address = self._listener.accept()
-                threading.Thread(
-                    target=self._forward, args=(client,), daemon=True
-                ).start()
+        super().close()
 
     def _forward(self, client: socket.socket) -> None:
         with client, suppress(OSError):
@@ -108,7 +127,7 @@ class Relay:
                         (server if source is client else client).sendall(data)
 
 
-class BrittleRelay:
+class BrittleRelay(_Listener):
     """Stands between the runner and its workers, or PostgreSQL, and breaks connections.
 
     :param port: what stands behind
@@ -117,12 +136,10 @@ class BrittleRelay:
     """
 
     def __init__(self, port: int, *, tells: bool = False):
-        self._target = ("127.0.0.1", port)
         self._tells = tells
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
         self._clients: set[socket.socket] = set()
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__(port)
+        self.port = self.address[1]
 
     def cut(self) -> None:
         """Break every connection that is open."""
@@ -131,16 +148,9 @@ class BrittleRelay:
                 client.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        self._listener.close()
+        """End all connections as well."""
+        super().close()
         self.cut()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _address = self._listener.accept()
-                threading.Thread(
-                    target=self._forward, args=(client,), daemon=True
-                ).start()
 
     def _forward(self, client: socket.socket) -> None:
         self._clients.add(client)

@@ -1,9 +1,7 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Uninstalled, the addon leaves nothing in the database."""
 
-import subprocess
-
-from setup import cache
+from tests.harness.odoo import Odoo
 
 UNINSTALL = """
 addon = env["ir.module.module"].search([("name", "=", "queue_job")])
@@ -20,30 +18,13 @@ SELECT relname FROM pg_class WHERE relname ~ 'queue_(requeue_)?job'
 """
 
 
-def test_nothing_is_left(stack, database):
+def test_nothing_is_left(stack, database, log_directory):
     database.rows(
         "INSERT INTO ir_config_parameter (key, value)"
         " VALUES ('queue_job.database_uuid', 'some')"
     )
     assert database.column(LEFT)
-    command = [
-        *(stack.python, stack.source.launcher(), "shell", "-d", database.name),
-        f"--addons-path={stack.source.addons_path}",
-        f"--data-dir={cache.BUILD / 'data'}",
-        # Odoo refuses to uninstall what it was told to load at its start
-        *("--load=base,web", "--no-http"),
-    ]
-    environment = {
-        "PYTHONPATH": str(stack.source.python_path()),
-        "ODOO_RC": "/dev/null",
-    }
-    result = subprocess.run(
-        [str(part) for part in command],
-        env={**subprocess.os.environ, **environment},
-        input=UNINSTALL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr[-2000:]
+    # Odoo refuses to uninstall what it was told to load at its start
+    odoo = Odoo(stack, database.name, log_directory, addons=(), load="base,web")
+    odoo.shell(UNINSTALL)
     assert database.column(LEFT) == []

@@ -3,15 +3,13 @@
 updated by ``-u queue_job``, and their jobs run."""
 
 import json
-import subprocess
 
 import pytest
 
-from setup import cache
 from setup import database as databases
-from setup.postgres import free_port
 from tests.harness.database import Database
 from tests.harness.fixtures import server_maker
+from tests.harness.odoo import Odoo
 
 TABLES = """
 CREATE TABLE queue_job_channel (
@@ -124,32 +122,10 @@ def _quoted(db, values):
         }
 
 
-def update(stack, name):
-    command = [
-        *(stack.python, stack.source.launcher(), "-d", name, "-u", "queue_job"),
-        f"--addons-path={stack.source.addons_path}",
-        f"--data-dir={cache.BUILD / 'data'}",
-        *("--load=base,web,queue_job", "--max-cron-threads=0", "--stop-after-init"),
-        *(f"--http-port={free_port()}", "--http-interface=127.0.0.1"),
-    ]
-    environment = {
-        "PYTHONPATH": str(stack.source.python_path()),
-        "ODOO_RC": "/dev/null",
-    }
-    result = subprocess.run(
-        [str(part) for part in command],
-        env={**subprocess.os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr[-2000:]
-    assert " ERROR " not in result.stderr, result.stderr[-2000:]
-
-
 def test_old_tables_are_taken_over(stack, old, log_directory):
+    odoo = Odoo(stack, old.name, log_directory, addons=())
     for _twice in range(2):
-        update(stack, old.name)
+        odoo.run("-u", "queue_job")
         assert old.job("future", "scheduled") is True
         assert old.job("pending", "identity_slot") == "the-key"
         assert old.value("SELECT count(*) FROM queue_job_dependency") == 1

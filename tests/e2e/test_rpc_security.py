@@ -52,7 +52,6 @@ OTHERS = (
     "runner",
     "signal",
     "statistic",
-    "total",
 )
 
 

@@ -7,12 +7,16 @@ import pytest
 
 from queue_job.jobrunner.schedule import channel_config
 from queue_job.jobrunner.schedule.channel_config import (
+    ChannelSettings,
     as_boolean,
     canonical_name,
     is_disabled,
+    limits_of,
     parse,
     validate,
 )
+from queue_job.jobrunner.schedule.channel_manager import ChannelManager
+from queue_job.jobrunner.schedule.rate import Rate
 
 PARSED = [
     ("", []),
@@ -106,6 +110,72 @@ def test_canonical_name():
         "rooty": "root.rooty",
     }
     assert {name: canonical_name(name) for name in cases} == cases
+
+
+#: Text, row of the channel "root.a", and what differs from no limit at all.
+LIMITS = [
+    ("", {}, {}),
+    ("", {"capacity": 3, "throttle": 2}, {"capacity": 3, "throttle": 2}),
+    # sequential means one at a time, whatever the capacity of the row
+    ("", {"capacity": 5, "sequential": True}, {"capacity": 1, "sequential": True}),
+    ("", {"sequential": True}, {"capacity": 1, "sequential": True}),
+    # what SQL may have put there is no limit, and no error
+    ("", {"capacity": -4, "throttle": -1, "rate_limit": -1}, {}),
+    ("", {"capacity": None, "throttle": None, "rate_limit": None}, {}),
+    ("", {"rate_limit": 9, "rate_period": 0}, {"rate": Rate(9, 60)}),
+    ("", {"paused": True}, {"paused": True}),
+    # the text wins; the row only adds its pause
+    ("a:2", {"capacity": 5, "throttle": 9, "sequential": True}, {"capacity": 2}),
+    ("a:2", {"paused": True}, {"capacity": 2, "paused": True}),
+    ("a:2:paused", {}, {"capacity": 2, "paused": True}),
+    ("a:0", {"capacity": 5}, {"capacity": 0}),
+    ("a:1:sequential", {}, {"capacity": 1, "sequential": True}),
+    ("a:1:sequential=no:throttle=3", {}, {"capacity": 1, "throttle": 3}),
+    ("a:1:rate=5/10", {"rate_limit": 9}, {"capacity": 1, "rate": Rate(5, 10)}),
+    # of several entries the last one counts
+    ("a:2,a:3", {}, {"capacity": 3}),
+    # other channels are not touched
+    ("root:4,b:2", {}, {}),
+]
+NO_LIMIT = {
+    "capacity": None,
+    "sequential": False,
+    "throttle": 0,
+    "paused": False,
+    "rate": None,
+}
+
+
+def entries(text):
+    return {canonical_name(entry["name"]): entry for entry in parse(text)}
+
+
+@pytest.mark.parametrize(("text", "row", "expected"), LIMITS)
+def test_limits(text, row, expected):
+    settings = ChannelSettings("root.a", **row)
+    limits = limits_of("root.a", settings, entries(text).get("root.a"))
+    assert limits._asdict() == {**NO_LIMIT, **expected}
+
+
+@pytest.mark.parametrize(("text", "row", "_expected"), LIMITS)
+def test_the_runner_obeys_these_limits(text, row, _expected):
+    settings = ChannelSettings("root.a", **row)
+    manager = ChannelManager()
+    manager.simple_configure(text)
+    manager.apply_settings([settings])
+    channel = manager.get_channel_by_name("root.a")
+    limits = limits_of("root.a", settings, entries(text).get("root.a"))
+    assert {name: getattr(channel, name) for name in NO_LIMIT} == limits._asdict()
+
+
+@pytest.mark.parametrize(
+    ("text", "capacity", "expected"),
+    [("", 0, 4), ("", 2, 2), ("root:3", 2, 3), ("a:1", None, 4)],
+)
+def test_root_has_a_number_of_its_own(text, capacity, expected):
+    entry = entries(text).get("root")
+    row = ChannelSettings("root", capacity)
+    assert limits_of("root", row, entry, root_capacity=4).capacity == expected
 
 
 def test_doctests():

@@ -42,6 +42,58 @@ class ChannelSettings(NamedTuple):
     rate_period: int | None = DEFAULT_PERIOD
 
 
+class ChannelLimits(NamedTuple):
+    """What rules a channel, whatever its row and the text say."""
+
+    capacity: int | None  # None or 0: no limit
+    sequential: bool
+    throttle: int
+    paused: bool
+    rate: Rate | None
+
+
+def limits_of(
+    name: str,
+    row: ChannelSettings,
+    entry: dict[str, Any] | None = None,
+    root_capacity: int = 1,
+) -> ChannelLimits:
+    """Return what rules a channel: what the runner obeys, and what users are shown.
+
+    Where the text has an entry for the channel, the entry counts; the row only adds its
+    pause: whoever presses the button, or neutralizes a copy, means it.
+
+    :param name: full dotted name of the channel
+    :param row: what its row says; without a row, a `ChannelSettings` of defaults
+    :param entry: what the text says, an item of `parse`; None if it says nothing
+    :param root_capacity: jobs of root at a time, where neither the row nor the text
+        gives a number
+    :raise ValueError: an option of the entry can't be read
+    """
+    if entry is None:
+        return _limits_of_row(row, root_capacity if name == ROOT else None)
+    rate = entry.get("rate")
+    return ChannelLimits(
+        capacity=entry.get("capacity"),
+        sequential=as_boolean(entry.get("sequential")),
+        throttle=int(entry.get("throttle") or 0),
+        paused=as_boolean(entry.get("paused")) or bool(row.paused),
+        rate=rate if isinstance(rate, Rate) else Rate.parse(rate),
+    )
+
+
+def _limits_of_row(row: ChannelSettings, default: int | None) -> ChannelLimits:
+    # whatever the row holds, it must not stop the runner
+    capacity = max(row.capacity or 0, 0) or default
+    return ChannelLimits(
+        capacity=1 if row.sequential else capacity,
+        sequential=bool(row.sequential),
+        throttle=max(row.throttle or 0, 0),
+        paused=bool(row.paused),
+        rate=Rate.of(row.rate_limit, row.rate_period),
+    )
+
+
 def split_strip(text: str, separator: str, maxsplit: int = -1) -> list[str]:
     """Split and strip the parts.
 

@@ -169,16 +169,10 @@ class ChannelManager:
                     channel.configure(self._config_of(row, channel))
 
     def _config_of(self, row: ChannelSettings, channel: Channel) -> dict[str, Any]:
-        # whatever the row holds, it must not stop the runner
-        default = None if channel.parent else self._root_capacity
-        capacity = max(row.capacity or 0, 0) or default
-        return {
-            "capacity": 1 if row.sequential else capacity,
-            "sequential": row.sequential,
-            "throttle": max(row.throttle or 0, 0),
-            "paused": row.paused,
-            "rate": Rate.of(row.rate_limit, row.rate_period),
-        }
+        limits = channel_config.limits_of(
+            channel.fullname, row, root_capacity=self._root_capacity
+        )
+        return limits._asdict()
 
     # -- the tree ---------------------------------------------------------------
 

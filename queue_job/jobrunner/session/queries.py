@@ -40,10 +40,13 @@ SELECT bool_and(to_regclass(name) IS NOT NULL)
    AND EXISTS (SELECT 1 FROM pg_attribute
                 WHERE attrelid = to_regclass('queue_job_signal')
                   AND attname = 'stack' AND NOT attisdropped)
+   AND EXISTS (SELECT 1 FROM pg_attribute
+                WHERE attrelid = to_regclass('queue_job_statistic')
+                  AND attname = 'dead' AND NOT attisdropped)
    AND EXISTS (SELECT 1 FROM pg_trigger WHERE tgrelid = 'queue_job'::regclass
                   AND tgname = 'queue_job_gate')
   FROM unnest(ARRAY['queue_job_dependency', 'queue_job_attempt', 'queue_job_signal',
-                    'queue_job_runner', 'queue_job_statistic', 'queue_job_total'])
+                    'queue_job_runner', 'queue_job_statistic', 'queue_job_progress'])
        AS name
 """
 

@@ -39,7 +39,11 @@ KEEP_A_MESSAGE_FOR_EACH_FAILURE = """
 """
 
 
-def migrate(cr, version):
+def migrate(cr, version: str | None) -> None:
+    """Fill the new columns and tables after the update.
+
+    :param version: that is installed; none at a fresh installation
+    """
     if not version:
         return
     env = api.Environment(cr, SUPERUSER_ID, {})

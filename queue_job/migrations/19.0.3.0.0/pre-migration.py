@@ -18,7 +18,11 @@ SERIALIZED = {
 INDEXED = ("uuid", "graph_uuid", "state", "channel", "company_id")
 
 
-def migrate(cr, version):
+def migrate(cr, version: str | None) -> None:
+    """Prepare the tables before the update.
+
+    :param version: that is installed; none at a fresh installation
+    """
     if not version:
         return
     for table, columns in SERIALIZED.items():
