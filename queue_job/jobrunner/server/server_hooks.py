@@ -76,7 +76,8 @@ orig_worker_cpu_expired = server.WorkerHTTP.signal_time_expired_handler
 
 
 def _package() -> ModuleType:
-    return sys.modules[__package__]
+    """The package `jobrunner`, in which other code replaces what is named above."""
+    return sys.modules[__package__.rpartition(".")[0]]
 
 
 def _is_runner_enabled() -> bool:
