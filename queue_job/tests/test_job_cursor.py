@@ -136,7 +136,7 @@ class TestBegin(JobCursorCase):
         self.assertTrue(self.in_transaction())
 
     def test_no_statement_goes_on_after_a_mistake(self):
-        for mistake in ("SELEKT 1", "SELECT nothing_of_the_kind"):
+        for mistake in ("no statement", "SELECT nothing_of_the_kind"):
             with self.subTest(mistake=mistake):
                 with self.assertRaises(psycopg2.ProgrammingError):
                     self.cr.execute(mistake, log_exceptions=False)

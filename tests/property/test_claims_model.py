@@ -155,7 +155,7 @@ class Claims(RuleBasedStateMachine):
                 expected.append((job.id, job.token, lease))
         assert sorted(row[:3] for row in got) == sorted(expected)
 
-    def top_up(self, data):
+    def fetch_batch(self, data):
         limit, leads = data.draw(st.integers(1, 3)), data.draw(st.booleans())
         several = data.draw(st.booleans())
         lease = self._new_lease()
@@ -165,7 +165,7 @@ class Claims(RuleBasedStateMachine):
             served, following = [CHANNEL, "root.empty"], claims.NEXT_OF_SEVERAL
         else:
             served, following = CHANNEL, claims.NEXT_OF_ONE
-        query = claims.TOP_UP.format(next=following.format(**numbers))
+        query = claims.CLAIM_BATCH.format(next=following.format(**numbers))
         got = self.ask(query, [served, runner, lease])
         chosen = self.of_state("pending")[:limit] if leads else []
         for job in chosen:
@@ -463,7 +463,7 @@ class Claims(RuleBasedStateMachine):
 ACTIONS = {
     "enqueue": (1, lambda self: len(self.jobs) < MAX_JOBS),
     "claim": (3, lambda self: self.of_state("pending")),
-    "top_up": (2, lambda self: self.of_state("pending")),
+    "fetch_batch": (2, lambda self: self.of_state("pending")),
     "return_lease": (1, lambda self: self.of_state("enqueued")),
     "return_stranded": (1, lambda self: self.of_state("enqueued")),
     "start": (8, lambda self: self.idle() and self.of_state("enqueued")),

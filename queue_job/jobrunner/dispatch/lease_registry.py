@@ -109,7 +109,7 @@ class LeaseBook:
             lease_id,
             claim_token,
             exclusive=True,
-            kind=lease_protocol.BURY,
+            kind=lease_protocol.FINALIZE,
             cause=cause,
         )
 
