@@ -81,7 +81,7 @@ from ...exception import ChannelNotFound
 from . import channel_config
 from .channel import Channel, earliest
 from .channel_config import ROOT, ChannelSettings, canonical_name
-from .channel_queue import ChannelJob
+from .channel_queue import ChannelJob, JobFacts
 from .rate import Rate
 from .slots import SharedSlots
 
@@ -219,24 +219,47 @@ class ChannelManager:
         eta: float | None,
         state: str | None,
     ) -> None:
+        """Take note of a job; :meth:`update` for code that calls it by position.
+
+        The parameters are those of :class:`JobFacts`.
+        """
+        self.update(
+            JobFacts(
+                db_name, channel_name, uuid, seq, date_created, priority, eta, state
+            )
+        )
+
+    def update(self, facts: JobFacts) -> None:
         """Take note of a job as it is in the database now."""
         with self._lock:
-            channel = self._locate(channel_name)
-            facts = (channel, seq, priority, eta or None)
-            job = self._jobs.get((db_name, uuid))
-            if job and (job.channel, job.seq, job.priority, job.eta) != facts:
+            channel = self._locate(facts.channel_name)
+            job = self._jobs.get((facts.db_name, facts.uuid))
+            if job and not self._is_same(job, channel, facts):
                 job.channel.remove(job)
                 job = None
-            if job is None:
-                job = ChannelJob(
-                    db_name, channel, uuid, seq, date_created, priority, eta or None
-                )
-            self._set_state(job, state)
+            self._set_state(job or self._new_job(channel, facts), facts.state)
+
+    @staticmethod
+    def _is_same(job: ChannelJob, channel: Channel, facts: JobFacts) -> bool:
+        known = (job.channel, job.seq, job.priority, job.eta)
+        return known == (channel, facts.seq, facts.priority, facts.eta or None)
+
+    @staticmethod
+    def _new_job(channel: Channel, facts: JobFacts) -> ChannelJob:
+        return ChannelJob(
+            facts.db_name,
+            channel,
+            facts.uuid,
+            facts.seq,
+            facts.date_created,
+            facts.priority,
+            facts.eta or None,
+        )
 
     def _set_state(self, job: ChannelJob, state: str | None) -> None:
         key = (job.db_name, job.uuid)
         if not state or state in (DONE, CANCELLED, WAIT_DEPENDENCIES):
-            # a job that waits for others is none of our business
+            # a job that waits for others competes with nobody
             job.channel.set_done(job)
             self._jobs.pop(key, None)
             return
@@ -306,7 +329,7 @@ class ChannelManager:
             jobs = list(self._root_channel.get_jobs_to_run(now))
             if self._shared:
                 for db_name in self._databases:
-                    self._shared.end_turn(db_name)
+                    self._shared.end_round(db_name)
             return jobs
 
     def get_wakeup_time(self) -> float:
@@ -348,16 +371,20 @@ class ChannelManager:
             path = self._locate(channel_name).path()
             return any(each.sequential or each.throttle or each.rate for each in path)
 
-    def fellows(self, channel_name: str | None, others: Iterable[str]) -> list[str]:
-        """Return those of other channels which are ruled by the same limits.
+    def interchangeable(
+        self, channel_name: str | None, others: Iterable[str]
+    ) -> list[str]:
+        """Return those of other channels that are ruled by the same limits.
 
-        A slot that is taken for a job of one of them could be used by each of them.
+        A job of each of them could use a slot that was taken for a job of this one.
 
         >>> cm = ChannelManager()
         >>> cm.simple_configure("root:4,narrow:1,wide.b:2")
-        >>> cm.fellows("root.a", ["root.a", "root.c", "root.narrow", "root.wide"])
+        >>> others = ["root.a", "root.c", "root.narrow", "root.wide"]
+        >>> cm.interchangeable("root.a", others)
         ['root.c', 'root.wide']
-        >>> cm.fellows("root.narrow.a", ["root.narrow.b", "root.narrow", "root.c"])
+        >>> others = ["root.narrow.b", "root.narrow", "root.c"]
+        >>> cm.interchangeable("root.narrow.a", others)
         ['root.narrow.b', 'root.narrow']
         """
         with self._lock:
