@@ -10,7 +10,7 @@ serialization error. Guarantees, and the clause that gives each:
    locked version.
 2. A late worker can't start, settle or return a job that was given to another:
    each claim adds one to ``claim_token``, and every later statement asks for it.
-3. A row that a user has locked blocks nobody (``SKIP LOCKED``).
+3. A row that a user has locked blocks no worker (``SKIP LOCKED``).
 
 ``set_config('synchronous_commit', 'off', true)`` lasts for the one statement: when
 PostgreSQL crashes and forgets it, the job is pending again and its work is undone
@@ -94,8 +94,8 @@ UPDATE queue_job j
 RETURNING j.id, j.claim_token, j.lease_id, j.timeout
 """
 
-# The jobs that a lease may take next, in their order. Of one channel, those that nobody
-# else has locked: channel, runner. The numbers are part of the text: PostgreSQL, which
+# The jobs that a lease may claim next, in their order. Of one channel, those that no
+# other session has locked: channel, runner. The numbers are part of the text: PostgreSQL, which
 # plans a statement once for all values, would take a LIMIT for a tenth of the table.
 NEXT_OF_ONE = f"""
     SELECT id FROM queue_job
@@ -173,7 +173,7 @@ RETURNING {{columns}}
 """
 
 # Is there a reason for a lease to end: a channel that it doesn't serve has something to
-# run, or somebody has changed a channel since the lease was issued? The index of
+# run, or a channel was changed since the lease was issued? The index of
 # candidates is asked once for each gap between the names of the channels that it
 # serves.
 OTHERS_WAIT = """

@@ -70,6 +70,6 @@ class Inbox:
             self.clear()
 
     def close(self) -> None:
-        """Close the descriptors; nobody is woken any more."""
+        """Close the descriptors; :meth:`wake` has no effect any more."""
         self._reader.close()
         self._writer.close()

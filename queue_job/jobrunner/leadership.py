@@ -72,7 +72,7 @@ class Timers:
     room: float | None = None
 
     def may_start_more(self, now: float) -> bool:
-        """Whether jobs may start by now although nobody has sent a notification."""
+        """Whether jobs may start by now although there was no notification."""
         return any(when and now >= when for when in (self.due, self.room))
 
     def next(self, *others: float | None) -> float:
@@ -238,7 +238,7 @@ class Leadership:
         pause = self._refusals.add(answer, now)
         timers.not_before = max(timers.not_before, now + pause)
         if answer.status == HTTPStatus.FORBIDDEN:
-            self.leases.key = self.identity.read()  # the secret may have changed
+            self.leases.key = self.identity.refresh()  # the secret may have changed
         if answer.unreachable or answer.status:
             # not sooner: a scan may send further leases
             timers.scan = min(timers.scan, timers.not_before)
@@ -281,7 +281,7 @@ class Leadership:
     def _heartbeat(self, now):
         self.database.confirm_leadership()
         if self.identity.obstacle:
-            self.leases.key = self.identity.read()
+            self.leases.key = self.identity.refresh()
         self.database.execute(queries.FORGET_OLD_RUNNERS)
         leads = self.database.value(
             queries.HEARTBEAT,

@@ -56,7 +56,7 @@ MAX_STACK = 20_000
 SIGNAL = signal.SIGRTMIN + 7 if hasattr(signal, "SIGRTMIN") else None
 _HUNG_UP = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
 
-#: Where the code of a killed worker was, for whoever settles its job.
+#: Where the code of a killed worker was, for the worker that settles its job.
 KEEP_STACK = """
 UPDATE queue_job_signal SET stack = %(stack)s
  WHERE job_id = %(id)s AND claim_token = %(token)s

@@ -245,7 +245,7 @@ class JobSession:
 
     def _attach(self) -> None:
         connection = self.cr._cnx
-        vars(connection).pop(_HELD, None)  # of whoever had the connection before
+        vars(connection).pop(_HELD, None)  # of an earlier user of the connection
         self._jobs = JobConnection(connection)
         self._jobs.attach()
         self.cr._obj.close()

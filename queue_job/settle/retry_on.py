@@ -82,7 +82,7 @@ def asked_delay(
     """
     try:
         seconds = _seconds(_asked(exc), now or _utc_now)
-    except Exception:  # whatever the attributes of a foreign exception do
+    except Exception:  # whatever the attributes of an exception of other code do
         return None
     if seconds is None or seconds <= 0:
         return None

@@ -20,7 +20,7 @@ Why a job is done at most once, and by whom it may be settled:
    (:mod:`..sessions.job_session`). The lock ends with the session, however the worker
    dies, and then the runner recovers the job. Commits and rollbacks inside the job
    leave no gap.
-3. Nobody else writes the row of a started job: REPEATABLE READ would make the job
+3. No other session writes the row of a started job: REPEATABLE READ would make the job
    fail at its end. Others write a ``queue.job.signal`` instead.
 """
 

@@ -28,8 +28,8 @@ MOMENT = 2.0
 #: Seconds without any lease after which nothing is known any more.
 MEMORY = 60.0
 
-#: First pause in seconds, and the longest: while nobody listens, and where somebody
-#: answers.
+#: First pause in seconds, and the longest: while no server listens, and where
+#: one answers.
 FIRST, LAST_UNREACHABLE, LAST = 0.05, 1.0, 5.0
 
 #: Leases whose connection broke, one after the other, that are no mere deaths of

@@ -5,7 +5,7 @@ The runner reads all jobs that are enqueued or started (``queries.IN_FLIGHT``) e
 seconds, and when the connection of a lease breaks, and hands the rows to a
 :class:`LivenessMonitor`. A job that runs holds an advisory lock in its own session, so
 
-- a *started* job whose lock nobody holds, in two scans a second apart, is **dead**,
+- a *started* job whose lock no session holds, in two scans a second apart, is **dead**,
   unless the request of its lease is open. One scan isn't enough: its worker may be
   about to settle it on another session;
 - a started job that was told to stop and has lost its session is dead at once, unless

@@ -84,7 +84,7 @@ class Reaper:
         return self._next_scan(rows), freed
 
     def _judge(self, rows, now) -> Findings:
-        # whoever settles a dead job holds its lock: it is not judged again
+        # the worker that settles a dead job holds its lock: it is not judged again
         judged = [
             row for row in rows if not self.leases.is_finalization(row["lease_id"])
         ]

@@ -79,7 +79,7 @@ class Sweeps:
             opened, self._key = admission.sweep(cursor, self._key)
         if opened:
             _logger.info(
-                "%s: %s jobs let through that were held by their key without a reason",
+                "%s: %s jobs admitted that their key had blocked without a reason",
                 self.database.db_name,
                 len(opened),
             )

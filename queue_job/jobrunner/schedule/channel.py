@@ -133,7 +133,7 @@ class Channel:
     def _set_rate(self, rate: Rate | str | None) -> None:
         rate = rate if isinstance(rate, Rate) else Rate.parse(rate)
         if rate != self.rate:
-            # a longer window holds starts that nobody remembers
+            # a longer window holds starts that were forgotten
             self.rate, self.rate_is_counted = rate, rate is None
 
     def count_starts(self, db_name: str, times: list[float]) -> None:

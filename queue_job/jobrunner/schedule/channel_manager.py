@@ -97,7 +97,7 @@ class ChannelManager:
     :param shared_slots: slots of the channels that the configuration string names,
         shared with the managers of other databases; None to count alone
     :param db_name: name of the database; needed where slots are shared
-    :param root_capacity: of root, where nobody says anything else
+    :param root_capacity: of root, where neither the configuration nor a row says
 
     >>> cm = ChannelManager()
     >>> cm.simple_configure("root:4,sub:2")
@@ -155,7 +155,7 @@ class ChannelManager:
 
         A channel without row goes back to no limit, root to its default. What
         runs is not touched. Give all the rows each time. A pause holds for every
-        channel: whoever presses the button, or neutralizes a copy, means it.
+        channel, whether a user or the neutralization of a copy has paused it.
         """
         by_name = {canonical_name(row.complete_name): row for row in settings}
         with self._lock:

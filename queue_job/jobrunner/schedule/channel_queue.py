@@ -153,8 +153,8 @@ class ChannelQueue:
             self._due.add(job)
         if not self._due:
             return None
-        head = self._due[0]
-        return None if self._must_wait(head) else head
+        first = self._due[0]
+        return None if self._must_wait(first) else first
 
     def pop(self, now: float) -> ChannelJob | None:
         """Remove and return the job that is next, if any."""
@@ -167,8 +167,8 @@ class ChannelQueue:
         """Return the first eta, or 0."""
         return self._planned[0].eta if self._planned else 0
 
-    def _must_wait(self, head: ChannelJob) -> bool:
+    def _must_wait(self, first: ChannelJob) -> bool:
         return self.sequential and any(
-            planned.sorting_key().without_eta() < head.sorting_key()
+            planned.sorting_key().without_eta() < first.sorting_key()
             for planned in self._planned
         )

@@ -55,7 +55,7 @@ class Slots:
         return not capacity or self.count < capacity
 
     def is_worth_asking(self, capacity: int | None) -> bool:
-        """Tell whether it makes a difference if somebody has a job to start."""
+        """Tell whether a database that has a job to start should ask for a slot."""
         return self.room(capacity)
 
     def admits(self, db_name: str, capacity: int | None) -> bool:
@@ -103,7 +103,7 @@ class FairSlots(Slots):
         self.ask_again: dict[str, float] = {}
 
     def is_worth_asking(self, capacity: int | None) -> bool:
-        """Tell whether it makes a difference if somebody has a job to start."""
+        """Tell whether a database that has a job to start should ask for a slot."""
         return True  # a database that is refused is starved
 
     def admits(self, db_name: str, capacity: int | None) -> bool:

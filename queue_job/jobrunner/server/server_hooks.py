@@ -252,7 +252,7 @@ class WorkerJobRunner(server.Worker):
         self.alive = False
         self._stop_runner()
         time.sleep(JOIN_TIMEOUT)
-        os._exit(1)  # still here: nobody else could end it any more
+        os._exit(1)  # still here, and no parent is left to end it
 
 
 def _shed_memory() -> None:

@@ -52,7 +52,7 @@ class DatabaseIdentity:
             )
         return key
 
-    def read(self) -> bytes:
+    def refresh(self) -> bytes:
         """Read the identity again.
 
         :return: the key that signs its leases
