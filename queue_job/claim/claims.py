@@ -95,8 +95,9 @@ RETURNING j.id, j.claim_token, j.lease_id, j.timeout
 """
 
 # The jobs that a lease may claim next, in their order. Of one channel, those that no
-# other session has locked: channel, runner. The numbers are part of the text: PostgreSQL, which
-# plans a statement once for all values, would take a LIMIT for a tenth of the table.
+# other session has locked: channel, runner. The numbers are part of the text:
+# PostgreSQL, which plans a statement once for all values, would take a LIMIT for a tenth
+# of the table.
 NEXT_OF_ONE = f"""
     SELECT id FROM queue_job
      WHERE state = 'pending' AND scheduled IS NOT TRUE AND channel = %s
@@ -173,9 +174,8 @@ RETURNING {{columns}}
 """
 
 # Is there a reason for a lease to end: a channel that it doesn't serve has something to
-# run, or a channel was changed since the lease was issued? The index of
-# candidates is asked once for each gap between the names of the channels that it
-# serves.
+# run, or a channel was changed since the lease was issued? The index of candidates is
+# asked once for each gap between the names of the channels that it serves.
 OTHERS_WAIT = """
 WITH gap AS (
     SELECT name AS after, lead(name) OVER (ORDER BY name) AS before

@@ -50,7 +50,7 @@ VALUES (%(job_id)s, %(number)s, %(date_start)s, {claims.UTC_NOW}, %(host)s, %(pi
 """
 
 
-#: Why a job fails whose row is not as its worker left it, though it has no other worker.
+#: Why a job fails whose row is not as its worker left it, without another worker.
 OWN_ROW_CHANGED = (
     "The job has changed the state of its own row in queue_job, or deleted it. Only its"
     " worker may do so: raise an exception to end the job, and use with_delay() or"

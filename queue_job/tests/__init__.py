@@ -1,6 +1,7 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
 from . import test_base
+from . import test_batch
 from . import test_control_session
 from . import test_caches
 from . import test_cli

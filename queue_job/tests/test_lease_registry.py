@@ -166,7 +166,7 @@ class TestSlots(BaseCase):
         self.scan(100.0, *rows, {"lease_id": self.lease_id, "id": 3})
         self.assertEqual(self.taken(), 2)
 
-    def test_later_leases_are_of_the_new_term(self):
+    def test_later_leases_are_of_the_new_epoch(self):
         self.answer(error="connection reset")
         self.scan(100.0)
         self.leases.grant(ROW, self.leases.new_id(), 2, ["root"])

@@ -2,8 +2,8 @@
 """Which databases a server serves, by Odoo's options ``db_name`` and ``dbfilter``.
 
 ``dbfilter`` says which databases a visitor may see, often by the host in the request
-(``%h``, ``%d``). The requests of the runner name whatever host the server listens on, so
-a filter by host leaves the runner all databases, and any other filter those that all
+(``%h``, ``%d``). The requests of the runner name whatever host the server listens on,
+so a filter by host leaves the runner all databases, and any other filter those that all
 visitors see. ``db_name`` names the databases itself; then the filter is for visitors
 only.
 """
