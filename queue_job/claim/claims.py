@@ -10,7 +10,7 @@ serialization error. Guarantees, and the clause that gives each:
    locked version.
 2. A late worker can't start, settle or return a job that was given to another:
    each claim adds one to ``claim_token``, and every later statement asks for it.
-3. A row that a user has locked blocks nobody (``SKIP LOCKED``).
+3. A row that a user has locked blocks no worker (``SKIP LOCKED``).
 
 ``set_config('synchronous_commit', 'off', true)`` lasts for the one statement: when
 PostgreSQL crashes and forgets it, the job is pending again and its work is undone
@@ -30,18 +30,23 @@ def seconds_since(moment: str) -> str:
     """SQL of the seconds since a moment, infinite ones as well.
 
     They are subtracted as numbers: infinite dates can't be.
+
+    :param moment: SQL of a timestamp in UTC
     """
     return f"(extract(epoch FROM {UTC_NOW}) - extract(epoch FROM {moment}))::float"
 
 
 def next_token(column: str) -> str:
-    """SQL of the token of the next claim; the largest number is followed by 1."""
+    """SQL of the token of the next claim; the largest number is followed by 1.
+
+    :param column: name of the column with the token of the last claim
+    """
     return f"coalesce(nullif({column}, {INT_MAX}), 0) + 1"
 
 
 QUICK = "(SELECT set_config('synchronous_commit', 'off', true)) AS quick"
 
-# The same, and the doorbell doesn't ring for what the statement makes pending.
+# The same, and the runner isn't notified of what the statement makes pending.
 SILENT = """(SELECT set_config('synchronous_commit', 'off', true),
                     set_config('queue_job.bell', 'silent', true)) AS silent"""
 
@@ -63,9 +68,9 @@ SELECT classid::bigint AS space, objid::bigint AS key, pid FROM pg_locks
 SHOWS_LIFE = f"""(held.space <> {LEASE_LOCK} AND held.key = j.id
     OR held.space = {LEASE_LOCK} AND held.key = j.lease_id AND j.state = 'started')"""
 
-# Does this runner still lead, the one that claims, or that granted a lease? Another
-# one, after it, has counted the slots at its first look: from then on, neither takes
-# any jobs.
+# Does this runner still lead, the one that claims, or that granted a lease? The next
+# one has counted the slots in its first scan: from then on, this one and its leases
+# claim no jobs.
 LEADS = """(SELECT EXISTS (SELECT 1 FROM queue_job_runner r
                            WHERE r.uuid = {} AND r.leader))"""
 
@@ -89,9 +94,10 @@ UPDATE queue_job j
 RETURNING j.id, j.claim_token, j.lease_id, j.timeout
 """
 
-# The jobs that a lease may take next, in their order. Of one channel, those that nobody
-# else has locked: channel, runner. The numbers are part of the text: PostgreSQL, which
-# plans a statement once for all values, would take a LIMIT for a tenth of the table.
+# The jobs that a lease may claim next, in their order. Of one channel, those that no
+# other session has locked: channel, runner. The numbers are part of the text:
+# PostgreSQL plans a statement once for all values, and would take a LIMIT for a tenth
+# of the table.
 NEXT_OF_ONE = f"""
     SELECT id FROM queue_job
      WHERE state = 'pending' AND scheduled IS NOT TRUE AND channel = %s
@@ -105,12 +111,12 @@ NEXT_OF_ONE = f"""
 # Of several channels, whose first jobs are merged: channels, runner. Other workers take
 # from the same ones, so the window holds more than the limit; what they have taken
 # since is seen when the row is locked. They are looked up by their ids: if PostgreSQL
-# recognized the condition of the index of heads, it would read all of that index as
-# long as it takes the table for a small one.
+# recognized the condition of the index of candidates, it would read all of that index
+# as long as it takes the table for a small one.
 NEXT_OF_SEVERAL = f"""
     SELECT id FROM queue_job
      WHERE id = ANY(ARRAY(
-           SELECT head.id
+           SELECT candidate.id
              FROM unnest(%s::text[]) AS names(channel) CROSS JOIN LATERAL (
                   SELECT id, priority, date_created FROM queue_job
                    WHERE state = 'pending' AND scheduled IS NOT TRUE
@@ -118,8 +124,9 @@ NEXT_OF_SEVERAL = f"""
                      AND (eta IS NULL OR eta <= {UTC_NOW})
                      AND {LEADS.format("%s")}
                    ORDER BY priority, date_created, id
-                   LIMIT {{depth}}) head
-            ORDER BY head.priority, head.date_created, head.id
+                   LIMIT {{depth}}) candidate
+            ORDER BY candidate.priority, candidate.date_created,
+                     candidate.id
             LIMIT {{window}}))
        AND state || '' = 'pending' AND scheduled IS NOT TRUE
      ORDER BY priority, date_created, id
@@ -127,15 +134,15 @@ NEXT_OF_SEVERAL = f"""
        FOR NO KEY UPDATE SKIP LOCKED
 """
 
-# Claims what a lease takes next: (one of the two above), lease.
-TOP_UP = f"""
-WITH head AS MATERIALIZED ({{next}}), claimed AS (
+# Claims the next batch of a lease: (one of the two above), lease.
+CLAIM_BATCH = f"""
+WITH candidate AS MATERIALIZED ({{next}}), claimed AS (
     UPDATE queue_job j
        SET state = 'enqueued', date_enqueued = {UTC_NOW}, date_started = NULL,
            worker_pid = NULL, lease_id = %s,
            claim_token = {next_token("j.claim_token")}
-      FROM head h, {QUICK}
-     WHERE j.id = h.id
+      FROM candidate c, {QUICK}
+     WHERE j.id = c.id
     RETURNING j.priority, j.date_created, j.id, j.claim_token
 )
 SELECT id, claim_token FROM claimed ORDER BY priority, date_created, id
@@ -155,20 +162,20 @@ RETURNING {{columns}}
 # Claims and starts the next job of a lease at once: (one of the two above), worker_pid,
 # worker_host, lease. It is never enqueued to the eye, and one row version less.
 START_NEXT = f"""
-WITH head AS MATERIALIZED ({{next}})
+WITH candidate AS MATERIALIZED ({{next}})
 UPDATE queue_job j
    SET state = 'started', date_enqueued = {UTC_NOW}, date_started = {UTC_NOW},
        worker_pid = %s, worker_host = %s, lease_id = %s,
        claim_token = {next_token("j.claim_token")},
        identity_slot = CASE WHEN j.identity_scope = 'done' THEN j.identity_slot END
-  FROM head h, {QUICK}
- WHERE j.id = h.id
+  FROM candidate c, {QUICK}
+ WHERE j.id = c.id
 RETURNING {{columns}}
 """
 
 # Is there a reason for a lease to end: a channel that it doesn't serve has something to
-# run, or somebody has changed a channel since the lease was issued? The index of heads
-# is asked once for each gap between the names of the channels that it serves.
+# run, or a channel was changed since the lease was issued? The index of candidates is
+# asked once for each gap between the names of the channels that it serves.
 OTHERS_WAIT = """
 WITH gap AS (
     SELECT name AS after, lead(name) OVER (ORDER BY name) AS before
@@ -216,8 +223,8 @@ SELECT (SELECT kind FROM queue_job_signal s
    FOR NO KEY UPDATE OF j
 """
 
-# Rings the doorbell of the runner.
-RING = "SELECT pg_notify('queue_job', 'jobs')"
+# Notifies the runner that jobs may be started.
+NOTIFY = "SELECT pg_notify('queue_job', 'jobs')"
 
 # What was said to a started job, if anything.
 READ_SIGNAL = f"""

@@ -4,8 +4,8 @@
 A lease is one HTTP request that holds one slot of a channel and its ancestors. It names
 a job that the runner has claimed; the worker runs it and, unless the lease is
 ``exclusive``, goes on with the next jobs until ``seconds`` are over: those of the
-channel and of its fellows, the channels which are ruled by the same limits, so that the
-slot could have been theirs as well.
+channel and of the channels that are interchangeable with it, which are ruled by the
+same limits, so that the slot could have been theirs as well.
 
 Only the runner of the same database may grant one: the body is signed with a key
 derived from the database's own secret, and carries the moment of its issue. A
@@ -39,11 +39,11 @@ LONGEST_SECONDS = 2.5
 #: accept queue while all workers are busy, so it is generous.
 MAX_AGE_SECONDS = 300
 
+#: Kinds of leases, as they are sent.
 RUN = "run"
-BURY = "bury"
+FINALIZE = "bury"
 
-
-#: Bytes; a lease with thousands of fellow channels is shorter.
+#: Bytes; a lease with thousands of channels is shorter.
 MAX_BODY = 4 * 1024 * 1024
 
 #: The key of the answer in which a worker tells the runner why it refuses a lease.
@@ -71,15 +71,16 @@ class Lease:
     :param job_id: row id of the job that was claimed for it
     :param claim_token: the fencing token of that claim
     :param channel: channel of the job
-    :param channels: the channel and its fellows, from which the worker tops up
+    :param channels: the channel and those that are interchangeable with it, from which
+        the worker fetches more jobs
     :param seconds: how long the worker may go on starting jobs
     :param longest: how long it may last while no other channel has jobs to run
     :param exclusive: run this one job only
-    :param kind: ``run``, or ``bury`` for a dead job whose failure must be settled
-    :param cause: for ``bury``: why the job ends (a cause of :mod:`..retry`)
+    :param kind: `RUN`, or `FINALIZE` for a dead job whose failure must be settled
+    :param cause: of a `FINALIZE`: why the job ends (a cause of :mod:`..core.retry`)
     :param issued: Unix time of the issue
     :param runner: uuid of the leadership that granted it; once another runner leads,
-        the lease takes no further jobs, for nobody counts it any more
+        the lease claims no further jobs, because its slot is not counted any more
     """
 
     id: int
@@ -102,8 +103,9 @@ class Lease:
 
 
 def derive_key(database_secret: str | None) -> bytes | None:
-    """The signing key of a database, from its ``database.secret`` parameter.
+    """The signing key of a database.
 
+    :param database_secret: its system parameter ``database.secret``
     :return: None without a secret, or everybody could sign
     """
     if not database_secret:
@@ -112,7 +114,11 @@ def derive_key(database_secret: str | None) -> bytes | None:
 
 
 def sign(key: bytes, body: bytes) -> str:
-    """The signature of a request body, in hexadecimal digits."""
+    """The signature of a request body, in hexadecimal digits.
+
+    :param key: of the database
+    :param body: the encoded lease
+    """
     return hmac.new(key, body, hashlib.sha256).hexdigest()
 
 
@@ -122,6 +128,10 @@ def open_lease(
     """Check a request and return its lease.
 
     :param key: of the database, None if it has none
+    :param body: of the request
+    :param signature: the header of the request, None without one
+    :param database: name of the database that was asked
+    :param now: Unix time
     :raise LeaseRefused: unsigned, forged, malformed, stale, or of another database
     """
     if not signature:
@@ -144,9 +154,10 @@ def open_lease(
 
 
 def equal(expected: str, given: str) -> bool:
-    """Whether a secret text was given, in a time that doesn't tell how much of it.
+    """Whether a secret text was given; the time it takes doesn't tell how much of it.
 
-    Both may hold any characters, also those that no encoding knows.
+    :param expected: the secret
+    :param given: any characters, also those that no encoding knows
     """
     first, second = (
         text.encode("utf-8", "surrogatepass") for text in (expected, given)
@@ -186,7 +197,7 @@ def _is_integer(value: Any) -> bool:
 
 
 #: What a lease may ask for: (kind, cause).
-_KINDS = {(RUN, None), *((BURY, cause.value) for cause in Cause)}
+_KINDS = {(RUN, None), *((FINALIZE, cause.value) for cause in Cause)}
 
 #: Type of a field of :class:`Lease` -> whether a value is one.
 _CHECKS: dict[Any, Callable[[Any], bool]] = {

@@ -1,13 +1,14 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""The doors through which the runner reaches a worker.
+"""The endpoints through which the runner reaches a worker.
 
-- ``POST /queue_job/lease``: a signed lease (:mod:`..jobrunner.lease`), answered with
-  what came of each job; the normal way
+- ``POST /queue_job/lease``: a signed lease (:mod:`..claim.lease`), answered with the
+  outcome of each job; the normal way
 - ``GET /queue_job/runjob?job_uuid=…``: runs one job that is enqueued; the classic way
 
-The class methods of :class:`RunJobController` perform and settle one job; other
-addons override or patch them. Both doors go through them. Failures are logged here,
-one line with the job's uuid and its traceback.
+The class methods of :class:`RunJobController` are the steps of an attempt
+(:mod:`..worker.attempt`); other addons override or patch them. Both endpoints go
+through them. Failures are logged under the name of this module, one line with the job's
+uuid and its traceback.
 """
 
 import logging
@@ -28,7 +29,7 @@ from .sample_jobs import SampleJobs
 
 _logger = logging.getLogger(__name__)
 
-#: Seconds until the next attempt after a conflict in the classic code of others.
+#: Seconds until the next attempt after a conflict, in the code of other addons.
 PG_RETRY = 5
 
 DEPENDS_MAX_TRIES_ON_CONCURRENCY_FAILURE = 5
@@ -81,6 +82,11 @@ def _secret(cr) -> str | None:
 
 
 class RunJobController(SampleJobs, http.Controller):
+    """The endpoints of a worker, and the steps of an attempt.
+
+    Other addons override or patch the class methods; the names and parameters stay.
+    """
+
     # -- one job -----------------------------------------------------------------------
 
     @classmethod
@@ -143,7 +149,7 @@ class RunJobController(SampleJobs, http.Controller):
         """exc_info, exc_name and exc_message of a failure."""
         return attempt.failure_values(traceback_txt, exc)
 
-    # -- the doors ---------------------------------------------------------------
+    # -- the endpoints -----------------------------------------------------------------
 
     @http.route(
         lease_protocol.CLASSIC_PATH,
@@ -152,18 +158,25 @@ class RunJobController(SampleJobs, http.Controller):
         save_session=False,
         readonly=False,
     )
-    def runjob(self, job_uuid=None, **kw):
+    def runjob(self, job_uuid: str | None = None, **kw) -> str | http.Response:
+        """Run one enqueued job.
+
+        :param job_uuid: uuid of the job
+        :return: an empty text, also if the job is not there to be run
+        :raise BadRequest: there is no uuid
+        :raise Exception: what made the job fail
+        """
         if not _is_uuid(job_uuid):
             raise BadRequest("job_uuid is missing, or it is none.")
         if not http.request.db:
             return self._runjob_of_named_database(job_uuid)
         http.request.update_env(user=SUPERUSER_ID)
-        main_thread.call(attempt.run_alone, self, http.request.env, job_uuid)
+        main_thread.call(attempt.run_enqueued, self, http.request.env, job_uuid)
         return ""
 
     @classmethod
     def _runjob_of_named_database(cls, job_uuid):
-        """Who knows the uuid of an enqueued job may have it run, as anywhere."""
+        """Run a job of the database that the request names, if the uuid is right."""
 
         def is_enqueued(cr):
             return bool(named_database.value(cr, IS_ENQUEUED, job_uuid, ENQUEUED))
@@ -189,7 +202,12 @@ class RunJobController(SampleJobs, http.Controller):
         readonly=False,
         max_content_length=lease_protocol.MAX_BODY,
     )
-    def lease(self, **kw):
+    def lease(self, **kw) -> http.Response:
+        """Serve a lease.
+
+        :return: the report, or 403 with the reason
+        :raise Forbidden: the request is not signed by the runner of the database
+        """
         request = http.request
         try:
             if not request.db:
@@ -204,8 +222,10 @@ class RunJobController(SampleJobs, http.Controller):
 
     @classmethod
     def _refuse_lease(cls, refusal):
-        """Only the runner hears why; anybody else not even whether the database is
-        there."""
+        """Refuse a lease; only the runner is told why.
+
+        Nobody else is told whether the database exists.
+        """
         request = http.request
         _logger.warning(
             "refused a lease request from %s: %s",

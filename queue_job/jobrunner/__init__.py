@@ -1,15 +1,15 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""The job runner: it decides which job may start, and gives it to a worker.
+"""The job runner: it decides which job may start, and sends it to a worker.
 
-| module | duty |
+| module or folder | duty |
 |---|---|
-| `server_hooks` | start and stop with the Odoo server |
-| `config` | settings from environment, file and Odoo |
-| `runner`, `database_loop` | which databases there are; the loop of one of them |
-| `database`, `queries` | sessions, leadership, LISTEN; all statements |
-| `channels` (`channel`, `channel_queue`, `slots`, ...) | what may start now |
-| `dispatcher`, `lease` | HTTP requests to workers, and what they say |
-| `rescue` | jobs whose worker died |
+| `runner` | which databases there are; what they share |
+| `leader_loop`, `leadership`, `inbox` | the loop of one database, and one leadership |
+| `session/` | settings, sessions, LISTEN, all statements |
+| `schedule/` (public as `channels`) | what may start now |
+| `dispatch/` | claims, leases, HTTP requests to the workers, and what they answer |
+| `recovery/` | jobs whose worker has died |
+| `server/` | start and stop with the Odoo server; job workers |
 
 Importing the package installs the server hooks; it reads no configuration.
 """
@@ -45,7 +45,7 @@ server_hooks.install()
 
 
 def __getattr__(name: str) -> Any:
-    """Read the section `queue_job` of the configuration when somebody asks for it."""
+    """Read the section `queue_job` of the configuration when it is asked for."""
     if name == "queue_job_config":
         return config.read_section()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

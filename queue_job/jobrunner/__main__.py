@@ -6,7 +6,7 @@
 
 The second one where the addon is installed as a wheel: Python must find it before Odoo
 has read its addons path. It takes the options of the Odoo server, which then needs
-`root:0` as its channel configuration, in its environment, lest there be two runners.
+`root:0` as its channel configuration, in its environment, so that there is one runner.
 """
 
 import sys

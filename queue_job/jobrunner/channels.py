@@ -1,10 +1,76 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""The tree of channels, under the name by which other code knows it.
+"""Which job may start now: the tree of channels.
 
-The work is done in :mod:`.schedule`. The runner looks its classes up here.
+A job waits in its channel. It may start when its channel and all the ancestors of it
+have room, and then takes a slot in each of them. Among the jobs that may start, the
+one of the smallest (priority, creation, id) is first, wherever in the tree it waits.
+
+A channel that is *paused* lets nothing start below it. A *throttled* channel starts
+a job at most every so many seconds; one with a *rate* starts so many in a period, at
+most. A *sequential* one has one slot, keeps the order
+of its jobs even when the first one has to wait for its eta, and stops behind a
+failed job of its own.
+
+The runner calls `ChannelManager.notify` with what it learns about jobs,
+`get_jobs_to_run` for what to start, and sleeps until `get_wakeup_time`. Nothing here
+knows the clock, the database or Odoo.
+
+Other code imports the names of the tree from here, and replaces them here.
+
+>>> def started(manager, now=0):
+...     return [job.uuid for job in manager.get_jobs_to_run(now)]
+
+Capacities and priorities. Two urgent jobs share a narrow channel:
+
+>>> cm = ChannelManager()
+>>> cm.simple_configure("root:4,A:4,B:1")
+>>> for number in range(1, 7):
+...     cm.notify("db", "A", f"A{number}", number, 0, 10, None, PENDING)
+>>> for number in range(1, 3):
+...     cm.notify("db", "B", f"B{number}", number, 0, 5, None, PENDING)
+>>> started(cm)
+['B1', 'A1', 'A2', 'A3']
+>>> print(cm.get_channel_by_name("B"))
+root.B(C:1,Q:1,R:1,F:0)
+>>> cm.notify("db", "A", "A2", 2, 0, 10, None, DONE)
+>>> started(cm)
+['A4']
+>>> cm.notify("db", "B", "B1", 1, 0, 5, None, DONE)
+>>> started(cm)
+['B2']
+>>> cm.notify("db", "A", "A1", 1, 0, 10, None, DONE)
+>>> cm.notify("db", "A", "A6", 6, 0, 5, None, PENDING)  # somebody is in a hurry
+>>> started(cm)
+['A6']
+
+A sequential channel stops behind a failure, and waits for an eta:
+
+>>> cm = ChannelManager()
+>>> cm.simple_configure("root:4,S:1:sequential")
+>>> cm.notify("db", "S", "S1", 1, 0, 10, None, FAILED)
+>>> cm.notify("db", "S", "S2", 2, 0, 10, 105, PENDING)
+>>> cm.notify("db", "S", "S3", 3, 0, 10, None, PENDING)
+>>> started(cm, 100), cm.get_wakeup_time()
+([], 0)
+>>> cm.notify("db", "S", "S1", 1, 0, 10, None, PENDING)
+>>> cm.get_wakeup_time(), started(cm, 101)
+(105, ['S1'])
+>>> cm.notify("db", "S", "S1", 1, 0, 10, None, DONE)
+>>> started(cm, 102), cm.get_wakeup_time()
+([], 105)
+>>> started(cm, 105)
+['S2']
 """
 
-from ..core.states import (  # noqa: F401 (public here)
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from ..core.states import (
     CANCELLED,
     DONE,
     ENQUEUED,
@@ -13,12 +79,322 @@ from ..core.states import (  # noqa: F401 (public here)
     STARTED,
     WAIT_DEPENDENCIES,
 )
-from .schedule.channel import Channel  # noqa: F401
-from .schedule.channel_config import split_strip  # noqa: F401
-from .schedule.channel_manager import NOT_DONE, ChannelManager  # noqa: F401
-from .schedule.channel_queue import (  # noqa: F401
-    ChannelJob,
-    ChannelQueue,
-    JobSortingKey,
-)
-from .schedule.priority_queue import PriorityQueue  # noqa: F401
+from ..exception import ChannelNotFound
+from .schedule import channel_config
+from .schedule.channel import Channel, earliest
+from .schedule.channel_config import ROOT, ChannelSettings, canonical_name
+from .schedule.channel_config import split_strip as split_strip
+from .schedule.channel_queue import ChannelJob, JobFacts
+from .schedule.channel_queue import ChannelQueue as ChannelQueue
+from .schedule.channel_queue import JobSortingKey as JobSortingKey
+from .schedule.priority_queue import PriorityQueue as PriorityQueue
+from .schedule.rate import Rate
+from .schedule.slots import SharedSlots
+
+_logger = logging.getLogger(__name__)
+
+#: The states in which a job is not over.
+NOT_DONE = (WAIT_DEPENDENCIES, PENDING, ENQUEUED, STARTED, FAILED)
+
+
+class ChannelManager:
+    """The tree of channels of one database, or of several that share everything.
+
+    :param shared_slots: slots of the channels that the configuration string names,
+        shared with the managers of other databases; None to count alone
+    :param db_name: name of the database; needed where slots are shared
+    :param root_capacity: of root, where neither the configuration nor a row says
+
+    >>> cm = ChannelManager()
+    >>> cm.simple_configure("root:4,sub:2")
+    >>> cm.get_channel_by_name("other")  # doctest: +IGNORE_EXCEPTION_DETAIL
+    Traceback (most recent call last):
+        ...
+    ChannelNotFound: Channel other not found
+    >>> cm.get_channel_by_name("sub.not.configured", parent_fallback=True).fullname
+    'root.sub.not.configured'
+    """
+
+    def __init__(
+        self,
+        shared_slots: SharedSlots | None = None,
+        db_name: str | None = None,
+        root_capacity: int = 1,
+    ) -> None:
+        self._shared = shared_slots
+        self._lock = shared_slots.lock if shared_slots else contextlib.nullcontext()
+        self._databases = {db_name} if db_name else set()
+        self._jobs: dict[tuple[str, str], ChannelJob] = {}
+        # The channels of which the configuration string speaks: is it paused there?
+        self._configured: dict[str, bool] = {}
+        self._root_capacity = root_capacity
+        self._root_channel = Channel(ROOT, None, root_capacity)
+
+    # -- settings ---------------------------------------------------------------
+
+    @classmethod
+    def parse_simple_config(cls, config_string: str) -> list[dict[str, Any]]:
+        """Parse the configuration string; ValueError names the entry that is wrong."""
+        return channel_config.parse(config_string)
+
+    def simple_configure(self, config_string: str) -> None:
+        """Configure the channels of which the configuration string speaks."""
+        for config in self.parse_simple_config(config_string):
+            self.get_channel_from_config(config)
+
+    def get_channel_from_config(self, config: dict[str, Any]) -> Channel:
+        """Configure a channel, which is created if need be, and return it.
+
+        Its capacity is shared by all databases, and `apply_settings` may pause it but
+        changes nothing else.
+        """
+        with self._lock:
+            channel = self.get_channel_by_name(config["name"], autocreate=True)
+            channel.configure(config)
+            self._configured[channel.fullname] = channel.paused
+            if self._shared:
+                channel.share(self._shared[channel.fullname])
+            return channel
+
+    def apply_settings(self, settings: Iterable[ChannelSettings]) -> None:
+        """Configure all other channels from the rows of the database.
+
+        A channel without row goes back to no limit, root to its default. What
+        runs is not touched. Give all the rows each time. A pause holds for every
+        channel, whether a user or the neutralization of a copy has paused it.
+        """
+        by_name = {canonical_name(row.complete_name): row for row in settings}
+        with self._lock:
+            for name in by_name:
+                self.get_channel_by_name(name, autocreate=True)
+            for channel in self._root_channel.tree():
+                row = by_name.get(channel.fullname, ChannelSettings(channel.name))
+                if channel.fullname in self._configured:
+                    channel.paused = self._configured[channel.fullname] or row.paused
+                else:
+                    channel.configure(self._config_of(row, channel))
+
+    def _config_of(self, row: ChannelSettings, channel: Channel) -> dict[str, Any]:
+        limits = channel_config.limits_of(
+            channel.fullname, row, root_capacity=self._root_capacity
+        )
+        return limits._asdict()
+
+    # -- the tree ---------------------------------------------------------------
+
+    def get_channel_by_name(
+        self,
+        channel_name: str | None,
+        autocreate: bool = False,
+        parent_fallback: bool = False,
+    ) -> Channel:
+        """Return a channel by its path, with or without the leading "root.".
+
+        An unknown one is created without limits of its own, and so is ruled by the
+        nearest ancestor that has some. Without leave to create: `ChannelNotFound`.
+        """
+        channel = self._root_channel
+        for name in canonical_name(channel_name).split(".")[1:]:
+            child = channel.get_subchannel_by_name(name)
+            if child is None:
+                if not (autocreate or parent_fallback):
+                    raise ChannelNotFound(f"Channel {channel_name} not found")
+                child = Channel(name, channel)
+            channel = child
+        return channel
+
+    def _locate(self, channel_name: str | None) -> Channel:
+        return self.get_channel_by_name(channel_name, parent_fallback=True)
+
+    # -- what happens to jobs ---------------------------------------------------
+
+    def notify(
+        self,
+        db_name: str,
+        channel_name: str | None,
+        uuid: str,
+        seq: int,
+        date_created: Any,
+        priority: int,
+        eta: float | None,
+        state: str | None,
+    ) -> None:
+        """Take note of a job; :meth:`update` for code that calls it by position.
+
+        The parameters are those of :class:`JobFacts`.
+        """
+        self.update(
+            JobFacts(
+                db_name, channel_name, uuid, seq, date_created, priority, eta, state
+            )
+        )
+
+    def update(self, facts: JobFacts) -> None:
+        """Take note of a job as it is in the database now."""
+        with self._lock:
+            channel = self._locate(facts.channel_name)
+            job = self._jobs.get((facts.db_name, facts.uuid))
+            if job and not self._is_same(job, channel, facts):
+                job.channel.remove(job)
+                job = None
+            self._set_state(job or self._new_job(channel, facts), facts.state)
+
+    @staticmethod
+    def _is_same(job: ChannelJob, channel: Channel, facts: JobFacts) -> bool:
+        known = (job.channel, job.seq, job.priority, job.eta)
+        return known == (channel, facts.seq, facts.priority, facts.eta or None)
+
+    @staticmethod
+    def _new_job(channel: Channel, facts: JobFacts) -> ChannelJob:
+        return ChannelJob(
+            facts.db_name,
+            channel,
+            facts.uuid,
+            facts.seq,
+            facts.date_created,
+            facts.priority,
+            facts.eta or None,
+        )
+
+    def _set_state(self, job: ChannelJob, state: str | None) -> None:
+        key = (job.db_name, job.uuid)
+        if not state or state in (DONE, CANCELLED, WAIT_DEPENDENCIES):
+            # a job that waits for others competes with nobody
+            job.channel.set_done(job)
+            self._jobs.pop(key, None)
+            return
+        setters = {
+            PENDING: job.channel.set_pending,
+            ENQUEUED: job.channel.set_running,
+            STARTED: job.channel.set_running,
+            FAILED: job.channel.set_failed,
+        }
+        if state not in setters:
+            _logger.error("job %s of %s is in unknown state %s", *key[::-1], state)
+            return
+        self._databases.add(job.db_name)
+        self._jobs[key] = job
+        setters[state](job)
+
+    def remove_job(self, uuid: str, db_name: str | None = None) -> None:
+        """Forget a job: that of one database, or of each that has the uuid."""
+        if db_name:
+            job = self._jobs.get((db_name, uuid))
+            self._forget([job] if job else [])
+        else:
+            self._forget(job for job in self._jobs.values() if job.uuid == uuid)
+
+    def remove_db(self, db_name: str) -> None:
+        """Forget all jobs of a database, and give back the slots it holds."""
+        self._forget(job for job in self._jobs.values() if job.db_name == db_name)
+        if self._shared:
+            self._shared.give_up(db_name)
+
+    def forget_all(self) -> None:
+        """Give back what this manager holds; what others hold stays."""
+        self._forget(self._jobs.values())
+
+    def clear_candidates(self) -> None:
+        """Forget all jobs but those that run."""
+        running = self._root_channel._running
+        self._forget(job for job in self._jobs.values() if job not in running)
+
+    def _forget(self, jobs: Iterable[ChannelJob]) -> None:
+        with self._lock:
+            for job in list(jobs):
+                job.channel.remove(job)
+                del self._jobs[job.db_name, job.uuid]
+
+    # -- rates ------------------------------------------------------------------
+
+    def uncounted_rates(self) -> list[tuple[Channel, Rate]]:
+        """Return the channels with a rate whose past starts are not known yet."""
+        with self._lock:
+            return [
+                (channel, channel.rate)
+                for channel in self._root_channel.tree()
+                if channel.rate and not channel.rate_is_counted
+            ]
+
+    def count_starts(self, channel: Channel, times: list[float]) -> None:
+        """Take note of what this database has started in a channel."""
+        with self._lock:
+            channel.count_starts(next(iter(self._databases), ""), times)
+
+    # -- what may start ---------------------------------------------------------
+
+    def get_jobs_to_run(self, now: float) -> list[ChannelJob]:
+        """Return the jobs that start now; they count as running from here on."""
+        with self._lock:
+            jobs = list(self._root_channel.get_jobs_to_run(now))
+            if self._shared:
+                for db_name in self._databases:
+                    self._shared.end_round(db_name)
+            return jobs
+
+    def get_wakeup_time(self) -> float:
+        """Return when a job may start without anything happening, or 0."""
+        with self._lock:
+            times = [self._root_channel.get_wakeup_time()]
+            if self._shared:
+                times += [self._shared.ask_again(name) for name in self._databases]
+            return earliest(*times)
+
+    def free_slots(
+        self, channel_name: str | None = None, now: float | None = None
+    ) -> int:
+        """How many jobs of a channel (of root: of all) may start now, at most."""
+        now = time.time() if now is None else now
+        db_name = next(iter(self._databases), "")
+        with self._lock:
+            self._root_channel.end_throttles(now)
+            path = self._locate(channel_name).path()
+            return min(channel.free_slots(db_name, now) for channel in path)
+
+    def has_free_capacity(
+        self, channel_name: str | None, now: float | None = None
+    ) -> bool:
+        """Tell whether a channel and all its ancestors let a job start now."""
+        return self.free_slots(channel_name, now) > 0
+
+    def is_sequential(self, channel_name: str | None) -> bool:
+        """Tell whether the jobs of a channel run strictly in order."""
+        with self._lock:
+            return self._locate(channel_name).sequential
+
+    def is_exclusive(self, channel_name: str | None) -> bool:
+        """Tell whether each job of a channel needs a lease of its own.
+
+        That is so if the channel or an ancestor is sequential, throttled or has a rate.
+        """
+        with self._lock:
+            path = self._locate(channel_name).path()
+            return any(each.sequential or each.throttle or each.rate for each in path)
+
+    def interchangeable(
+        self, channel_name: str | None, others: Iterable[str]
+    ) -> list[str]:
+        """Return those of other channels that are ruled by the same limits.
+
+        A job of each of them could use a slot that was taken for a job of this one.
+
+        >>> cm = ChannelManager()
+        >>> cm.simple_configure("root:4,narrow:1,wide.b:2")
+        >>> others = ["root.a", "root.c", "root.narrow", "root.wide"]
+        >>> cm.interchangeable("root.a", others)
+        ['root.c', 'root.wide']
+        >>> others = ["root.narrow.b", "root.narrow", "root.c"]
+        >>> cm.interchangeable("root.narrow.a", others)
+        ['root.narrow.b', 'root.narrow']
+        """
+        with self._lock:
+            limits = self._limits(channel_name)
+            return [
+                name
+                for name in others
+                if name != channel_name and self._limits(name) == limits
+            ]
+
+    def _limits(self, channel_name: str | None) -> list[Channel]:
+        path = self._locate(channel_name).path()
+        return [channel for channel in path if channel.is_limited]

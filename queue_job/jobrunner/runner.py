@@ -2,9 +2,9 @@
 """The job runner of a server: one loop per database.
 
 It lists the databases every few seconds and keeps one :class:`DatabaseLoop` for each,
-so that databases which are created, dropped, renamed or get the addon installed are
-found without a restart. What the databases share stands here: the configuration, the
-capacity of the channels which the configuration names, and the HTTP connections.
+so that it finds databases that are created, dropped, renamed or get the addon installed
+without a restart. It holds what the databases share: the configuration, the capacity of
+the channels that the configuration names, and the HTTP connections.
 
 Logs, at INFO: ``starting``, ``initializing database connections``, ``queue job runner
 ready for db <name>``, ``database connections ready``, ``stopped``.
@@ -25,7 +25,7 @@ import odoo
 from odoo.tools import config as odoo_config
 
 from . import channels
-from .dispatch.dispatcher import Dispatcher
+from .dispatch.dispatcher import Dispatcher, classic_get
 from .leader_loop import DatabaseLoop
 from .schedule.slots import SharedSlots
 from .session.config import RunnerConfig
@@ -61,7 +61,7 @@ SELECT_TIMEOUT = 60
 #: Seconds between two tries after an error of the runner itself.
 ERROR_RECOVERY_DELAY = 5
 
-#: Seconds between two looks for connections that do not answer.
+#: Seconds after which the watchdog checks again for connections that do not answer.
 WATCHDOG_INTERVAL = 1.0
 
 #: Databases that a line of the log names.
@@ -119,7 +119,7 @@ class QueueJobRunner:
         self._stop_pipe = os.pipe()
         self._announced = False
         self._left: set[str] = set()
-        self._complaint = ""
+        self._last_error = ""
 
     def __del__(self):
         for descriptor in getattr(self, "_stop_pipe", ()):
@@ -132,7 +132,10 @@ class QueueJobRunner:
         return cls(config=RunnerConfig.load())
 
     def send_to(self, job_workers: "JobWorkers") -> None:
-        """Send the leases to the job workers of this server; before :meth:`run`."""
+        """Send the leases to this server's job workers; call it before :meth:`run`.
+
+        :param job_workers: where they listen, and how many they are
+        """
         count = job_workers.settings.workers
         self.config = self.config.with_address(
             "http", job_workers.host, job_workers.port, None, None
@@ -157,21 +160,21 @@ class QueueJobRunner:
             return names
         databases = odoo.service.db.list_dbs(True)
         names = served(databases, [], odoo_config["dbfilter"])
-        self._tell_left(set(databases) - set(names))
+        self._log_left(set(databases) - set(names))
         return names
 
-    def _tell_left(self, databases):
-        """Say which databases the filter leaves to other servers, each once."""
-        news = sorted(databases - self._left)
+    def _log_left(self, databases):
+        """Log which databases the filter leaves to other servers, each once."""
+        new = sorted(databases - self._left)
         self._left = databases
-        if not news:
+        if not new:
             return
-        more = len(news) - NAMES_IN_LOG
+        more = len(new) - NAMES_IN_LOG
         _logger.info(
             "dbfilter %r leaves %s databases without a runner of this server: %s%s",
             odoo_config["dbfilter"],
-            len(news),
-            ", ".join(news[:NAMES_IN_LOG]),
+            len(new),
+            ", ".join(new[:NAMES_IN_LOG]),
             f" and {more} more" if more > 0 else "",
         )
 
@@ -194,7 +197,10 @@ class QueueJobRunner:
         return loop
 
     def close_databases(self, remove_jobs=True) -> None:
-        """Stop all loops and wait for them, some seconds at most."""
+        """Stop all loops and wait for them, some seconds at most.
+
+        :param remove_jobs: has no effect; other code passes it
+        """
         loops = [self._drop(name) for name in list(self.loops)]
         deadline = time.monotonic() + 2.0
         for loop in loops:
@@ -203,14 +209,17 @@ class QueueJobRunner:
     # -- the life of the runner ------------------------------------------------------
 
     def ready(self, db_name: str) -> None:
-        """Called by a loop which has begun to lead its database."""
+        """Log that a loop has begun to lead its database; loops call this.
+
+        :param db_name: name of the database
+        """
         _logger.info("queue job runner ready for db %s", db_name)
         if not self._announced:
             self._announced = True
             _logger.info("database connections ready")
 
     def run(self) -> None:
-        """Run until :meth:`stop`; errors of the runner itself don't end it."""
+        """Run until :meth:`stop`, whatever errors the runner itself meets."""
         _logger.info("starting")
         _logger.info("initializing database connections")
         self.dispatcher.announce()
@@ -220,22 +229,22 @@ class QueueJobRunner:
         while not self._stop:
             try:
                 self.initialize_databases()
-                self._complaint = ""
+                self._last_error = ""
                 self.sleep(DISCOVERY_INTERVAL)
             except (KeyboardInterrupt, InterruptedError):
                 self.stop()
             except Exception as error:
-                self._complain(error)
+                self._log_error(error)
                 self.sleep(ERROR_RECOVERY_DELAY)
         self.close_databases()
         self.dispatcher.close()
         _logger.info("stopped")
 
-    def _complain(self, error):
-        """The databases can't be listed: a line when that is news."""
-        news, self._complaint = str(error) != self._complaint, str(error)
+    def _log_error(self, error):
+        """Log that the databases can't be listed, at WARNING if the error is new."""
+        is_new, self._last_error = str(error) != self._last_error, str(error)
         _logger.log(
-            logging.WARNING if news else logging.DEBUG,
+            logging.WARNING if is_new else logging.DEBUG,
             "can't list the databases: %s; a try every %s s",
             error,
             ERROR_RECOVERY_DELAY,
@@ -247,7 +256,10 @@ class QueueJobRunner:
                 loop.break_if_stuck()
 
     def sleep(self, seconds: float) -> None:
-        """Sleep, but not longer than until :meth:`stop`."""
+        """Sleep, but not longer than until :meth:`stop`.
+
+        :param seconds: the longest time
+        """
         self._stop_event.wait(seconds)
 
     def stop(self) -> None:
@@ -262,17 +274,17 @@ class QueueJobRunner:
     # -- known to deployment code ------------------------------------------------------
 
     def requeue_dead_jobs(self) -> None:
-        """Look after dead jobs now, in each database."""
+        """Scan for dead jobs now, in each database."""
         for loop in self.loops.values():
-            loop.look_now()
+            loop.scan_now()
 
     def run_jobs(self) -> None:
-        """Take a turn now, in each database."""
+        """Run a dispatch round now, in each database."""
         for loop in self.loops.values():
             loop.wake()
 
     def process_notifications(self) -> None:
-        """Notifications are read by each database's own loop."""
+        """Run a dispatch round now; each loop reads its notifications itself."""
         self.run_jobs()
 
     def wait_notification(self) -> None:
@@ -285,8 +297,6 @@ def _async_http_get(scheme, host, port, user, password, db_name, job_uuid) -> No
 
     The runner itself sends leases; this is for code that calls it by name.
     """
-    from .dispatch.dispatcher import classic_get
-
     threading.Thread(
         target=classic_get,
         args=(scheme, host, port, user, password, db_name, job_uuid),

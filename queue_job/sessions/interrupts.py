@@ -10,9 +10,9 @@ server has closed the connection, whatever the code does meanwhile. Then
 1. `JobInterrupted` is raised in the code: by a signal where it runs in the main thread
    (a worker of a prefork server, see `main_thread`), which also wakes it from a sleep
    or a call that waits; otherwise by the interpreter, before its next instruction;
-2. it is raised again after `PATIENCE`, for code that swallows every exception, and so
-   that a `finally` block has had time to end;
-3. after `GRACE` a worker of a prefork server is killed; its server replaces it.
+2. it is raised again after `REPEAT_AFTER`, for code that swallows every exception, and
+   so that a `finally` block has had time to end;
+3. after `KILL_AFTER` a worker of a prefork server is killed; its server replaces it.
 
 While the request of its lease is open the job keeps its slot and its state, so nothing
 of it runs twice.
@@ -43,12 +43,12 @@ if os.name == "posix":  # elsewhere there is no prefork server
 
 _logger = logging.getLogger(__name__)
 
-#: Seconds between two looks at the sessions; a shorter attempt is never looked at.
+#: Seconds between two checks of the sessions; a shorter attempt is never checked.
 INTERVAL = 0.25
 #: Seconds after which the code is interrupted again.
-PATIENCE = 2.0
+REPEAT_AFTER = 2.0
 #: Seconds after the first interrupt until the worker is killed.
-GRACE = 5.0
+KILL_AFTER = 5.0
 #: Characters of the stack that are kept.
 MAX_STACK = 20_000
 
@@ -56,7 +56,7 @@ MAX_STACK = 20_000
 SIGNAL = signal.SIGRTMIN + 7 if hasattr(signal, "SIGRTMIN") else None
 _HUNG_UP = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
 
-#: Where the code of a killed worker was, for whoever settles its job.
+#: Where the code of a killed worker was, for the worker that settles its job.
 KEEP_STACK = """
 UPDATE queue_job_signal SET stack = %(stack)s
  WHERE job_id = %(id)s AND claim_token = %(token)s
@@ -98,7 +98,10 @@ class Attempt:
             return True
 
     def interrupt(self, now: float) -> None:
-        """Raise in the code, again after a while, or end the process."""
+        """Raise in the code, again after a while, or end the process.
+
+        :param now: monotonic time in seconds
+        """
         if not self.interrupted:
             self.interrupted = self.last = now
             _logger.warning(
@@ -107,14 +110,15 @@ class Attempt:
                 self.job.uuid,
             )
             self._raise()
-        elif now - self.interrupted >= GRACE and _is_replaceable():
+        elif now - self.interrupted >= KILL_AFTER and _is_replaceable():
             self.kill()
-        elif now - self.last >= PATIENCE:
+        elif now - self.last >= REPEAT_AFTER:
             self.last = now
             self._raise()
 
     @property
     def takes_signals(self) -> bool:
+        """Whether its code runs in the main thread, where a signal reaches it."""
         return bool(SIGNAL) and self.thread == threading.main_thread().ident
 
     def _raise(self) -> None:
@@ -131,7 +135,7 @@ class Attempt:
             " %s is killed\n%s",
             _dbname(self.connection),
             self.job.uuid,
-            GRACE,
+            KILL_AFTER,
             os.getpid(),
             stack,
         )
@@ -154,7 +158,7 @@ class Attempt:
 
 
 class _Watcher:
-    """Looks at the sessions of this process's attempts, when there are any."""
+    """Checks the sessions of this process's attempts, while there are any."""
 
     def __init__(self):
         self._attempts: dict[int, Attempt] = {}
@@ -204,9 +208,9 @@ class _Watcher:
             now = time.monotonic()
             for attempt in list(self._attempts.values()):
                 if now - attempt.began >= INTERVAL:
-                    self._look_at(attempt, now)
+                    self._check(attempt, now)
 
-    def _look_at(self, attempt: Attempt, now: float) -> None:
+    def _check(self, attempt: Attempt, now: float) -> None:
         if not attempt.interrupted and not attempt.has_lost_its_session():
             return
         with self._lock:
@@ -249,8 +253,9 @@ def _on_signal(_number, _frame) -> None:
 def expire(worker) -> bool:
     """Interrupt the job of the main thread, whose worker has used up its CPU time.
 
-    The worker has some more of it to settle the job, and is replaced after that.
+    The worker gets some more of it to settle the job, and is replaced after that.
 
+    :param worker: the HTTP worker of Odoo
     :return: False when no job runs in the main thread
     """
     attempt = _watcher.attempt_of(threading.main_thread().ident)
@@ -259,10 +264,10 @@ def expire(worker) -> bool:
     worker.alive = False
     _soft, hard = resource.getrlimit(resource.RLIMIT_CPU)
     used = resource.getrusage(resource.RUSAGE_SELF)
-    more = int(used.ru_utime + used.ru_stime + GRACE)
+    more = int(used.ru_utime + used.ru_stime + KILL_AFTER)
     resource.setrlimit(resource.RLIMIT_CPU, (more, hard))
     now = time.monotonic()
-    if attempt.interrupted and now - attempt.interrupted >= GRACE:
+    if attempt.interrupted and now - attempt.interrupted >= KILL_AFTER:
         attempt.kill()
     attempt.interrupted = attempt.interrupted or now
     limit = config["limit_time_cpu"]

@@ -45,9 +45,12 @@ Statement = tuple[str, list]
 class JobCursor(PsycopgCursor):
     """A cursor that begins a transaction where one is due, and notices statements that
     leave something behind in the session.
+
+    Its methods have the parameters of psycopg2.
     """
 
-    def execute(self, query, vars=None):
+    def execute(self, query, vars=None) -> None:
+        """Execute a statement, with BEGIN before it where that is due."""
         jobs = of(self.connection)
         text = query
         if isinstance(query, bytes):
@@ -63,25 +66,30 @@ class JobCursor(PsycopgCursor):
         jobs.begin()
         return super().execute(query, vars)
 
-    def callproc(self, procname, parameters=None):
+    def callproc(self, procname, parameters=None) -> Any:
+        """Call a function, which may leave anything behind."""
         jobs = of(self.connection)
         jobs.left_something = True
         jobs.begin()
         return super().callproc(procname, parameters or ())
 
-    def executemany(self, query, vars_list):
+    def executemany(self, query, vars_list) -> None:
+        """Execute a statement for several values, after the BEGIN that is due."""
         of(self.connection).begin()
         return super().executemany(query, vars_list)
 
-    def copy_expert(self, *args, **kwargs):
+    def copy_expert(self, *args, **kwargs) -> None:
+        """Copy by a COPY statement, after the BEGIN that is due."""
         of(self.connection).begin()
         return super().copy_expert(*args, **kwargs)
 
-    def copy_from(self, *args, **kwargs):
+    def copy_from(self, *args, **kwargs) -> None:
+        """Copy into a table, after the BEGIN that is due."""
         of(self.connection).begin()
         return super().copy_from(*args, **kwargs)
 
-    def copy_to(self, *args, **kwargs):
+    def copy_to(self, *args, **kwargs) -> None:
+        """Copy out of a table, after the BEGIN that is due."""
         of(self.connection).begin()
         return super().copy_to(*args, **kwargs)
 
@@ -127,8 +135,14 @@ class JobConnection:
                     PsycopgCursor.execute(cursor, BEGIN)
             self.begin_is_due = False
 
-    def begin_with(self, cursor, query, values):
-        """Execute the first statement of a transaction."""
+    def begin_with(self, cursor, query, values) -> None:
+        """Execute the first statement of a transaction, and BEGIN with it.
+
+        :param cursor: of psycopg2
+        :param query: text, bytes or `Composable`
+        :param values: of the placeholders, None without any
+        :raise psycopg2.Error: of the statement
+        """
         if not self._is_idle():
             self.begin_is_due = False
             return PsycopgCursor.execute(cursor, query, values)
@@ -158,7 +172,13 @@ class JobConnection:
         type(self.connection).rollback(self.connection)
 
     def send(self, cursor, statements: list[str], values: Any) -> None:
-        """Execute statements of which the last transaction ends with the message."""
+        """Execute statements of which the last transaction ends with the message.
+
+        :param cursor: of psycopg2
+        :param statements: are sent as one message
+        :param values: of all their placeholders
+        :raise psycopg2.Error: of one of the statements
+        """
         text = "; ".join(statements)
         if self.begin_is_due and self._is_idle():
             text = BEGIN + text
@@ -174,7 +194,12 @@ class JobConnection:
         self._takes_last, self._last = True, None
 
     def take_last(self, query: str, params: list) -> bool:
-        """Keep a statement for the COMMIT, if it may wait for that."""
+        """Keep a statement for the COMMIT, if it may wait for that.
+
+        :param query: the statement that ends the job
+        :param params: its values
+        :return: False if the caller has to execute it at once
+        """
         if self._takes_last:
             self._last = query, params
         return self._takes_last
@@ -186,6 +211,7 @@ class JobConnection:
     def commit_last(self, cr) -> None:
         """Commit what a cursor of Odoo did and what waits for that; start the next job.
 
+        :param cr: the cursor of Odoo
         :raise psycopg2.Error: of one of the statements or of the COMMIT
         """
         last = self._last
@@ -217,12 +243,20 @@ class JobConnection:
 
 
 def of(connection) -> JobConnection:
-    """What the jobs of a lease know of their connection."""
+    """What the jobs of a lease know of their connection.
+
+    :param connection: of psycopg2
+    :raise KeyError: it is none of a lease
+    """
     return vars(connection)[_ATTRIBUTE]
 
 
 def find(cr) -> JobConnection | None:
-    """The same of the connection of an Odoo cursor; None outside of a lease."""
+    """The same of the connection of an Odoo cursor.
+
+    :param cr: the cursor of Odoo
+    :return: None outside of a lease
+    """
     return vars(cr._cnx).get(_ATTRIBUTE) if hasattr(cr, "_cnx") else None
 
 

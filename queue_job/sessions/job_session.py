@@ -2,12 +2,12 @@
 """The database session in which jobs work, and what makes it that of one job alone.
 
 A request of its own would give each job a clean session. The jobs of a lease share one,
-so this module gives back what the separation gave:
+so this module provides what separate requests would provide:
 
 - **Liveness.** The session holds an advisory lock for as long as it works for an
   attempt: that of the lease, or that of the job. The lock belongs to the session and
-  not to a transaction, so commits and rollbacks leave no gap, and whoever wants to end
-  the attempt finds the session that does the work.
+  not to a transaction, so commits and rollbacks leave no gap, and the runner finds the
+  session that does the work when it has to end the attempt.
 - **Protection.** Settings that end a session or fail a statement while it does nothing
   wrong (see `PROTECTED`) are switched off. `statement_timeout` stays: it limits what
   the job itself asks for.
@@ -68,6 +68,7 @@ def hold_session(cr, statement: str, key: int) -> None:
 
     The caller commits: a rollback would take the settings back.
 
+    :param cr: cursor of the session
     :param statement: `HOLD_LEASE` or `HOLD_JOB`
     :param key: id of the lease, or of the job's row
     """
@@ -76,7 +77,11 @@ def hold_session(cr, statement: str, key: int) -> None:
 
 
 def leave_session(cr) -> None:
-    """Give the lock back; the pool keeps the session, and resets its settings."""
+    """Give the lock back; the pool keeps the session, and resets its settings.
+
+    :param cr: cursor of the session
+    :raise psycopg2.Error: the session is gone, and its lock with it
+    """
     if vars(cr._cnx).pop(_HELD, False) and not cr._cnx.closed:
         if not begins_anew(cr):
             cr._cnx.rollback()
@@ -93,6 +98,7 @@ def is_held(cr) -> bool:
 def hold_transaction(cr, job_id: int | None, statement: str = HOLD_LIVENESS) -> None:
     """Let the present transaction show life and be protected, unless its session does.
 
+    :param cr: cursor of the transaction
     :param job_id: id of the job's row, None for a job that is not stored
     :param statement: `HOLD_LIVENESS`, or `HOLD_SETTLEMENT` to write down its end
     """
@@ -128,6 +134,9 @@ def defer_last(cr) -> None:
 def take_last(cr, query: str, params: list) -> bool:
     """Let a statement go with the COMMIT of a cursor.
 
+    :param cr: cursor of the job
+    :param query: the statement that ends the job
+    :param params: its values
     :return: False if it has to be executed at once
     """
     jobs = job_cursor.find(cr)
@@ -144,6 +153,7 @@ def forget_last(cr) -> None:
 def commit_last(cr) -> None:
     """Commit what a cursor did, and what waits for that.
 
+    :param cr: cursor of the job
     :raise psycopg2.Error: of the statement or of the COMMIT
     """
     jobs = job_cursor.find(cr)
@@ -154,8 +164,8 @@ class Facts(NamedTuple):
     """What all sessions with a database have in common.
 
     :param lasts: a session stays the same between transactions
-    :param usual: transactions are READ COMMITTED and may write, if nobody says else,
-        and nothing ends a session that waits
+    :param usual: transactions are READ COMMITTED and may write, unless they say
+        otherwise, and nothing ends a session that waits
     """
 
     lasts: bool
@@ -163,11 +173,12 @@ class Facts(NamedTuple):
 
 
 def facts(cr) -> Facts:
-    """What is known about the sessions of a cursor's database; asked once, by a
-    statement that may begin a transaction.
+    """What is known about the sessions of a database.
 
-    A transaction-pooling proxy gives its clients another process id than that of the
-    session.
+    It is asked once, by a statement that may begin a transaction. A transaction-pooling
+    proxy gives its clients another process id than that of the session.
+
+    :param cr: a cursor of the database
     """
     known = _facts.get(cr.dbname)
     if known is None:
@@ -183,7 +194,10 @@ def session_of_one(cr, job_uuid: str) -> Iterator[None]:
     """Let the session of a cursor show life for one enqueued job, in the block.
 
     From before its start, so that there is no gap. Where the lock isn't free, another
-    worker runs the job, and nobody here will.
+    worker runs the job, and it is not run here.
+
+    :param cr: cursor of the session
+    :param job_uuid: uuid of the job
     """
     if not isinstance(cr, Cursor) or not facts(cr).lasts:
         yield
@@ -217,7 +231,7 @@ class JobSession:
         """Whether there is a session that can work."""
         return self.cr is not None and not self.cr.closed
 
-    def open(self):
+    def open(self) -> Cursor:
         """Return a cursor whose session is clean, protected and shows life.
 
         :raise psycopg2.Error: no session is to be had
@@ -231,7 +245,7 @@ class JobSession:
 
     def _attach(self) -> None:
         connection = self.cr._cnx
-        vars(connection).pop(_HELD, None)  # of whoever had the connection before
+        vars(connection).pop(_HELD, None)  # of an earlier user of the connection
         self._jobs = JobConnection(connection)
         self._jobs.attach()
         self.cr._obj.close()
@@ -258,15 +272,15 @@ class JobSession:
         return self._jobs is not None and self._jobs.started is not None
 
     def take_started(self) -> list[tuple]:
-        """The row of the job that the last COMMIT started; none if its claim was void.
+        """Take the row of the job that the last COMMIT started.
 
-        It is returned once.
+        :return: no row if its claim was void
         """
         started, self._jobs.started = self._jobs.started, None
         return started
 
     def end_job(self) -> None:
-        """Forget the transaction of a job, and the session if the job marked it.
+        """Forget the transaction of a job, and its session if it left something there.
 
         :raise psycopg2.Error: the session was lost
         """

@@ -23,10 +23,10 @@ _HARMLESS = re.compile(
 # What the worker prepares, for the jobs to come.
 _OURS = re.compile(r"(PREPARE|EXECUTE) queue_job_\d")
 # What leaves something behind all the same: some functions, and SELECT INTO.
-_TELLING = ("set_config", "advisory", "setseed", "set_limit", "dblink")
+_SUSPECT_WORDS = ("set_config", "advisory", "setseed", "set_limit", "dblink")
 _INTO_TEMPORARY = re.compile(r"\binto\s+(local\s+|global\s+)?temp", re.IGNORECASE)
 
-#: Characters of a statement beyond which its verdict isn't kept: its values are in it.
+#: Characters of a statement beyond which the result isn't kept: its values are in it.
 LONG = 4096
 
 
@@ -51,7 +51,7 @@ def _judge(query: str) -> bool:
     if not _HARMLESS.match(query) or ";" in query:
         return True
     text = query.lower()
-    if any(word in text for word in _TELLING):
+    if any(word in text for word in _SUSPECT_WORDS):
         return True
     return "temp" in text and _INTO_TEMPORARY.search(text) is not None
 

@@ -2,7 +2,7 @@
 """Statements that are run again and again, parsed and planned once for a session.
 
 For a short job, parsing and planning the wide statements about its row takes longer
-than running them; for a runner that is woken up, the same is true of what a turn asks.
+than running them; the same is true of the statements of the runner's dispatch rounds.
 A cursor of a lease that was :func:`enable`-d prepares a statement when it comes for the
 second time. The pool's ``DISCARD ALL`` forgets them at the end of the lease.
 
@@ -25,11 +25,19 @@ class Statements:
         self._numbers = count(1)
 
     def execute(self, cr, query: str, params: list | Mapping) -> None:
-        """Execute a statement with ``%s`` or ``%(name)s`` placeholders."""
+        """Execute a statement, prepared if it comes for the second time.
+
+        :param cr: cursor of the session
+        :param query: with ``%s`` or ``%(name)s`` placeholders
+        :param params: their values, in the order of the placeholders
+        """
         cr.execute(*self.prepare(cr, query, params))
 
     def prepare(self, cr, query: str, params: list | Mapping) -> tuple:
-        """Return what is to be executed for a statement, and its values."""
+        """Return what is to be executed for a statement, and its values.
+
+        The parameters are those of :meth:`execute`.
+        """
         if query not in self._names:
             self._names[query] = ""
             return query, params
@@ -69,7 +77,9 @@ SELECT CASE WHEN pg_backend_pid() = %s
 def settle_down(cr, connection) -> bool:
     """Let the plans of this session last, if it stays the same between statements.
 
+    :param cr: cursor of the session
     :param connection: of psycopg2, to which the cursor belongs
+    :return: whether the session stays the same
     """
     cr.execute(SETTLE_DOWN, [connection.get_backend_pid()])
     return cr.fetchone()[0]
@@ -79,12 +89,19 @@ def enable(cr) -> None:
     """Let :func:`execute` prepare statements on this cursor; its session must stay.
 
     It may be called again: what is prepared is known to the session.
+
+    :param cr: a cursor of Odoo
     """
     vars(cr).setdefault(_ATTRIBUTE, Statements())
 
 
 def execute(cr, query: str, params: list) -> None:
-    """Execute a statement with ``%s`` placeholders, prepared if that is worth it."""
+    """Execute a statement, prepared if the cursor was enabled for that.
+
+    :param cr: a cursor of Odoo
+    :param query: with ``%s`` placeholders
+    :param params: their values
+    """
     statements = vars(cr).get(_ATTRIBUTE)
     if statements is None:
         cr.execute(query, params)
@@ -93,6 +110,9 @@ def execute(cr, query: str, params: list) -> None:
 
 
 def prepare(cr, query: str, params: list) -> tuple:
-    """Return what is to be executed for a statement, and its values."""
+    """Return what is to be executed for a statement, and its values.
+
+    The parameters are those of :func:`execute`.
+    """
     statements = vars(cr).get(_ATTRIBUTE)
     return statements.prepare(cr, query, params) if statements else (query, params)

@@ -16,6 +16,7 @@ The method may not close its cursor: nothing could be committed any more.
 
 import logging
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg2
@@ -57,8 +58,11 @@ CLOSE_FORBIDDEN = (
 
 
 @contextmanager
-def autocommit(cr):
-    """Lend a cursor of Odoo's pool in autocommit mode: READ COMMITTED statements."""
+def autocommit(cr) -> Iterator[Cursor]:
+    """Lend a cursor of Odoo's pool in autocommit mode: READ COMMITTED statements.
+
+    :param cr: whose transaction is rolled back first
+    """
     usual = facts(cr).usual
     cr.rollback()
     connection = cr._cnx
@@ -75,6 +79,8 @@ def autocommit(cr):
 def check_fence(cr, job) -> None:
     """Make sure that this attempt may still commit.
 
+    :param cr: cursor of the attempt
+    :param job: the started job
     :raise JobFenced: the job was given to another worker
     :raise JobCancelled: a user has asked to cancel it
     :raise JobTimeout: its time is over
@@ -107,7 +113,8 @@ class IsolatedHooks(Callbacks):
         self._kind = kind
         self._first = first
 
-    def run(self):
+    def run(self) -> None:
+        """Run the hooks, and log what they raise."""
         if self._first is not None:
             self._first()
         while self._funcs:
@@ -258,13 +265,21 @@ def end_fork(pid: int) -> None:
 
 
 def is_guarded(cr) -> bool:
-    """Whether an attempt works on this cursor, so that a commit is safe there."""
+    """Whether an attempt works on this cursor, so that a commit is safe there.
+
+    :param cr: a cursor of Odoo
+    """
     return _ATTEMPT in vars(cr)
 
 
 @contextmanager
-def replaced(target, name, value):
-    """Replace an attribute of an instance for a while."""
+def replaced(target, name: str, value) -> Iterator[None]:
+    """Replace an attribute of an instance for a while.
+
+    :param target: the instance
+    :param name: of the attribute
+    :param value: its value in the block
+    """
     before = vars(target).get(name, _MISSING)
     setattr(target, name, value)
     try:
@@ -277,10 +292,12 @@ def replaced(target, name, value):
 
 
 @contextmanager
-def undone_on_error(cr):
+def undone_on_error(cr) -> Iterator[None]:
     """Undo the work of a job that fails inside a test, where nothing may roll back.
 
     Outside of tests the whole transaction is rolled back, see :func:`undo`.
+
+    :param cr: cursor of the attempt
     """
     if config["test_enable"]:
         with cr.savepoint():
@@ -292,7 +309,10 @@ def undone_on_error(cr):
 def undo(env, job) -> None:
     """Forget the work of a failed attempt, and the locks its transaction took.
 
-    Nothing that a hook or the loss of the session raises gets in the way.
+    What a hook raises, or the loss of the session, changes nothing about that.
+
+    :param env: in whose transaction the attempt worked
+    :param job: its job
     """
     if not config["test_enable"]:
         try:

@@ -1,12 +1,12 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Tell the user of a job about its end, over the bus.
+"""Notify the user of a job of its completion, over the bus.
 
-Who delays with ``with_delay(notify=True)``, or ``"done"`` or ``"failed"`` for one end
-only, hears ``queue_job.state`` when the job has ended: the web client shows a toast
-with a link, and other code may listen as well. Who waits for a job (`wait_action`)
-hears of its end in the same way, without a toast (`notify` is false). It is sent to
-the job's own user, after the commit that ends the job, and holds neither arguments nor
-traceback.
+With ``with_delay(notify=True)``, or ``"done"`` or ``"failed"`` for one end only, a
+message ``queue_job.state`` is sent when the job has ended: the web client shows a toast
+with a link, and other code may subscribe as well. The same message, without a toast
+(`notify` is false), tells the web client that waits for a job (`wait_action`). It is
+sent to the job's own user, after the commit that ends the job, and holds neither
+arguments nor traceback.
 """
 
 #: Type of the bus message: {"uuid", "id", "name", "state", "notify"}.
@@ -14,7 +14,10 @@ MESSAGE_TYPE = "queue_job.state"
 
 
 def announce_end(job) -> None:
-    """Send the message, if the job's caller wished it; nothing is sent on rollback."""
+    """Send the message, if the job asks for it; nothing is sent on rollback.
+
+    :param job: a job that has ended
+    """
     wish = job.options.get("notify")
     wished = bool(wish) and wish in (True, job.state)
     if not wished and not job.options.get("awaited"):

@@ -1,5 +1,5 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""The ways in which users hear of failed jobs."""
+"""The ways in which users are notified of failed jobs."""
 
 from typing import NamedTuple
 
@@ -7,9 +7,11 @@ EACH, DIGEST, NONE = "each", "digest", "none"
 
 
 class FailurePolicy(NamedTuple):
-    """How the failures of a job are told, and to whom.
+    """How users are notified of the failures of a job, and which ones.
 
-    Without users it is for `queue.job._subscribe_users_domain` to say who is told.
+    :param notice: `EACH`, `DIGEST` or `NONE`
+    :param user_ids: ids of the users; without any, those of
+        `queue.job._subscribe_users_domain`
     """
 
     notice: str

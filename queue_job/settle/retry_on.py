@@ -1,5 +1,5 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Exceptions after which a job function is tried again, and when.
+"""Exceptions after which a job is tried again, and when.
 
 A job function names them in its field `retry_on`: by class, or by module and class,
 their subclasses included. The delay is what the other side asks for (the header
@@ -23,12 +23,14 @@ from ..core import delays, texts
 FIRST_DELAY = 10
 LONGEST_DELAY = 3600
 
-#: Nobody is allowed to let a job wait for longer than a day.
+#: Seconds: no answer may postpone a job for longer than a day.
 LONGEST_ASKED = 86400
 
 
 def names_of(text: str | None) -> tuple[str, ...]:
-    """Return the names in a text, separated by commas or blanks.
+    """Return the names in a text.
+
+    :param text: names separated by commas or blanks
 
     >>> names_of("TimeoutError, requests.exceptions.ConnectionError")
     ('TimeoutError', 'requests.exceptions.ConnectionError')
@@ -38,6 +40,9 @@ def names_of(text: str | None) -> tuple[str, ...]:
 
 def is_one_of(exc: BaseException, names: Iterable[str]) -> bool:
     """Whether the class of the exception, or a base of it, is named.
+
+    :param exc: the exception
+    :param names: of classes, with or without their module
 
     >>> is_one_of(ConnectionResetError(), ["ConnectionError"])
     True
@@ -51,7 +56,10 @@ def is_one_of(exc: BaseException, names: Iterable[str]) -> bool:
 def backoff(
     attempt: int, *, uniform: Callable[[float, float], float] = random.uniform
 ) -> int:
-    """Return the delay after attempt number `attempt` (from 1), in seconds.
+    """Return the delay after an attempt, in seconds.
+
+    :param attempt: its number, from 1
+    :param uniform: chooses a number between two others
 
     >>> [backoff(attempt, uniform=max) for attempt in (1, 2, 3, 20)]
     [10, 20, 40, 3600]
@@ -67,11 +75,14 @@ def asked_delay(
     """Return the seconds that the other side asks to wait, None if it does not.
 
     Read from `exc.retry_after`, or the header `Retry-After` of `exc.response`, which
-    holds seconds or a date. What is neither is not asked for: this never raises.
+    holds seconds or a date. Anything else counts as no answer: this never raises.
+
+    :param exc: the exception
+    :param now: returns an aware datetime
     """
     try:
         seconds = _seconds(_asked(exc), now or _utc_now)
-    except Exception:  # whatever the attributes of an exception of somebody else do
+    except Exception:  # whatever the attributes of an exception of other code do
         return None
     if seconds is None or seconds <= 0:
         return None
@@ -103,7 +114,13 @@ def _utc_now() -> datetime:
 
 
 def delay_after(exc: BaseException, attempt: int, pattern: Any) -> int | None:
-    """Return the delay of the next attempt, None where the retry pattern says it."""
+    """Return the delay of the next attempt, None where the retry pattern says it.
+
+    :param exc: the exception that ended the attempt
+    :param attempt: its number, from 1
+    :param pattern: the retry pattern of the job function
+    :return: seconds
+    """
     asked = asked_delay(exc)
     if asked is not None:
         return asked

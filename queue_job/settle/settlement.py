@@ -1,9 +1,9 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Settle: what becomes of an attempt that did not end well.
 
-The cause of the end is judged by :func:`.retry.decide`, the one place that decides;
-here its decision is written, in a transaction of its own, fenced like everything that
-is written about a started job, with the attempt's line in the job's history.
+:func:`..core.retry.decide` is the one place that decides about an attempt; here its
+decision is written, in a transaction of its own, fenced like everything that is written
+about a started job, with the attempt's line in the job's history.
 """
 
 import logging
@@ -26,21 +26,10 @@ from ..sessions.interrupts import Attempt
 from ..sessions.job_session import hold_transaction
 from ..sessions.transactions import Guard, autocommit
 from ..storage import caches, repository, row_mapper
+from .causes import tells_of_a_lost_session
 from .end_notice import announce_end
 
 _logger = logging.getLogger(__name__)
-
-#: Sessions that PostgreSQL has ended (admin shutdown, crash shutdown) or lost.
-LOST_SESSION_PGCODES = frozenset({"57P01", "57P02", "57P03", "08000", "08003", "08006"})
-
-QUERY_CANCELED = "57014"
-
-#: Also where code raises them by itself, without the code of PostgreSQL.
-CONFLICTS = (
-    psycopg2.errors.SerializationFailure,
-    psycopg2.errors.DeadlockDetected,
-    psycopg2.errors.LockNotAvailable,
-)
 
 #: What the history calls an attempt that ended for some cause.
 ATTEMPT_OF = {
@@ -61,7 +50,7 @@ VALUES (%(job_id)s, %(number)s, %(date_start)s, {claims.UTC_NOW}, %(host)s, %(pi
 """
 
 
-#: Why a job fails whose row is not as its worker left it, though nobody else took it.
+#: Why a job fails whose row is not as its worker left it, without another worker.
 OWN_ROW_CHANGED = (
     "The job has changed the state of its own row in queue_job, or deleted it. Only its"
     " worker may do so: raise an exception to end the job, and use with_delay() or"
@@ -100,47 +89,13 @@ UPDATE queue_job
 """
 
 
-def tells_of_a_lost_session(exc: BaseException | None) -> bool:
-    """Whether PostgreSQL has ended a session, or the connection to it is gone."""
-    for each in errors.chain(exc):
-        kind = type(each)  # isinstance would ask `__class__`, which may raise
-        if not issubclass(kind, psycopg2.Error):
-            continue
-        if each.pgcode in LOST_SESSION_PGCODES:
-            return True
-        lost = psycopg2.OperationalError | psycopg2.InterfaceError
-        if each.pgcode is None and issubclass(kind, lost):
-            return True
-    return False
-
-
-def cause_of(exc: BaseException, *, lost: bool = False) -> Cause:
-    """Why an attempt did not end well.
-
-    :param lost: the session in which it worked was ended
-    """
-    kind = type(exc)  # isinstance would ask `__class__`, which may raise
-    if issubclass(kind, JobInterrupted) and exc.reason:
-        return Cause.TIMEOUT
-    if lost:
-        return Cause.DEAD
-    if issubclass(kind, CONFLICTS):
-        return Cause.CONFLICT
-    if issubclass(kind, psycopg2.Error):
-        if exc.pgcode == QUERY_CANCELED and "user request" in str(exc):
-            return Cause.CONFLICT  # meant for the job that had this session before
-        return errors.classify(exc, exc.pgcode)
-    return errors.classify(exc)
-
-
-def was_interrupted(exc: BaseException) -> bool:
-    """Whether PostgreSQL, or the loss of its session, raised the error."""
-    ends = psycopg2.errors.QueryCanceled | psycopg2.InterfaceError | JobInterrupted
-    return any(issubclass(type(each), ends) for each in errors.chain(exc))
-
-
 def signal_of(cr, job) -> tuple[Cause, str] | None:
-    """What was said to the job while it ran: (cause, message)."""
+    """What a signal told the job while it ran.
+
+    :param cr: a cursor that sees what was committed by now
+    :param job: the started job
+    :return: (cause, message), None without a signal
+    """
     if job.claim_token is None:
         return None
     cr.execute(claims.READ_SIGNAL, {"id": job.id, "token": job.claim_token})
@@ -154,7 +109,13 @@ def signal_of(cr, job) -> tuple[Cause, str] | None:
 
 
 def record_attempt(job, name: str, exc_name=None, message=None) -> None:
-    """Write an attempt that did not end in done into the job's history."""
+    """Write an attempt that did not end in done into the job's history.
+
+    :param job: the job
+    :param name: what the history calls it, see `ATTEMPT_OF`
+    :param exc_name: class of its error
+    :param message: of its error, or why it was postponed
+    """
     if not job.id:
         return
     values = row_mapper.attempt_values(job, name, exc_name, message)
@@ -177,8 +138,9 @@ def settle(
     through. A conflict or a lost session is met by another try. What can't be written
     as it should be is written by plain SQL, as a failure that names both errors.
 
+    :param job: the job of the attempt
     :param cause: why the attempt ended
-    :param decision: a decision of :func:`.retry.decide`
+    :param decision: a decision of :func:`..core.retry.decide`
     :param failure: exc_info, exc_name and exc_message, for a failure
     :param began_as: the state in which the attempt found the row
     :return: the decision that was carried out; None if the attempt had been committed
@@ -394,10 +356,13 @@ def _text_of(error: BaseException) -> str:
     return f"{errors.exception_name(error)}: {errors.exception_text(error)}"
 
 
-def bury(job, cause: Cause) -> None:
-    """Write the end of a job that died in other hands.
+def finalize(job, cause: Cause) -> None:
+    """Write the end of a job whose worker has died.
 
+    :param job: the job, which this worker has claimed
     :param cause: dead, timeout or cancel
+    :raise JobFenced: the job was given to another worker meanwhile
+    :raise DatabaseLost: the database can't be reached
     """
     said = signal_of(job.env.cr, job)
     stack = _stack_of(job.env.cr, job)
@@ -425,7 +390,11 @@ def _stack_of(cr, job) -> str | None:
 
 
 def failure_of(decision) -> dict | None:
-    """The failure values of a decision that wasn't made from an exception."""
+    """The failure values of a decision that wasn't made from an exception.
+
+    :param decision: of :func:`..core.retry.decide`
+    :return: exc_info, exc_name and exc_message; None if it is no failure
+    """
     if not isinstance(decision, Fail):
         return None
     return {

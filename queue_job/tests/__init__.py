@@ -1,7 +1,8 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
 from . import test_base
-from . import test_book
+from . import test_batch
+from . import test_control_session
 from . import test_caches
 from . import test_cli
 from . import test_common
@@ -16,22 +17,23 @@ from . import test_failure_policy
 from . import test_fields
 from . import test_gc
 from . import test_graph_keys
-from . import test_heard_in_between
+from . import test_leadership
 from . import test_insertion
 from . import test_job
 from . import test_job_cursor
 from . import test_job_workers
 from . import test_js
 from . import test_keys
-from . import test_lease_book
+from . import test_lease_registry
 from . import test_metrics
 from . import test_migrations
-from . import test_news
+from . import test_change_feed
 from . import test_odd_errors
 from . import test_odd_rows
 from . import test_patterns
 from . import test_progress
 from . import test_public_names
+from . import test_public_patches
 from . import test_query_plans
 from . import test_queue_job_channel
 from . import test_queue_job_function

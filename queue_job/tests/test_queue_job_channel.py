@@ -9,9 +9,9 @@ import psycopg2
 from odoo.exceptions import UserError, ValidationError
 from odoo.tools import mute_logger
 
+from ..jobrunner.channels import ChannelManager
+from ..jobrunner.dispatch.recent_starts import RECENT_STARTS
 from ..jobrunner.schedule.channel_config import ChannelSettings
-from ..jobrunner.schedule.channel_manager import ChannelManager
-from ..jobrunner.schedule.recent_starts import RECENT_STARTS
 from ..jobrunner.session.queries import CHANNELS
 from ..monitoring.effective_settings import configured_channels, effective_settings
 from .job_case import JobCase

@@ -1,5 +1,5 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""How many leases this process serves: a threaded server that stops waits for them.
+"""How many leases this process serves: a threaded server waits for them at its stop.
 
 Odoo itself gives its threads one second, and then closes their database cursors.
 (The workers of a prefork server finish what they do anyway.)
@@ -33,10 +33,15 @@ def _count(number: int) -> None:
 
 
 def is_idle() -> bool:
+    """Whether no lease is served."""
     return not _leases
 
 
 def wait_idle(seconds: float) -> bool:
-    """Wait until no lease is served; return whether that is so by then."""
+    """Wait until no lease is served.
+
+    :param seconds: the longest time
+    :return: whether no lease is served by then
+    """
     with _changed:
         return _changed.wait_for(is_idle, seconds)

@@ -1,9 +1,9 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """One attempt of a job: perform, and settle whatever comes of it.
 
-What a method can do wrong ends here: each exception, of whatever class, and each error
-of the commit is judged once and written down. After COMMIT there is nothing left to
-judge. The steps are class methods of `RunJobController`, which other addons override
+Whatever a method does wrong ends here: each exception, of whatever class, and each
+error of the commit is judged once and written down. After COMMIT there is nothing left
+to judge. The steps are class methods of `RunJobController`, which other addons override
 and patch; they are called through that class.
 """
 
@@ -13,6 +13,7 @@ import contextvars
 import logging
 import os
 from contextlib import nullcontext
+from typing import TYPE_CHECKING
 
 import psycopg2
 
@@ -32,22 +33,27 @@ from ..core.retry import Cause, Fail, Retry, decide
 from ..exception import FailedJobError, JobFenced, JobInterrupted
 from ..progress import reporting
 from ..sessions import interrupts, job_session, transactions
-from ..settle import settlement
+from ..settle import causes, settlement
 from ..settle.end_notice import announce_end
 from ..settle.retry_on import delay_after, is_one_of
 from .process_state import ProcessState, work_for
 
+if TYPE_CHECKING:
+    from ..job import Job
+
 #: The name by which other addons know it and mute it.
 _logger = logging.getLogger("odoo.addons.queue_job.controllers.main")
 
-#: Causes that somebody may have spoken of in a signal, which knows better.
+#: Causes that a signal may describe, which then counts.
 INTERRUPTIONS = (Cause.CANCEL, Cause.TIMEOUT, Cause.DEAD)
 
 
-def run_alone(controller, env, job_uuid: str):
-    """Run one enqueued job on the cursor of an environment.
+def run_enqueued(controller, env, job_uuid: str) -> Job | None:
+    """Start one enqueued job and attempt it, on the cursor of an environment.
 
     :param controller: `RunJobController`, whose methods are the steps
+    :param env: environment of the superuser
+    :param job_uuid: uuid of the job
     :return: the job, None if it is not there to be run
     :raise Exception: what made the job fail
     """
@@ -65,9 +71,11 @@ def run_alone(controller, env, job_uuid: str):
 
 
 def alone(function, env, job, state) -> None:
-    """Run an attempt that finds its process as one of its own.
+    """Run an attempt as if it had its process to itself.
 
     :param function: `RunJobController._runjob`
+    :param env: in whose transaction it works
+    :param job: the started job
     :param state: the :class:`~.process_state.ProcessState` to come back to
     :raise Exception: what the function raises
     """
@@ -83,6 +91,8 @@ def run(controller, env, job) -> None:
     """Perform and settle one attempt.
 
     :param controller: the class whose methods are the steps
+    :param env: in whose transaction it works
+    :param job: the started job
     :raise Exception: what made the job fail, once that is settled
     """
     began_as, pid = job.state, os.getpid()
@@ -101,7 +111,14 @@ def run(controller, env, job) -> None:
 
 
 def perform(env, job) -> None:
-    """Perform the job; its work and ``done`` are one commit."""
+    """Perform the job; its work and ``done`` are one commit.
+
+    :param env: in whose transaction it works
+    :param job: the started job, loaded in that environment
+    :raise RuntimeError: it was loaded with another cursor
+    :raise JobFenced: it was given to another worker
+    :raise BaseException: what the job's method raises
+    """
     if env.cr is not job.env.cr:
         raise RuntimeError(f"Job {job.uuid} was loaded with another cursor")
     events.tell_now(events.STARTED, job)
@@ -172,10 +189,13 @@ def session_is_lost(cr, exc: BaseException) -> bool:
     """Whether the attempt ended because its session did.
 
     An error of that kind may also come from another database, or be raised by hand.
+
+    :param cr: the cursor on which the attempt worked
+    :param exc: the error that ended it
     """
     if issubclass(type(exc), JobInterrupted):
         return not exc.reason
-    if not isinstance(cr, Cursor) or not settlement.tells_of_a_lost_session(exc):
+    if not isinstance(cr, Cursor) or not causes.tells_of_a_lost_session(exc):
         return False
     try:
         if not cr._cnx.closed:
@@ -193,7 +213,7 @@ def _judge(job, exc: BaseException, *, lost: bool):
     try:
         return _judge_by_config(job, exc, lost=lost)
     except Exception as error:
-        if settlement.tells_of_a_lost_session(error):
+        if causes.tells_of_a_lost_session(error):
             cause, text = Cause.DEAD, _message_of(exc)
             return cause, decide(cause, job.retry, job.max_retries, message=text)
         _logger.exception("job %s: its error is taken as it is", job.uuid)
@@ -201,14 +221,14 @@ def _judge(job, exc: BaseException, *, lost: bool):
 
 
 def _judge_by_config(job, exc, *, lost):
-    cause = settlement.cause_of(exc, lost=lost)
+    cause = causes.cause_of(exc, lost=lost)
     message = _message_of(exc)
     seconds = exception_wish(exc, "seconds")
     function = job.job_config
     if cause is Cause.EXCEPTION and is_one_of(exc, function.retry_on):
         cause = Cause.RETRYABLE
         seconds = delay_after(exc, job.retry, function.retry_pattern)
-    if lost or settlement.was_interrupted(exc) or cause in INTERRUPTIONS:
+    if lost or causes.was_interrupted(exc) or cause in INTERRUPTIONS:
         with job.in_temporary_env():
             said = settlement.signal_of(job.env.cr, job)
         cause, message = said or (cause, message)
@@ -232,7 +252,7 @@ def _message_of(exc: BaseException) -> str:
 
 
 def _failure_values(controller, job, trace: str, exc: BaseException) -> dict:
-    """exc_info, exc_name and exc_message of a failure, also where they can't be had."""
+    """exc_info, exc_name and exc_message of a failure, whatever addons raise."""
     try:
         return dict(controller._get_failure_values(job, trace, exc))
     except Exception:
@@ -241,7 +261,11 @@ def _failure_values(controller, job, trace: str, exc: BaseException) -> dict:
 
 
 def failure_values(trace: str, exc: BaseException) -> dict:
-    """exc_info, exc_name and exc_message of a failure."""
+    """exc_info, exc_name and exc_message of a failure.
+
+    :param trace: the traceback
+    :param exc: the error
+    """
     message = exception_message(exc)
     if issubclass(type(exc), JobFenced):
         message = settlement.OWN_ROW_CHANGED

@@ -1,9 +1,9 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""The book of a worker: claims, starts, returns and releases, beside the jobs.
+"""The control session of a worker: it claims, starts, returns and releases jobs.
 
-It is a cursor in autocommit mode: each statement of :mod:`.claims` is a READ COMMITTED
-transaction of its own, which can't meet a serialization error and holds no lock while
-a job runs.
+It is a cursor in autocommit mode, beside the session in which the jobs work: each
+statement of :mod:`..claim.claims` is a READ COMMITTED transaction of its own, which
+can't meet a serialization error and holds no lock while a job runs.
 """
 
 import os
@@ -22,8 +22,8 @@ from ..storage import dependencies, row_mapper
 #: tables; in the order of `registry.cache_sequences`.
 _TABLES = [f"orm_signaling_{name}" for name in ("registry", *_CACHES_BY_KEY)]
 
-#: What is read of a job that is started: its row, and the last of these rows, for the
-#: worker has to know of it by then. The number that was given out last costs less to
+#: What is read of a job that is started: its row, and the last of these rows, because
+#: the worker has to know it by then. The number that was given out last costs less to
 #: read than the one that was committed last. It is the higher one while a row isn't
 #: committed yet, and after a rollback or a crash.
 _ROW_AND_NUMBERS = {
@@ -44,10 +44,10 @@ _START = {
     for exact, columns in _ROW_AND_NUMBERS.items()
 }
 
-#: How many jobs are claimed at once; there is a statement for each.
-HANDFULS = (1, 2, 5, 10, 20, 50)
+#: How many jobs a batch may have; there is a statement for each.
+BATCH_SIZES = (1, 2, 5, 10, 20, 50)
 
-#: Among so many channels, each may hold all that the next handfuls take.
+#: Among so many channels, each may hold all jobs of the next batches.
 FEW_CHANNELS = 8
 
 
@@ -61,8 +61,8 @@ def _next(channels: int, limit: int) -> str:
 
 
 @cache
-def _top_up(channels: int, limit: int) -> str:
-    return claims.TOP_UP.format(next=_next(channels, limit))
+def _claim_batch(channels: int, limit: int) -> str:
+    return claims.CLAIM_BATCH.format(next=_next(channels, limit))
 
 
 @cache
@@ -76,10 +76,11 @@ def _served(channels: list[str]) -> str | list[str]:
     return channels[0] if len(channels) == 1 else channels
 
 
-class Book:
-    """What a lease writes about jobs that aren't its own work.
+class ControlSession:
+    """Writes the claims, starts and releases of one lease.
 
-    :param cr: cursor in autocommit mode, see :func:`.transactions.autocommit`
+    :param cr: cursor in autocommit mode, see
+        :func:`~..sessions.transactions.autocommit`
     :param lease_id: the lease for which jobs are claimed
     :param runner: the leadership that granted the lease
     """
@@ -90,21 +91,34 @@ class Book:
         self.runner = runner
         #: Signals are read as they were committed.
         self.exact = False
-        self._unheard: set[int] = set()  # released, and the bell has not rung
+        self._not_notified: set[int] = set()  # released, and the runner not notified
         self._pid = os.getpid()
         self._host = socket.gethostname()
 
     def start(self, job_id: int, token: int) -> dict | None:
-        """Start a claimed job and return its row, None if the claim doesn't hold."""
+        """Start a claimed job.
+
+        :param job_id: id of its row
+        :param token: token of the claim
+        :return: its row, see :func:`read_started`; None if the claim doesn't hold
+        """
         prepared_statements.execute(self.cr, *self.start_statement(job_id, token))
         return read_started(self.cr.fetchone())
 
     def start_statement(self, job_id: int, token: int) -> tuple[str, list]:
-        """The statement that starts a claimed job, and its values."""
+        """The statement that starts a claimed job, and its values.
+
+        :param job_id: id of its row
+        :param token: token of the claim
+        """
         return _START[self.exact], [self._pid, self._host, job_id, token]
 
     def start_next(self, channels: list[str]) -> dict | None:
-        """Claim and start the next job of some channels at once, None without one."""
+        """Claim and start the next job of some channels, by one statement.
+
+        :param channels: the channels that the lease serves
+        :return: its row, see :func:`read_started`; None if there is no job
+        """
         served, worker = _served(channels), (self._pid, self._host)
         prepared_statements.execute(
             self.cr,
@@ -112,7 +126,7 @@ class Book:
             [served, self.runner, *worker, self.lease_id],
         )
         values = read_started(self.cr.fetchone())
-        self.ring_for_others([values["id"]] if values else [])
+        self.notify_others([values["id"]] if values else [])
         return values
 
     def others_wait(self, channels: list[str], issued: float) -> bool:
@@ -124,20 +138,26 @@ class Book:
         self.cr.execute(claims.OTHERS_WAIT, {"channels": channels, "issued": issued})
         return self.cr.fetchone()[0]
 
-    def top_up(self, channels: list[str], limit: int) -> list[tuple[int, int]]:
-        """Claim the next jobs of some channels, or not quite so many.
+    def fetch_batch(self, channels: list[str], limit: int) -> list[tuple[int, int]]:
+        """Claim the next jobs of some channels, one of `BATCH_SIZES`.
 
+        :param channels: the channels that the lease serves
+        :param limit: how many jobs, at most
         :return: [(id, claim token)] in their order
         """
-        size = max(number for number in HANDFULS if number <= limit)
+        size = max(number for number in BATCH_SIZES if number <= limit)
         params = [_served(channels), self.runner, self.lease_id]
-        prepared_statements.execute(self.cr, _top_up(len(channels), size), params)
+        prepared_statements.execute(self.cr, _claim_batch(len(channels), size), params)
         claimed = self.cr.fetchall()
-        self.ring_for_others([job_id for job_id, _token in claimed])
+        self.notify_others([job_id for job_id, _token in claimed])
         return claimed
 
     def state_of(self, job_id: int) -> tuple[str | None, int | None]:
-        """State and claim token of a job that could not be started."""
+        """State and claim token of a job that could not be started.
+
+        :param job_id: id of its row
+        :return: (None, None) if it is gone
+        """
         self.cr.execute(claims.WHY_NOT_STARTED, {"id": job_id})
         return self.cr.fetchone() or (None, None)
 
@@ -146,42 +166,52 @@ class Book:
         self.cr.execute(claims.RETURN_UNSTARTED, {"leases": [self.lease_id]})
 
     def release_children(self, job_ids: list[int]) -> list[int]:
-        """Let the children of jobs that are over run, where their parents allow it.
+        """Release the children of jobs that have ended, where all parents allow it.
 
-        :return: the ids of those that were released or cancelled
+        The runner is notified of them later, unless the lease claims them next.
 
-        The bell rings for those that the lease does not take next.
+        :param job_ids: ids of the jobs that have ended
+        :return: the ids of the children that were released or cancelled
         """
         rows_written = dependencies.released_rows(
             self.cr, job_ids, statement=dependencies.RELEASE_SILENTLY
         )
-        self._unheard |= {id_ for id_, state, _ in rows_written if state == "pending"}
+        self._not_notified |= {
+            id_ for id_, state, _ in rows_written if state == "pending"
+        }
         doomed = [id_ for id_, state, _result in rows_written if state == "cancelled"]
         if doomed:
             events.tell_ids(self.cr, events.CANCELLED, doomed, self.cr.dbname)
         return [id_ for id_, _state, _result in rows_written]
 
-    def ring_for_others(self, taken: list[int]) -> None:
-        """Ring for jobs that were released, but for one that the lease takes itself."""
-        if len(self._unheard) > 1 or self._unheard.difference(taken):
-            self.cr.execute(claims.RING)
-        self._unheard.clear()
+    def notify_others(self, claimed: list[int]) -> None:
+        """Notify the runner of released jobs, but for one that the lease has claimed.
+
+        :param claimed: ids of the jobs that the lease has just claimed
+        """
+        if len(self._not_notified) > 1 or self._not_notified.difference(claimed):
+            self.cr.execute(claims.NOTIFY)
+        self._not_notified.clear()
 
     def admit_after(self, ended: list[dict]) -> None:
-        """Let through what waits for the place of these jobs, which have a key.
+        """Admit the jobs that wait for the place of these jobs, which have a key.
 
         The lease goes on with the next job of the channel; for more than one, the
-        runner has to look for workers.
+        runner has to find workers.
+
+        :param ended: rows of the jobs that have ended: id, channel and gate
         """
         keys = [(row["channel"], row["gate"]) for row in ended]
         changed = admission.admit(self.cr, keys, [row["id"] for row in ended])
         if sum(state == "open" for _id, state in changed) > 1:
-            self.cr.execute(claims.RING)
+            self.cr.execute(claims.NOTIFY)
 
 
 def read_started(row: tuple | None) -> dict | None:
-    """The values of a job's row as its start returned it; None if it didn't start.
+    """The values of a job's row as its start returned it.
 
-    `signals` are the numbers of the last signals of changed caches.
+    :param row: what the statement returned; None if the job didn't start
+    :return: the columns of the row, and `signals`: the numbers of the last signals of
+        changed caches; None if the job didn't start
     """
     return row and {**row_mapper.unpack(row[:-1]), "signals": row[-1]}

@@ -40,6 +40,8 @@ COLUMNS = (
 def load_whole(env, values: dict) -> Job:
     """The job of a row, with its records, its method and its arguments.
 
+    :param env: in which it is to be performed
+    :param values: its row, see :func:`.control_session.read_started`
     :raise Exception: the model, the method or a model among the arguments is gone
     :raise ValueError: the row holds a date that is none for Python
     """
@@ -52,7 +54,10 @@ def load_whole(env, values: dict) -> Job:
 
 
 def has_expired(job) -> bool:
-    """Whether the job was not to be started any more by now (naive UTC)."""
+    """Whether the job was not to be started any more by now.
+
+    :param job: whose option `expires` is a moment in naive UTC
+    """
     return options.has_passed(job.options.get("expires"), datetime.now())
 
 

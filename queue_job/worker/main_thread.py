@@ -6,7 +6,7 @@ it. But a sleep, a call without a time-out or a subprocess can be interrupted no
 but in the main thread: Python handles signals there. So the worker's main thread takes
 over what `call` hands to it, and waits on.
 
-In a threaded server nobody waits, and `call` runs the function where it is.
+In a threaded server no main thread waits, and `call` runs the function in its own.
 """
 
 from __future__ import annotations
@@ -81,8 +81,11 @@ _main_thread = _MainThread()
 
 
 def call(function: Callable, *args: Any) -> Any:
-    """Run a function in the main thread, if that is free for it, and return its result.
+    """Run a function in the main thread, if that is free for it.
 
+    :param function: the function
+    :param args: its arguments
+    :return: its result
     :raise BaseException: what the function raises
     """
     in_main = threading.current_thread() is threading.main_thread()
@@ -92,9 +95,9 @@ def call(function: Callable, *args: Any) -> Any:
 
 
 def run_worker(self) -> None:
-    """`run` of a worker whose main thread runs jobs; in place of `server.Worker.run`.
+    """Run a worker whose main thread runs jobs; in place of `server.Worker.run`.
 
-    The same steps, but that the main thread does not only wait.
+    The steps are the same, but the main thread does more than wait.
     """
     try:
         self.start()

@@ -36,7 +36,7 @@ class Item(NamedTuple):
     :param read: returns its value; values are compared
     :param restore: puts a value back
     :param shared: with the other threads; where these run jobs as well (in a threaded
-        server), nobody can tell who has changed it, and it is left alone
+        server), there is no telling which has changed it, and it is left alone
     """
 
     name: str

@@ -149,7 +149,7 @@ class TestCaptured:
         """The job that ran and was requeued is another claim."""
         assert send(server, *_signed(key, lease)).status_code == 200
         server.client().call("queue.job", "requeue", [lease.job_id])
-        for kind in (protocol.RUN, protocol.BURY):
+        for kind in (protocol.RUN, protocol.FINALIZE):
             again = replace(lease, kind=kind, cause="dead")
             server.expect_log(REFUSED)
             assert send(server, *_signed(key, again)).status_code in (200, 403)

@@ -4,7 +4,7 @@
 Two workers, each with a connection for the job's transaction, and a runner with one
 of its own, do what their real counterparts do, with the real statements, in any
 order: enqueue, claim, top up, start, commit in the midst, finish, fail, die, return,
-look and rescue, cancel, requeue, delete. A worker may be late: it finishes after its
+scan and recover, cancel, requeue, delete. A worker may be late: it finishes after its
 job was given to another. Or it judges an end that is committed once more, as after a
 post-commit hook that fails. For jobs that wait for others see `test_graphs_model`.
 
@@ -36,7 +36,7 @@ from hypothesis.stateful import (
 )
 
 from queue_job.claim import claims
-from queue_job.jobrunner.recovery.liveness import LOOK_INTERVAL, Watch
+from queue_job.jobrunner.recovery.liveness import SCAN_INTERVAL, LivenessMonitor
 from queue_job.jobrunner.session import queries
 from setup import database as databases
 
@@ -85,7 +85,7 @@ class Claims(RuleBasedStateMachine):
         self.jobs: list[Job] = []
         self.next_lease = 1
         self.own_leases: set[int] = set()
-        self.watch = Watch()
+        self.liveness = LivenessMonitor()
         self.clock = 0.0
 
     def _worker_connection(self):
@@ -99,7 +99,7 @@ class Claims(RuleBasedStateMachine):
             connection.close()
 
     def ask(self, query, parameters=None) -> list[tuple]:
-        """A statement of the runner, or of a worker's book: autocommit."""
+        """A statement of the runner, or of a worker's control session: autocommit."""
         with self.runner.cursor() as cursor:
             cursor.execute(query, parameters)
             return cursor.fetchall() if cursor.description else []
@@ -155,7 +155,7 @@ class Claims(RuleBasedStateMachine):
                 expected.append((job.id, job.token, lease))
         assert sorted(row[:3] for row in got) == sorted(expected)
 
-    def top_up(self, data):
+    def fetch_batch(self, data):
         limit, leads = data.draw(st.integers(1, 3)), data.draw(st.booleans())
         several = data.draw(st.booleans())
         lease = self._new_lease()
@@ -165,7 +165,7 @@ class Claims(RuleBasedStateMachine):
             served, following = [CHANNEL, "root.empty"], claims.NEXT_OF_SEVERAL
         else:
             served, following = CHANNEL, claims.NEXT_OF_ONE
-        query = claims.TOP_UP.format(next=following.format(**numbers))
+        query = claims.CLAIM_BATCH.format(next=following.format(**numbers))
         got = self.ask(query, [served, runner, lease])
         chosen = self.of_state("pending")[:limit] if leads else []
         for job in chosen:
@@ -194,8 +194,8 @@ class Claims(RuleBasedStateMachine):
         """One that the runner sees behind a long job, perhaps just being started."""
         job = data.draw(st.sampled_from(self.of_state("enqueued")))
         ids = {"ids": [job.id], "leases": [job.lease]}
-        assert self.ask(queries.RETURN_STRANDED, ids) == [(job.id,)]
-        assert self.ask(queries.RETURN_STRANDED, ids) == []
+        assert self.ask(queries.RETURN_BEHIND_LONG_JOB, ids) == [(job.id,)]
+        assert self.ask(queries.RETURN_BEHIND_LONG_JOB, ids) == []
         job.state, job.lease = "pending", None
         self.happened["claims returned"] += 1
 
@@ -334,16 +334,16 @@ class Claims(RuleBasedStateMachine):
         worker = self.idle()[0]
         self._start(worker, job, job.token)
         self._die(worker)
-        self._look_once()
-        self._look_once()
+        self._scan_once()
+        self._scan_once()
 
     def be_late(self, data):
-        """Between a commit and the lock that follows, for longer than two looks."""
+        """Between a commit and the lock that follows, for longer than two scans."""
         worker = data.draw(st.sampled_from(self.busy()))
         worker.connection.rollback()
         worker.holds = False
-        self._look_once()
-        self._look_once()
+        self._scan_once()
+        self._scan_once()
 
     def _end(self, worker):
         job, worker.job, worker.holds = worker.job, None, False
@@ -363,20 +363,20 @@ class Claims(RuleBasedStateMachine):
             assert time.monotonic() < deadline, "the session of a dead client lives"
             time.sleep(0.001)
 
-    # -- the runner's look ------------------------------------------------
+    # -- the runner's scan ------------------------------------------------
 
     def look(self, data):
-        """Two looks, and what the caretaker does; perhaps a runner that just began."""
+        """Two scans, and what the reaper does; perhaps a runner that just began."""
         if data.draw(st.booleans()):
-            self.own_leases, self.watch = set(), Watch()
-        self._look_once()
-        self._look_once()
+            self.own_leases, self.liveness = set(), LivenessMonitor()
+        self._scan_once()
+        self._scan_once()
 
-    def _look_once(self):
-        self.clock += LOOK_INTERVAL
-        columns, rows = self._look_rows()
+    def _scan_once(self):
+        self.clock += SCAN_INTERVAL
+        columns, rows = self._scan_rows()
         rows = [dict(zip(columns, row, strict=True)) for row in rows]
-        found = self.watch.examine(rows, self.clock, self.own_leases, set())
+        found = self.liveness.scan(rows, self.clock, self.own_leases, set())
         alive = {worker.job.id for worker in self.workers if worker.holds}
         by_id = {job.id: job for job in self.jobs}
         ids = [row["id"] for row in found.orphans]
@@ -391,14 +391,14 @@ class Claims(RuleBasedStateMachine):
         for row in found.dead:
             job = by_id[row["id"]]
             assert job.id not in alive, "declared dead while its session lives"
-            self._rescue(job, row)
+            self._recover(job, row)
 
-    def _look_rows(self):
+    def _scan_rows(self):
         with self.runner.cursor() as cursor:
-            cursor.execute(queries.LOOK, {"limit": 0})
+            cursor.execute(queries.IN_FLIGHT, {"limit": 0})
             return [column.name for column in cursor.description], cursor.fetchall()
 
-    def _rescue(self, job, row):
+    def _recover(self, job, row):
         if row["signal"]:
             self.ask(CANCELLED, (job.id, job.token))
             job.state = "cancelled"
@@ -463,7 +463,7 @@ class Claims(RuleBasedStateMachine):
 ACTIONS = {
     "enqueue": (1, lambda self: len(self.jobs) < MAX_JOBS),
     "claim": (3, lambda self: self.of_state("pending")),
-    "top_up": (2, lambda self: self.of_state("pending")),
+    "fetch_batch": (2, lambda self: self.of_state("pending")),
     "return_lease": (1, lambda self: self.of_state("enqueued")),
     "return_stranded": (1, lambda self: self.of_state("enqueued")),
     "start": (8, lambda self: self.idle() and self.of_state("enqueued")),

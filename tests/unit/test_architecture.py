@@ -37,9 +37,9 @@ PURE = [
     "jobrunner/schedule/channel_config",
     "jobrunner/schedule/channel_queue",
     "jobrunner/schedule/rate",
-    "jobrunner/schedule/recent_starts",
+    "jobrunner/dispatch/recent_starts",
     "jobrunner/schedule/channel",
-    "jobrunner/schedule/channel_manager",
+    "jobrunner/channels",
     "jobrunner/schedule/slots",
     "claim/lease",
     "jobrunner/recovery/liveness",
@@ -88,6 +88,11 @@ def test_the_types_of_pure_modules_are_checked():
 # -- the folders -----------------------------------------------------------------------
 
 
+#: Files of a folder that stand in a line of their own, because what is in the folder's
+#: other folders imports them.
+FILES_WITH_A_LINE = {"jobrunner/channels"}
+
+
 def documented_tree() -> dict[str, list[str]]:
     """{folder or file: its modules}, in the order of `docs/architecture.md`."""
     text = (ROOT / "docs/architecture.md").read_text()
@@ -106,7 +111,8 @@ def modules_of_the_addon():
 def place_of(names: list[str]) -> str:
     """The line of the table to which a module belongs."""
     folder = "/".join(names[:-1])
-    return folder or names[0]
+    alone = "/".join(names)
+    return alone if alone in FILES_WITH_A_LINE else folder or names[0]
 
 
 def relative_imports(path, names):
@@ -119,7 +125,11 @@ def relative_imports(path, names):
         for inner in ast.walk(node)
     }
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.level and id(node) not in for_types:
+        if (
+            isinstance(node, ast.ImportFrom)
+            and node.level
+            and id(node) not in for_types
+        ):
             package = names[: len(names) - node.level]
             module = package + (node.module.split(".") if node.module else [])
             for alias in node.names:
@@ -142,6 +152,8 @@ def test_the_documented_tree_is_that_of_the_code():
         place = place_of(names)
         if place != "__init__" and place != "post_init_hook":
             actual.setdefault(place, [])
+            if "/".join(names) == place:
+                continue
             if len(names) > 1 and not names[-1].startswith("__"):
                 actual[place].append(names[-1])
     for each in ("models", "wizards"):  # a file for each model

@@ -5,6 +5,7 @@ import doctest
 
 import pytest
 
+from queue_job.jobrunner.channels import ChannelManager
 from queue_job.jobrunner.schedule import channel_config
 from queue_job.jobrunner.schedule.channel_config import (
     ChannelSettings,
@@ -15,7 +16,6 @@ from queue_job.jobrunner.schedule.channel_config import (
     parse,
     validate,
 )
-from queue_job.jobrunner.schedule.channel_manager import ChannelManager
 from queue_job.jobrunner.schedule.rate import Rate
 
 PARSED = [

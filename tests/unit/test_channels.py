@@ -6,8 +6,7 @@ import doctest
 import pytest
 
 from queue_job.jobrunner import channels
-from queue_job.jobrunner.schedule import channel, channel_manager, channel_queue, slots
-from queue_job.jobrunner.schedule.channel_manager import (
+from queue_job.jobrunner.channels import (
     NOT_DONE,
     Channel,
     ChannelManager,
@@ -15,6 +14,7 @@ from queue_job.jobrunner.schedule.channel_manager import (
     ChannelSettings,
     SharedSlots,
 )
+from queue_job.jobrunner.schedule import channel, channel_queue, slots
 
 
 class Board:
@@ -44,7 +44,7 @@ class Board:
         return str(self.manager.get_channel_by_name(name))
 
 
-@pytest.mark.parametrize("module", [channel, channel_queue, channel_manager, slots])
+@pytest.mark.parametrize("module", [channel, channel_queue, channels, slots])
 def test_doctests(module):
     result = doctest.testmod(module)
     assert result.attempted and not result.failed
@@ -453,7 +453,7 @@ def test_a_database_that_does_not_come_stops_nobody(shared):
     for board in boards.values():
         board.tell("pending", *(f"A{number}" for number in range(1, 9)))
     assert boards["x"].start() == ["A1", "A2"]
-    assert boards["y"].start() == []  # hungry, and then in trouble
+    assert boards["y"].start() == []  # starved, and then in trouble
     boards["x"].tell("done", "A1")
     assert calls == ["y"]
     assert boards["x"].start() == []
@@ -479,7 +479,7 @@ def test_a_database_without_candidates_lets_the_others_go_first(shared):
     assert boards["x"].start() == ["A2"]
 
 
-def test_hunger_for_a_narrow_channel_takes_nothing_from_the_others(shared):
+def test_starving_for_a_narrow_channel_takes_nothing_from_the_others(shared):
     boards, _calls = make_boards(shared, "root:9,A:1", "xy")
     boards["x"].tell("pending", "A1", "B1", "B2", "B3")
     boards["y"].tell("pending", "A1")
@@ -516,7 +516,7 @@ def test_a_job_that_runs_when_its_channel_becomes_shared_is_counted(shared):
 
 
 @pytest.mark.parametrize(
-    ("channel", "fellows"),
+    ("channel", "interchangeable"),
     [
         ("root", ["root.free", "root.free.sub", "root.wide"]),
         ("root.free", ["root", "root.free.sub", "root.wide"]),
@@ -530,7 +530,7 @@ def test_a_job_that_runs_when_its_channel_becomes_shared_is_counted(shared):
         ("root.wide.half", ["root.wide.half.sub"]),
     ],
 )
-def test_a_slot_of_one_channel_is_good_for_its_fellows(channel, fellows):
+def test_a_slot_is_good_for_interchangeable_channels(channel, interchangeable):
     board = Board(
         "root:4,narrow:2,slow:2:throttle=1,strict:1:sequential,narrow.deep:1,"
         "wide:4,wide.half:2,wide.half.sub:3"
@@ -540,10 +540,12 @@ def test_a_slot_of_one_channel_is_good_for_its_fellows(channel, fellows):
         *("root.narrow.deep", "root.slow", "root.strict"),
         *("root.wide", "root.wide.half", "root.wide.half.sub"),
     ]
-    assert board.manager.fellows(channel, everybody) == fellows
+    assert board.manager.interchangeable(channel, everybody) == interchangeable
 
 
-def test_a_paused_channel_has_no_fellows():
+def test_a_paused_channel_is_not_interchangeable():
     board = Board("root:4")
     board.manager.apply_settings([ChannelSettings("root.stopped", paused=True)])
-    assert board.manager.fellows("root.a", ["root.stopped", "root.b"]) == ["root.b"]
+    assert board.manager.interchangeable("root.a", ["root.stopped", "root.b"]) == [
+        "root.b"
+    ]

@@ -23,11 +23,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from queue_job.jobrunner.schedule.channel_manager import (
-    ChannelManager,
-    ChannelSettings,
-    SharedSlots,
-)
+from queue_job.jobrunner.channels import ChannelManager, ChannelSettings, SharedSlots
 
 PATHS = ("root", "root.a", "root.a.x", "root.a.y", "root.b", "root.b.z")
 SETTINGS = st.fixed_dictionaries(

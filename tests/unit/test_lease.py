@@ -118,9 +118,9 @@ def test_a_time_that_is_none_is_refused(issued):
 
 
 @pytest.mark.parametrize("cause", ["dead", "timeout", "cancel"])
-def test_a_burial_has_a_cause(cause):
-    burial = replace(LEASE, kind="bury", cause=cause)
-    assert opened(burial) == burial
+def test_a_finalization_has_a_cause(cause):
+    finalization = replace(LEASE, kind="bury", cause=cause)
+    assert opened(finalization) == finalization
 
 
 def test_secrets_of_any_characters_are_compared():

@@ -6,15 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from queue_job.jobrunner.channels import ChannelManager, ChannelSettings, SharedSlots
+from queue_job.jobrunner.dispatch.recent_starts import count_recent_starts
 from queue_job.jobrunner.schedule import rate as rate_module
 from queue_job.jobrunner.schedule.channel_config import validate
-from queue_job.jobrunner.schedule.channel_manager import (
-    ChannelManager,
-    ChannelSettings,
-    SharedSlots,
-)
 from queue_job.jobrunner.schedule.rate import Rate, StartWindow
-from queue_job.jobrunner.schedule.recent_starts import count_recent_starts
 
 
 def manager(text, jobs=20, **options):

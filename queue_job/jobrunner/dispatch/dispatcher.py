@@ -2,20 +2,19 @@
 """Carries leases to the workers over HTTP.
 
 Each lease is a POST that stays open until the worker has finished it, so that the
-runner hears at once of its end, and of the end of its worker. Requests run in
-daemon threads on one pool of connections; what came of each is handed to a
-callback, in that thread.
+runner knows at once when the lease, or its worker, has ended. Requests run in daemon
+threads on one pool of connections; the answer is passed to a callback, in that thread.
 
 What an answer means:
 
 - 200: the worker's report, a JSON document
 - no connection: nothing was started (the server is starting, or scheme, host and port
   are wrong); retried after a back-off
-- the connection broke: the worker died, or a proxy gave up; the runner looks at what
-  the lease had claimed
+- the connection broke: the worker died, or a proxy gave up; the runner scans what the
+  lease had claimed
 - 403: the request was refused, and the body of a worker says why; 404: the server
   doesn't load ``queue_job`` at start, or something else answers there; other codes: the
-  server or a proxy is in trouble. What to say of them: :mod:`.trouble`
+  server or a proxy has an error. How they are logged: :mod:`.refusals`
 """
 
 import json
@@ -38,7 +37,7 @@ _logger = logging.getLogger(__name__)
 #: Seconds to get a connection. The answer may take as long as a job may.
 CONNECT_TIMEOUT = 5
 
-#: A host of workers that is gone without a word breaks its connections in 20 s.
+#: The connections to a host that has vanished break after 20 s.
 KEEPALIVE = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
 if hasattr(socket, "TCP_KEEPIDLE"):  # not everywhere
     KEEPALIVE += [
@@ -56,13 +55,14 @@ POOL_SIZE = 64
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of a lease.
+    """How the request of a lease has ended.
 
     :param lease: the lease
-    :param report: the worker's report, None when there is none
+    :param report: the worker's report, None without one
     :param error: why there is none, for the log
-    :param unreachable: nobody took the request
+    :param unreachable: no worker took the request
     :param status: HTTP status, 0 without an answer
+    :param outcomes: those in the report, one for each job
     """
 
     lease: Lease
@@ -74,9 +74,13 @@ class Answer:
 
 
 class _TLSConnection(HTTPSConnection):
-    """A connection that says whether anything was sent when TLS fails."""
+    """A connection whose errors show that nothing was sent when TLS fails."""
 
     def connect(self) -> None:  # pylint: disable=missing-return
+        """Connect.
+
+        :raise NewConnectionError: also where TLS fails
+        """
         try:
             super().connect()
         except ssl.SSLError as error:
@@ -123,6 +127,7 @@ class Dispatcher:
     ) -> None:
         """Send a lease in a thread of its own and return at once.
 
+        :param lease: the lease
         :param key: the signing key of the lease's database
         :param callback: called with the :class:`Answer`, in that thread
         """
@@ -134,13 +139,13 @@ class Dispatcher:
         ).start()
 
     def close(self) -> None:
-        """Forget the idle connections; requests that are under way go on."""
+        """Close the idle connections; requests that are under way go on."""
         self._pool.clear()
 
     def _deliver(self, lease, key, callback):
         try:
             answer = self._post(lease, key)
-        except Exception as error:  # the callback must hear of every lease
+        except Exception as error:  # the callback must be called for every lease
             _logger.exception("%s: lease %s failed", lease.database, lease.id)
             answer = Answer(lease, error=repr(error))
         callback(answer)
@@ -195,7 +200,16 @@ def _first_line(reason) -> str:
 
 
 def classic_get(scheme, host, port, user, password, db_name, job_uuid) -> None:
-    """Send the classic request for one job; errors are logged."""
+    """Send the classic request for one job; errors are logged.
+
+    :param scheme: ``http`` or ``https``
+    :param host: of the server
+    :param port: its port
+    :param user: of HTTP basic authentication, None for none
+    :param password: of the user
+    :param db_name: name of the database
+    :param job_uuid: uuid of the enqueued job
+    """
     headers = {"X-Odoo-Database": db_name}
     if user:
         headers.update(urllib3.make_headers(basic_auth=f"{user}:{password or ''}"))

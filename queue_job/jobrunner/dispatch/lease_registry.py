@@ -1,5 +1,5 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""The leases of one database: which are open, which broke, and the slots they hold."""
+"""The leases of one database: which are open, which are suspect, and their slots."""
 
 import random
 import time
@@ -8,29 +8,32 @@ from collections.abc import Callable
 from ...claim import lease as lease_protocol
 from ...claim.lease import Lease
 from ...core.states import STARTED
-from ..schedule.channel_manager import ChannelManager
+from ..channels import ChannelManager
+from ..schedule.channel_queue import JobFacts
 from .dispatcher import Answer, Dispatcher
 
 
 def slot_of(lease_id: int | str) -> str:
     """The name under which the channels know the slot of a lease.
 
-    Not the uuid of its first job: that may wait for its next attempt, or run in
-    another lease, while this one goes on with other jobs.
+    It is not the uuid of the lease's first job: that job may wait for its next attempt,
+    or run in another lease, while this lease goes on with other jobs.
+
+    :param lease_id: id of the lease, or the uuid of a job that has no lease
     """
     return f"lease {lease_id}"
 
 
-class LeaseBook:
-    """Grants leases and remembers them until their answer has come.
+class LeaseRegistry:
+    """Grants leases and keeps them until their answer has come.
 
     :param db_name: name of the database
-    :param key: its signing key, which may be renewed
+    :param key: its signing key, which may be replaced
     :param dispatcher: carries the leases to the workers
     :param manager: the channels, whose slots the leases hold
-    :param hear: called with each :class:`Answer`, in a thread of the dispatcher
-    :param term: in whose name the leases are granted, the ``runner`` of a
-        :class:`Lease`; when the runner begins another one, those of before take no
+    :param report: called with each :class:`Answer`, in a thread of the dispatcher
+    :param epoch: the leadership epoch in which the leases are granted, the ``runner``
+        of a :class:`Lease`; when a new epoch begins, the leases of the old one claim no
         further jobs
     """
 
@@ -40,43 +43,49 @@ class LeaseBook:
         key: bytes,
         dispatcher: Dispatcher,
         manager: ChannelManager,
-        hear: Callable[[Answer], None],
-        term: str | None = None,
+        report: Callable[[Answer], None],
+        epoch: str | None = None,
     ):
         self.db_name = db_name
         self.manager = manager
         self.longest = lease_protocol.LEASE_SECONDS
-        self.broken: set[int] = set()
+        self.suspects: set[int] = set()
         self.key = key
+        self.epoch = epoch
         self._dispatcher = dispatcher
-        self._hear = hear
-        self.term = term
-        self._burials: set[int] = set()
+        self._report = report
+        self._finalizations: set[int] = set()
         self._open: set[int] = set()
 
     def __contains__(self, lease_id) -> bool:
         return lease_id in self._open
 
     def ids(self) -> set[int]:
-        """The numbers of the open leases."""
+        """The ids of the open leases."""
         return set(self._open)
 
     def new_id(self) -> int:
-        """A number that no open lease has."""
+        """An id that no open lease has."""
         while (lease_id := random.randrange(1, 2**31)) in self._open:
             pass
         return lease_id
 
-    def is_burial(self, lease_id: int) -> bool:
-        """Whether the job of this lease is being settled, or waits for a worker."""
-        return lease_id in self._burials
+    def is_finalization(self, lease_id: int) -> bool:
+        """Whether this lease only settles the failure of a dead job.
+
+        :param lease_id: id of the lease
+        """
+        return lease_id in self._finalizations
 
     def grant(
         self, job: dict, lease_id: int, claim_token: int, channels: list[str]
     ) -> None:
         """Give the slot that ``job`` has taken in its channel to a worker.
 
-        :param channels: the job's channel and its fellows
+        :param job: the row of the job, one of the candidates
+        :param lease_id: id of the lease for which the job was claimed
+        :param claim_token: token of that claim
+        :param channels: the job's channel and those that are interchangeable with it
         """
         self._take_slot(job, lease_id)
         self._send(
@@ -89,27 +98,27 @@ class LeaseBook:
         )
 
     def _take_slot(self, job, lease_id):
-        self.manager.notify(
-            self.db_name,
-            job["channel"],
-            slot_of(lease_id),
-            job["id"],
-            job["date_created"],
-            job["priority"],
-            None,
-            STARTED,
-        )
+        named = {**job, "uuid": slot_of(lease_id)}
+        self.manager.update(JobFacts.of_row(self.db_name, named, STARTED))
         self.manager.remove_job(job["uuid"])  # the slot was never free in between
 
-    def grant_burial(self, job, lease_id: int, claim_token: int, cause: str) -> None:
-        """Have a worker settle a dead job; it holds no slot."""
-        self._burials.add(lease_id)
+    def grant_finalization(
+        self, job: dict, lease_id: int, claim_token: int, cause: str
+    ) -> None:
+        """Let a worker settle the failure of a dead job; this lease holds no slot.
+
+        :param job: the row of the job
+        :param lease_id: id of the lease for which the job was claimed
+        :param claim_token: token of that claim
+        :param cause: why the job ends, the value of a :class:`~..core.retry.Cause`
+        """
+        self._finalizations.add(lease_id)
         self._send(
             job,
             lease_id,
             claim_token,
             exclusive=True,
-            kind=lease_protocol.BURY,
+            kind=lease_protocol.FINALIZE,
             cause=cause,
         )
 
@@ -121,46 +130,54 @@ class LeaseBook:
             claim_token,
             job["channel"],
             issued=time.time(),
-            runner=self.term,
+            runner=self.epoch,
             **options,
         )
         self._open.add(lease_id)
-        self._dispatcher.send(lease, self.key, self._hear)
+        self._dispatcher.send(lease, self.key, self._report)
 
     def close(self, answer: Answer) -> bool:
-        """The request of a lease is over.
+        """Close the lease whose request has ended.
 
-        With a report, or where nobody took it, nothing of it runs any more and its
-        slot is free. Else its worker may live and go on.
+        After a report, and where no worker took the request, nothing of the lease runs
+        and its slot is free. Otherwise its worker may live and go on.
 
+        :param answer: how the request has ended
         :return: False for a lease of an earlier connection
         """
         lease_id = answer.lease.id
         if lease_id not in self._open:
             return False
         if answer.report is None:
-            self.doubt(lease_id)
+            self.suspect(lease_id)
         else:
             self._forget(lease_id)
         if answer.report is not None or answer.unreachable:
             self.give_back_slot(lease_id)
         return True
 
-    def doubt(self, lease_id: int) -> None:
-        """What the lease does is not known any more; it keeps its slot until the
-        caretaker has found out."""
+    def suspect(self, lease_id: int) -> None:
+        """Close a lease whose worker may still run a job.
+
+        It keeps its slot until a liveness scan shows that nothing of it runs.
+
+        :param lease_id: id of the lease
+        """
         self._forget(lease_id)
-        self.broken.add(lease_id)
+        self.suspects.add(lease_id)
 
     def _forget(self, lease_id):
         self._open.discard(lease_id)
-        self._burials.discard(lease_id)
+        self._finalizations.discard(lease_id)
 
     def give_back_slot(self, lease_id: int | str) -> None:
-        """Nothing of the lease runs any more."""
+        """Free the slot of a lease of which nothing runs any more.
+
+        :param lease_id: as for :func:`slot_of`
+        """
         self.manager.remove_job(slot_of(lease_id))
 
-    def take_broken(self) -> set[int]:
-        """The leases that broke since the last call."""
-        broken, self.broken = self.broken, set()
-        return broken
+    def take_suspects(self) -> set[int]:
+        """The ids of the leases that became suspect since the last call."""
+        suspects, self.suspects = self.suspects, set()
+        return suspects

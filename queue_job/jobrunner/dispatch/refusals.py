@@ -1,10 +1,10 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""What keeps the leases of a database from being run: how long to wait, what to say.
+"""What keeps the leases of a database from running: how long to wait, what to log.
 
-Each answer that is no report has a cause, with a code of its own, which the log, the
-runner's row, and through it dashboard, health and ``doctor`` name. Pauses grow from
-0.05 s: a server that starts is missed from the second on in which it is there, one that
-answers with errors is left alone for some seconds.
+Each answer without a report has a cause, with a code of its own, which the log and the
+runner's row name, and through it the dashboard, the health check and ``doctor``. Pauses
+grow from 0.05 s: a server that starts gets its leases in the second in which it is
+there, one that answers with errors gets none for some seconds.
 
 One WARNING line for each cause, again after a minute; one INFO line when it is over.
 """
@@ -18,21 +18,22 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-#: Seconds between two complaints about the same cause.
-COMPLAINT_INTERVAL = 60.0
+#: Seconds between two warnings about the same cause.
+WARNING_INTERVAL = 60.0
 
-#: Seconds without a report after which it is no mere moment: a server that starts or
-#: stops, a lease that was sent twice.
+#: Seconds without a report that are nothing to warn about: a server starts or stops, a
+#: lease was sent twice.
 MOMENT = 2.0
 
 #: Seconds without any lease after which nothing is known any more.
 MEMORY = 60.0
 
-#: First pause in seconds, and the longest: while nobody listens, and where somebody
-#: answers.
+#: First pause in seconds, and the longest: while no server listens, and where
+#: one answers.
 FIRST, LAST_UNREACHABLE, LAST = 0.05, 1.0, 5.0
 
-#: Leases whose connection broke, one after the other, that are no mere deaths.
+#: Leases whose connection broke, one after the other, that are no mere deaths of
+#: workers.
 BREAKS = 3
 
 UNREACHABLE, REFUSED, PASSWORD, REDIRECTED, MISSING, ERROR, BROKEN = CODES = (
@@ -61,7 +62,10 @@ REMEDIES = {
 
 
 def code_of(answer: "Answer") -> str:
-    """The cause of an answer without a report."""
+    """The code of the cause of an answer without a report.
+
+    :param answer: what came of a lease
+    """
     status = answer.status
     if answer.unreachable:
         return UNREACHABLE
@@ -78,8 +82,8 @@ def code_of(answer: "Answer") -> str:
     return ERROR
 
 
-class Trouble:
-    """The leases of one database that were not run, since the last one that was.
+class Refusals:
+    """The leases of one database that did not run, since the last one that did.
 
     :param db_name: its name, for the log
     """
@@ -91,18 +95,19 @@ class Trouble:
         self._code = ""
         self._reason = ""
         self._breaks = 0
-        self._told: dict[str, float] = {}
+        self._warned: dict[str, float] = {}
 
-    def over(self) -> None:
-        """A worker has run a lease."""
-        if self._told:
+    def clear(self) -> None:
+        """Note that a worker has run a lease."""
+        if self._warned:
             _logger.info("%s: the leases are run again", self.db_name)
         self._since, self._breaks = None, 0
-        self._told.clear()
+        self._warned.clear()
 
     def add(self, answer: "Answer", now: float) -> float:
-        """A lease was not run.
+        """Note that a lease did not run.
 
+        :param answer: what came of it
         :param now: monotonic time in seconds
         :return: seconds until the next try
         """
@@ -115,16 +120,16 @@ class Trouble:
                 return 0.0
         elif self._breaks:
             self._breaks = 0
-        self._complain(now, now - self._since)
+        self._warn(now, now - self._since)
         longest = LAST_UNREACHABLE if self._code == UNREACHABLE else LAST
         return min(FIRST + (now - self._since) / 10, longest)
 
-    def _complain(self, now: float, lasting: float) -> None:
+    def _warn(self, now: float, lasting: float) -> None:
         if self._code in (UNREACHABLE, BROKEN) and lasting < MOMENT:
             return
-        if now < self._told.get(self._code, now):
+        if now < self._warned.get(self._code, now):
             return
-        self._told[self._code] = now + COMPLAINT_INTERVAL
+        self._warned[self._code] = now + WARNING_INTERVAL
         _logger.warning(
             "%s: no worker takes the leases: %s; %s",
             self.db_name,
@@ -133,7 +138,10 @@ class Trouble:
         )
 
     def note(self, now: float) -> str:
-        """What the runner's row says: ``code: reason``, empty while all is well."""
+        """What the runner's row says: ``code: reason``, empty while all is well.
+
+        :param now: monotonic time in seconds
+        """
         if self._since is None or now - self._last > MEMORY:
             return ""
         if self._last - self._since < MOMENT:

@@ -1,44 +1,47 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Looks after what is in flight: the dead, the orphans, the overdue, the foreign.
+"""The reaper: acts on what the liveness scans find in flight.
 
-What they are is judged by :mod:`.rescue`; here it is acted upon. One WARNING line for
-each job that is found dead or overdue, one INFO line when claimed jobs are returned.
+:mod:`.liveness` judges what is dead, an orphan, overdue or external; here that has its
+consequences. It also suspects leases whose connection broke or whose request hangs. One
+WARNING line for each job that is dead or overdue, one INFO line when claimed jobs are
+returned.
 """
 
 import logging
 import uuid
 
-from ...claim.claims import INT_MAX
-from ...core import events
-from ...core.retry import Cause, Retry, decide
-from ...keys import admission
-from ...monitoring.statistics import COUNT_DEAD
-from ...storage import dependencies, odd_rows
-from ..dispatch.dispatch_round import notify
-from ..dispatch.lease_registry import LeaseBook, slot_of
-from ..schedule.channel_manager import ChannelManager
+from ...core.states import STARTED
+from ..channels import ChannelManager
+from ..dispatch.lease_registry import LeaseRegistry, slot_of
+from ..schedule.channel_queue import JobFacts
 from ..session import queries
 from ..session.database import Database
 from ..session.worker_limit import NO_LIMIT, WorkerLimit
-from .liveness import LOOK_INTERVAL, REACTION, SECOND_LOOK, Watch, next_deadline
+from .dead_jobs import DeadJobs
+from .liveness import (
+    CANCEL_GRACE,
+    SCAN_INTERVAL,
+    SECOND_SCAN,
+    Findings,
+    LivenessMonitor,
+    next_deadline,
+)
+from .sweeps import Sweeps
 from .worker_processes import end_sibling
 
 _logger = logging.getLogger(__name__)
 
-#: Seconds between the end of a term and the look that knows what is left of its
-#: leases: a claim that was under way is committed by then, and PostgreSQL has heard of
-#: the death of a client.
-LINGER = 0.2
-
-#: Jobs that wait for their parents and are looked at by one step of the sweep.
-SWEEP_PAGE = 500
+#: Seconds between the end of a leadership epoch and the scan that knows what is left of
+#: its leases: a claim that was under way is committed by then, and PostgreSQL has
+#: noticed the death of a client.
+EPOCH_GRACE = 0.2
 
 
-class Caretaker:
-    """Looks after one database.
+class Reaper:
+    """Recovers what got stuck in one database.
 
-    :param database: its session
-    :param manager: its channels, which must know what runs outside our leases
+    :param database: the runner's session
+    :param manager: the channels, which must know what runs outside of the open leases
     :param leases: the open leases
     :param limit: the time limit of the workers
     """
@@ -47,167 +50,138 @@ class Caretaker:
         self,
         database: Database,
         manager: ChannelManager,
-        leases: LeaseBook,
+        leases: LeaseRegistry,
         limit: WorkerLimit = NO_LIMIT,
     ):
         self.database = database
         self.manager = manager
         self.leases = leases
         self.limit = limit
+        #: How many jobs were enqueued or started at the last scan.
         self.in_flight = 0
-        self._watch = Watch()
-        self._foreign: set[int | str] = set()
+        self._liveness = LivenessMonitor()
+        self._dead_jobs = DeadJobs(database, leases)
+        self._sweeps = Sweeps(database)
+        self._external: set[int | str] = set()
         self._stuck: set[tuple[str, int]] = set()
-        self._doubtful: dict[int, float] = {}
+        self._suspects: dict[int, float] = {}
         self._idle_leases: dict[int, float] = {}
-        self._sweep_after = 0
-        self._odd_before = INT_MAX
-        self._swept_key: admission.Key | None = None
 
-    def look(self, now: float) -> tuple[float, bool]:
-        """Look at everything in flight, and act.
+    def scan(self, now: float) -> tuple[float, bool]:
+        """Scan everything in flight, and act on it.
 
         :param now: monotonic time in seconds
-        :return: seconds until the next look, and whether slots or jobs came free
+        :return: seconds until the next scan, and whether slots or jobs came free
         """
-        self._doubt(now)
-        rows = self.database.rows(queries.LOOK, {"limit": self.limit.job_seconds})
+        self._suspect_broken_leases(now)
+        rows = self.database.rows(queries.IN_FLIGHT, {"limit": self.limit.job_seconds})
         self.in_flight = len(rows)
-        # whoever settles a dead job also holds its lock: not to be judged again
-        judged = [row for row in rows if not self.leases.is_burial(row["lease_id"])]
-        findings = self._watch.examine(
-            judged, now, self.leases.ids(), set(self._doubtful)
-        )
-        freed = self._count_foreign(findings.foreign)
-        self._doubt_idle_leases(rows, now)
-        self._end_overdue(findings)
-        freed |= self._return_orphans(findings.orphans)
-        freed |= self._return_stranded(findings.stranded)
-        for row in findings.dead:
-            self._rescue(row)
-        self._end_stuck(findings.stuck)
-        self._sweep_releases()
-        self._sweep_odd_rows()
-        freed |= self._sweep_keys()
-        return self._next_look(rows), freed or bool(findings.dead)
+        findings = self._judge(rows, now)
+        freed = self._count_external(findings.external)
+        self._suspect_idle_leases(rows, now)
+        freed |= self._recover(findings)
+        freed |= self._sweeps.run()
+        return self._next_scan(rows), freed
 
-    def _doubt(self, now) -> None:
-        """What do leases do whose connection broke? They take no further jobs, and
-        keep their slots until that is certain."""
-        self._doubtful = {
-            each: since
-            for each, since in self._doubtful.items()
-            if now - since < LINGER * 0.95
-        }
-        broken = self.leases.take_broken()
-        if broken:
-            self.begin_term()
-            self._doubtful.update(dict.fromkeys(broken, now))
+    def _judge(self, rows, now) -> Findings:
+        # the worker that settles a dead job holds its lock: it is not judged again
+        judged = [
+            row for row in rows if not self.leases.is_finalization(row["lease_id"])
+        ]
+        return self._liveness.scan(judged, now, self.leases.ids(), set(self._suspects))
 
-    def begin_term(self) -> None:
-        """From now on, leases that were granted until now take no further jobs."""
-        old, self.leases.term = self.leases.term, uuid.uuid4().hex
-        self.database.execute(queries.NEW_TERM, {"old": old, "new": self.leases.term})
+    def _recover(self, findings: Findings) -> bool:
+        """End, return or run again what was found.
 
-    def _sweep_releases(self) -> None:
-        """Release the children of parents whose worker died just after their end.
-
-        A page at each look; the doorbell rings for what is released.
+        :return: whether jobs may start now
         """
-        with self.database.cursor() as cursor:
-            released, self._sweep_after = dependencies.repair_releases(
-                cursor, self._sweep_after, SWEEP_PAGE
-            )
-        if released:
-            _logger.info(
-                "%s: %s jobs released whose parents had ended",
-                self.database.db_name,
-                len(released),
-            )
+        self._signal_overdue(findings.overdue)
+        self._end_sessions(findings.to_end)
+        freed = self._return_orphans(findings.orphans)
+        freed |= self._return_behind_long_job(findings.behind_long_job)
+        for row in findings.dead:
+            self._dead_jobs.recover(row)
+        self._end_stuck(findings.stuck)
+        return freed or bool(findings.dead)
 
-    def _sweep_odd_rows(self) -> None:
-        """Put right what cannot be worked with, in a page of the table."""
-        page = {"before": self._odd_before}
-        first = self.database.value(odd_rows.FIRST_OF_PAGE, page)
-        self._odd_before = INT_MAX if first is None else first
-        rows = []
-        if first is not None:
-            rows = self.database.rows(odd_rows.PUT_RIGHT, {**page, "first": first})
-        for row in rows:
-            _logger.warning(
-                "%s: job %s %s: odd value in its row: %s",
-                self.database.db_name,
-                row["uuid"],
-                "failed" if row["fails"] else "put right",
-                row["found"],
-            )
-        failed = [row["id"] for row in rows if row["fails"]]
-        if failed:
-            with self.database.cursor() as cursor:
-                events.tell_ids(cursor, events.FAILED, failed, self.database.db_name)
-
-    def _sweep_keys(self) -> bool:
-        """Let through what is held although there is a place in its key, a page."""
-        with self.database.cursor() as cursor:
-            opened, self._swept_key = admission.sweep(cursor, self._swept_key)
-        if opened:
-            _logger.info(
-                "%s: %s jobs let through that were held by their key without a reason",
-                self.database.db_name,
-                len(opened),
-            )
-        return bool(opened)
-
-    def _next_look(self, rows) -> float:
-        wait = SECOND_LOOK if self._watch.suspicious else LOOK_INTERVAL
-        if self._watch.hurried:
-            wait = REACTION
-        if self._doubtful or self.leases.broken:
-            wait = LINGER
+    def _next_scan(self, rows) -> float:
+        wait = SECOND_SCAN if self._liveness.suspicious else SCAN_INTERVAL
+        if self._liveness.hurried:
+            wait = CANCEL_GRACE
+        if self._suspects or self.leases.suspects:
+            wait = EPOCH_GRACE
         deadline = next_deadline(rows)
         if deadline is not None:
             wait = min(wait, deadline + 0.05)
         return max(wait, 0.1)
 
-    def _count_foreign(self, rows) -> bool:
-        """Leases that aren't ours hold slots as well: one each, for a lease runs one
-        job after the other, whatever it has claimed. So do doubtful ones."""
-        foreign = [row for row in rows if row["lease_id"] not in self.leases]
-        foreign.sort(key=lambda row: row["state"] == "started")
-        present = {row["lease_id"] or row["uuid"]: row for row in foreign}
+    # -- leases ------------------------------------------------------------------------
+
+    def _suspect_broken_leases(self, now) -> None:
+        """Let leases whose connection broke claim no further jobs.
+
+        They keep their slots until it is certain that nothing of them runs.
+        """
+        self._suspects = {
+            each: since
+            for each, since in self._suspects.items()
+            if now - since < EPOCH_GRACE * 0.95
+        }
+        broken = self.leases.take_suspects()
+        if broken:
+            self.begin_epoch()
+            self._suspects.update(dict.fromkeys(broken, now))
+
+    def begin_epoch(self) -> None:
+        """Begin a leadership epoch: the leases of the old one claim no further jobs."""
+        old, self.leases.epoch = self.leases.epoch, uuid.uuid4().hex
+        self.database.execute(queries.NEW_EPOCH, {"old": old, "new": self.leases.epoch})
+
+    def _count_external(self, rows) -> bool:
+        """Count the slots of leases that aren't open here, and of suspect ones.
+
+        One slot each: a lease runs one job after the other, whatever it has claimed.
+
+        :return: whether one of them is free now
+        """
+        external = [row for row in rows if row["lease_id"] not in self.leases]
+        external.sort(key=lambda row: row["state"] == STARTED)
+        present = {row["lease_id"] or row["uuid"]: row for row in external}
         for key, row in present.items():
             named = {**row, "uuid": slot_of(key)}
-            notify(self.manager, self.database.db_name, named, "started")
-        holders = set(present) | set(self._doubtful)
-        gone = self._foreign - holders
+            self.manager.update(JobFacts.of_row(self.database.db_name, named, STARTED))
+        holders = set(present) | set(self._suspects)
+        gone = self._external - holders
         for key in gone:
             self.leases.give_back_slot(key)
-        self._foreign = holders
+        self._external = holders
         return bool(gone)
 
-    def _doubt_idle_leases(self, rows, now) -> None:
-        """Leases with nothing in flight in two looks: their request is stuck."""
+    def _suspect_idle_leases(self, rows, now) -> None:
+        """Suspect leases with nothing in flight in two scans: their request hangs."""
         idle = self.leases.ids() - {row["lease_id"] for row in rows}
         since = {each: self._idle_leases.get(each, now) for each in idle}
-        stuck = {each for each in idle if now - since[each] >= LOOK_INTERVAL}
-        if stuck:  # or between two jobs at both looks, by chance
+        hanging = {each for each in idle if now - since[each] >= SCAN_INTERVAL}
+        if hanging:  # or between two jobs at both scans, by chance
             living = self._living_leases()
-            idle, stuck = idle - living, stuck - living
-        for lease_id in stuck:
+            idle, hanging = idle - living, hanging - living
+        for lease_id in hanging:
             _logger.warning(
                 "%s: lease %s has nothing in flight, but its request goes on; its slot"
                 " is given back",
                 self.database.db_name,
                 lease_id,
             )
-            self.leases.doubt(lease_id)
-        self._idle_leases = {each: since[each] for each in idle - stuck}
+            self.leases.suspect(lease_id)
+        self._idle_leases = {each: since[each] for each in idle - hanging}
 
     def _living_leases(self) -> set[int]:
         return {row["lease_id"] for row in self.database.rows(queries.LIVE_LEASES)}
 
-    def _end_overdue(self, findings) -> None:
-        for row in findings.overdue:
+    # -- jobs --------------------------------------------------------------------------
+
+    def _signal_overdue(self, rows) -> None:
+        for row in rows:
             message = self._timeout_message(row)
             self.database.execute(
                 queries.SIGNAL_TIMEOUT,
@@ -219,7 +193,9 @@ class Caretaker:
                 row["uuid"],
                 message,
             )
-        for row in findings.to_end:
+
+    def _end_sessions(self, rows) -> None:
+        for row in rows:
             self.database.execute(
                 queries.END_SESSION,
                 {
@@ -277,12 +253,12 @@ class Caretaker:
             )
         return True
 
-    def _return_stranded(self, rows) -> bool:
+    def _return_behind_long_job(self, rows) -> bool:
         if not rows:
             return False
         ids, leases = zip(*((row["id"], row["lease_id"]) for row in rows), strict=True)
         count = self.database.execute(
-            queries.RETURN_STRANDED, {"ids": [*ids], "leases": [*leases]}
+            queries.RETURN_BEHIND_LONG_JOB, {"ids": [*ids], "leases": [*leases]}
         )
         if count:
             _logger.info(
@@ -291,62 +267,3 @@ class Caretaker:
                 count,
             )
         return count > 0
-
-    # -- the dead --------------------------------------------------------------------
-
-    def _rescue(self, row) -> None:
-        """A dead attempt counts like any other; one function judges them all."""
-        cause = Cause(row["signal"] or "dead")
-        decision = decide(cause, row["retry"] + 1, row["max_retries"])
-        if isinstance(decision, Retry):
-            rescued = self._retry(row)
-        else:
-            rescued = self._bury(row, cause)
-        if rescued and cause is Cause.DEAD:
-            self.database.execute(COUNT_DEAD, {"id": row["id"]})
-
-    def _retry(self, row) -> bool:
-        worker = f"{row['worker_host'] or '?'}:{row['worker_pid'] or '?'}"
-        message = f"The worker {worker} died while it ran the job"
-        number = self.database.value(
-            queries.RETRY_DEAD,
-            {
-                "id": row["id"],
-                "token": row["claim_token"],
-                "date_started": row["date_started"],
-                "host": row["worker_host"],
-                "pid": row["worker_pid"],
-                "message": message,
-            },
-        )
-        if number is not None:
-            _logger.warning(
-                "%s: re-queued dead job with uuid: %s (attempt %s, worker %s)",
-                self.database.db_name,
-                row["uuid"],
-                number,
-                worker,
-            )
-            with self.database.cursor() as cursor:
-                for name in (events.DEAD, events.RETRIED):
-                    events.tell_ids(
-                        cursor, name, [row["id"]], self.database.db_name, message
-                    )
-        return number is not None
-
-    def _bury(self, row, cause) -> bool:
-        """Have a worker settle the failure, with its hooks and messages."""
-        lease_id = self.leases.new_id()
-        token = self.database.value(
-            queries.CLAIM_FOR_BURIAL,
-            {"id": row["id"], "token": row["claim_token"], "lease": lease_id},
-        )
-        if token is not None:
-            _logger.warning(
-                "%s: job %s ends without its worker: %s",
-                self.database.db_name,
-                row["uuid"],
-                cause.value,
-            )
-            self.leases.grant_burial(row, lease_id, token, cause.value)
-        return token is not None

@@ -1,10 +1,10 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""The upkeep: which jobs are stuck.
+"""Stuck jobs, where no runner recovers them.
 
-Stuck jobs are the runner's business, which recovers them within seconds. The
-scheduled action "Jobs Garbage Collector" is a second net for installations where the
-runner is stopped for long or misconfigured: it uses minutes, and never touches a
-started job whose database session still holds its advisory lock.
+The runner recovers stuck jobs within seconds. The scheduled action "Jobs Garbage
+Collector" is a second net for installations where the runner is stopped for long or
+misconfigured: it works with minutes, and never touches a started job whose database
+session still holds its advisory lock.
 """
 
 import logging
@@ -70,7 +70,12 @@ UNSTUCK = (
 
 
 def requeue_stuck(jobs, enqueued_delta: int, started_delta: int) -> None:
-    """Put back, or fail, the jobs which nobody runs (see `requeue_stuck_jobs`)."""
+    """Put back, or fail, the jobs that no worker runs (see `requeue_stuck_jobs`).
+
+    :param jobs: any recordset of `queue.job`
+    :param enqueued_delta: minutes, as for :func:`stuck_minutes`
+    :param started_delta: the same for started jobs
+    """
     cr = jobs.env.cr
     jobs.flush_model()
     minutes = {

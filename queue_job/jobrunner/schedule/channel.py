@@ -70,6 +70,7 @@ class Channel:
 
     @sequential.setter
     def sequential(self, value: bool) -> None:
+        """Let jobs run strictly in order, or not."""
         self._queue.sequential = value
 
     @property
@@ -132,11 +133,11 @@ class Channel:
     def _set_rate(self, rate: Rate | str | None) -> None:
         rate = rate if isinstance(rate, Rate) else Rate.parse(rate)
         if rate != self.rate:
-            # a longer window holds starts that nobody remembers
+            # a longer window holds starts that were forgotten
             self.rate, self.rate_is_counted = rate, rate is None
 
     def count_starts(self, db_name: str, times: list[float]) -> None:
-        """Take note of what has started here or below, by whomever."""
+        """Take note of what has started here or below, by any leader."""
         self._slots.starts.replace(times, db_name)
         self.rate_is_counted = True
 
@@ -165,7 +166,7 @@ class Channel:
         self.remove(job)
 
     def set_pending(self, job: ChannelJob) -> None:
-        """The job waits for its turn."""
+        """The job waits to be started."""
         if job not in self._queue:
             self.remove(job)
             self._queue.add(job)
@@ -183,7 +184,7 @@ class Channel:
                 channel._slots.take(job.db_name)
 
     def set_failed(self, job: ChannelJob) -> None:
-        """The job is at rest until somebody looks at it."""
+        """The job is at rest until a user requeues it."""
         self.remove(job)
         self._failed.add(job)
 
@@ -209,7 +210,7 @@ class Channel:
         candidates = [self._queue.peek(now)]
         candidates += [child.next_job(now) for child in self.children.values()]
         job = min(filter(None, candidates), default=None)
-        # asked only for a job that exists: who is refused a shared slot is hungry
+        # asked only for a job that exists: a refused database is starved
         if job and self._slots.admits(job.db_name, self.capacity):
             return job
         return None
@@ -227,7 +228,7 @@ class Channel:
             yield job
 
     def end_throttles(self, now: float) -> None:
-        """Forget the pauses that are over, lest they ask to be woken for ever."""
+        """Forget the pauses that are over, which would otherwise wake the runner."""
         for channel in self.tree():
             channel._slots.starts.forget(channel.rate, now)
             if channel._slots.throttled_until <= now:
@@ -248,7 +249,7 @@ class Channel:
     def free_slots(self, db_name: str, now: float) -> int:
         """How many jobs may start here and below, at most.
 
-        A database which is told that there is none counts as hungry.
+        A database which is told that there is none counts as starved.
         """
         if self.is_blocked(now) or not self._slots.admits(db_name, self.capacity):
             return 0

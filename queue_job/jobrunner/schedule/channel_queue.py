@@ -33,6 +33,48 @@ class JobSortingKey(NamedTuple):
         return self._replace(eta=None)
 
 
+class JobFacts(NamedTuple):
+    """What the channels are told about a job, as it is in the database now.
+
+    :param db_name: name of the database
+    :param channel_name: its channel; None for root
+    :param uuid: its uuid, or the name of the slot of a lease
+    :param seq: id of its row
+    :param date_created: a moment; any type, as long as all jobs have the same
+    :param priority: smaller is sooner
+    :param eta: seconds since the epoch, before which it may not start
+    :param state: its state; None for a job that is gone
+    """
+
+    db_name: str
+    channel_name: str | None
+    uuid: str
+    seq: int
+    date_created: Any
+    priority: int
+    eta: float | None
+    state: str | None
+
+    @classmethod
+    def of_row(
+        cls, db_name: str, row: dict[str, Any], state: str, eta: float | None = None
+    ) -> JobFacts:
+        """The facts of a row.
+
+        :param row: channel, uuid, id, date_created and priority
+        """
+        return cls(
+            db_name,
+            row["channel"],
+            row["uuid"],
+            row["id"],
+            row["date_created"],
+            row["priority"],
+            eta,
+            state,
+        )
+
+
 class ChannelJob:
     """A job as its channel sees it; equal to itself only."""
 
@@ -104,18 +146,18 @@ class ChannelQueue:
         self._planned.remove(job)
 
     def peek(self, now: float) -> ChannelJob | None:
-        """Return the job whose turn it is, if any."""
+        """Return the job that is next, if any."""
         while self._planned and self._planned[0].eta <= now:
             job = self._planned.pop()
             job.eta = None
             self._due.add(job)
         if not self._due:
             return None
-        head = self._due[0]
-        return None if self._must_wait(head) else head
+        first = self._due[0]
+        return None if self._must_wait(first) else first
 
     def pop(self, now: float) -> ChannelJob | None:
-        """Remove and return the job whose turn it is, if any."""
+        """Remove and return the job that is next, if any."""
         job = self.peek(now)
         if job:
             self.remove(job)
@@ -125,8 +167,8 @@ class ChannelQueue:
         """Return the first eta, or 0."""
         return self._planned[0].eta if self._planned else 0
 
-    def _must_wait(self, head: ChannelJob) -> bool:
+    def _must_wait(self, first: ChannelJob) -> bool:
         return self.sequential and any(
-            planned.sorting_key().without_eta() < head.sorting_key()
+            planned.sorting_key().without_eta() < first.sorting_key()
             for planned in self._planned
         )

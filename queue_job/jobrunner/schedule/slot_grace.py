@@ -1,9 +1,9 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""The slots of a database that the runner has lost.
+"""The grace period of the slots of a database that the runner has lost.
 
 Its jobs run on, so the other databases must not take its share of the common capacity
-at once. It is given back when the database is led again and what still runs there has
-been counted, or when it does not come back: a lost database stops no other.
+at once. The slots are released when the database is led again and what still runs there
+has been counted, or after the grace period: a lost database stops no other.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .channel_manager import ChannelManager
+    from ..channels import ChannelManager
 
 #: Seconds for which a lost database keeps its slots.
-PATIENCE = 10.0
+GRACE_PERIOD = 10.0
 
 
-class KeptSlots:
-    """Of one database."""
+class SlotGrace:
+    """The grace period of one database."""
 
     def __init__(self) -> None:
         self._manager: ChannelManager | None = None
         self._since = 0.0
 
-    def keep(self, manager: ChannelManager | None, now: float) -> None:
-        """The database is lost, or still is.
+    def hold(self, manager: ChannelManager | None, now: float) -> None:
+        """Keep the slots of a database that is lost, or still is.
 
-        :param manager: that of the leadership which has ended, None without one
+        :param manager: the channels of the leadership that has ended, None without one
         :param now: monotonic time in seconds
         """
         if self._manager is None:
@@ -35,11 +35,11 @@ class KeptSlots:
             return
         if manager is not None:  # lost again before its jobs were counted
             manager.forget_all()
-        if now - self._since >= PATIENCE:
-            self.give_back()
+        if now - self._since >= GRACE_PERIOD:
+            self.release()
 
-    def give_back(self) -> None:
-        """Nothing is kept any longer."""
+    def release(self) -> None:
+        """Release the slots that are kept, if any."""
         if self._manager is not None:
             self._manager.forget_all()
             self._manager = None

@@ -7,12 +7,12 @@ the server, so the managers of all databases share one `FairSlots`, which they f
 in the `SharedSlots` of the process.
 
 Sharing is fair. A database that has a job to start and is refused a slot is
-*hungry*. While one is, a database that holds more slots than it may take no other;
-among those that hold equally many, it is the turn of the one served longest ago. With
-a backlog in each of three databases the slots thus go round evenly, and a database
-alone gets them all. When a shared slot falls free, the hungriest database is woken.
-It has `GRACE_SECONDS` to come for the slot; then the others need not wait for it any
-longer, so that a database in trouble stops nobody.
+*starved*. While one is, a database that holds more slots than it may take no other;
+among those that hold equally many, the one served longest ago is next. With a backlog
+in each of three databases the slots thus go round evenly, and a database alone gets
+them all. When a shared slot falls free, the most starved database is woken. It has
+`GRACE_SECONDS` to take the slot; then the others need not wait for it any longer, so
+that a database in trouble stops no other.
 
 All of it happens under the one lock of the `SharedSlots`.
 """
@@ -31,7 +31,7 @@ from .rate import StartWindow
 
 GRACE_SECONDS = 1.0
 
-#: Slots held, and when one was taken last: the smallest is the hungriest.
+#: Slots held, and when one was taken last: the smallest is the most starved.
 Rank = tuple[int, int]
 
 
@@ -55,7 +55,7 @@ class Slots:
         return not capacity or self.count < capacity
 
     def is_worth_asking(self, capacity: int | None) -> bool:
-        """Tell whether it makes a difference if somebody has a job to start."""
+        """Tell whether a database that has a job to start should ask for a slot."""
         return self.room(capacity)
 
     def admits(self, db_name: str, capacity: int | None) -> bool:
@@ -73,10 +73,10 @@ class Slots:
             del self.held[db_name]
 
 
-class Hunger(NamedTuple):
+class Starvation(NamedTuple):
     """A database was refused a slot."""
 
-    turn: int  #: the turn of that database in which it was refused
+    round: int  #: the dispatch round of that database in which it was refused
     until: float = math.inf  #: once it is called: until when the others wait for it
 
 
@@ -89,7 +89,7 @@ class FairSlots(Slots):
         "_served",
         "_shared",
         "ask_again",
-        "hungry",
+        "starved",
     )
 
     def __init__(self, shared: SharedSlots) -> None:
@@ -97,26 +97,27 @@ class FairSlots(Slots):
         self._shared = shared
         self._capacity: int | None = None
         self._served: dict[str, int] = {}
-        self._offered: set[str] = set()  # no longer refused, in their turn of now
-        self.hungry: dict[str, Hunger] = {}
+        self._offered: set[str] = set()  # no longer refused, in their present round
+        self.starved: dict[str, Starvation] = {}
         #: database -> when it may ask again for room that it left to others
         self.ask_again: dict[str, float] = {}
 
     def is_worth_asking(self, capacity: int | None) -> bool:
-        return True  # who is refused is hungry
+        """Tell whether a database that has a job to start should ask for a slot."""
+        return True  # a database that is refused is starved
 
     def admits(self, db_name: str, capacity: int | None) -> bool:
-        """Tell whether a database may start a job; if not, it is hungry now."""
+        """Tell whether a database may start a job; if not, it is starved now."""
         self._capacity = capacity
         self.ask_again.pop(db_name, None)
         room = self.room(capacity)
         if room and may_take(db_name, self._waiting(), self.rank):
-            if self.hungry.pop(db_name, None):
+            if self.starved.pop(db_name, None):
                 self._offered.add(db_name)
             return True
-        self.hungry[db_name] = Hunger(self._shared.turns[db_name])
+        self.starved[db_name] = Starvation(self._shared.rounds[db_name])
         if room:
-            self.ask_again[db_name] = self.call_hungriest()
+            self.ask_again[db_name] = self.call_most_starved()
         return False
 
     def rank(self, db_name: str) -> Rank:
@@ -124,56 +125,67 @@ class FairSlots(Slots):
         return self.held[db_name], self._served.get(db_name, 0)
 
     def take(self, db_name: str) -> None:  # pylint: disable=missing-return
+        """Count one more running job."""
         super().take(db_name)
         self._served[db_name] = self._shared.next_number()
 
     def release(self, db_name: str) -> None:  # pylint: disable=missing-return
+        """Count one running job less, and offer its slot to the most starved."""
         super().release(db_name)
-        self.call_hungriest()
+        self.call_most_starved()
 
-    def end_turn(self, db_name: str, turn: int) -> None:
-        """Let the next one come, if this database was called, or asks no more."""
-        hunger = self.hungry.get(db_name)
-        if hunger and hunger.turn < turn:
-            self.feed(db_name)
+    def end_round(self, db_name: str, number: int) -> None:
+        """Let the next one come, if this database was called, or asks no more.
+
+        :param number: of the database's dispatch round that ends
+        """
+        starvation = self.starved.get(db_name)
+        if starvation and starvation.round < number:
+            self.satisfy(db_name)
         elif db_name in self._offered:
             self._offered.discard(db_name)
-            self.call_hungriest()
+            self.call_most_starved()
 
-    def feed(self, db_name: str) -> None:
-        """A database is not hungry any longer: it is the turn of another."""
-        self.hungry.pop(db_name, None)
+    def satisfy(self, db_name: str) -> None:
+        """A database is not starved any longer: another one is next."""
+        self.starved.pop(db_name, None)
         self.ask_again.pop(db_name, None)
         self._offered.discard(db_name)
-        self.call_hungriest()
+        self.call_most_starved()
 
-    def call_hungriest(self) -> float:
-        """Wake the database whose turn it is; return until when it may come."""
+    def call_most_starved(self) -> float:
+        """Wake the database that is next.
+
+        :return: until when it may come, in seconds of the clock; 0 without one
+        """
         waiting = self._waiting()
         if not waiting or not self.room(self._capacity):
             return 0
         db_name = min(waiting, key=self.rank)
-        hunger = self.hungry[db_name]
-        if hunger.until == math.inf:
-            hunger = hunger._replace(until=self._shared.clock() + GRACE_SECONDS)
-            self.hungry[db_name] = hunger
+        starvation = self.starved[db_name]
+        if starvation.until == math.inf:
+            until = self._shared.clock() + GRACE_SECONDS
+            starvation = self.starved[db_name] = starvation._replace(until=until)
         self._shared.wake(db_name)
-        return hunger.until
+        return starvation.until
 
     def _waiting(self) -> set[str]:
-        """Databases that are hungry, and come when they are called."""
+        """Databases that are starved, and come when they are called."""
         now = self._shared.clock()
-        return {name for name, hunger in self.hungry.items() if hunger.until > now}
+        return {name for name, each in self.starved.items() if each.until > now}
 
 
-def may_take(db_name: str, hungry: set[str], rank: Callable[[str], Rank]) -> bool:
-    """Tell whether it is a database's turn, while others are hungry.
+def may_take(db_name: str, starved: set[str], rank: Callable[[str], Rank]) -> bool:
+    """Tell whether a database may take a slot while others are starved.
+
+    :param starved: names of databases
+    :param rank: name of a database -> its place in the queue of databases
 
     >>> rank = {"a": (2, 7), "b": (1, 8), "c": (1, 9)}.__getitem__
     >>> [may_take(name, {"b", "c"}, rank) for name in "abc"]
     [False, True, False]
     """
-    return all(rank(db_name) <= rank(rival) for rival in hungry)
+    return all(rank(db_name) <= rank(rival) for rival in starved)
 
 
 class SharedSlots:
@@ -182,13 +194,13 @@ class SharedSlots:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.lock = threading.RLock()
         self.clock = clock
-        self.turns: Counter[str] = Counter()
+        self.rounds: Counter[str] = Counter()
         self.next_number = count(1).__next__
         self._slots: dict[str, FairSlots] = {}
         self._wakers: dict[str, Callable[[], None]] = {}
 
     def __getitem__(self, channel_name: str) -> FairSlots:
-        """Return the slots of a channel, which are created at the first look."""
+        """Return the slots of a channel, which are created when first asked for."""
         with self.lock:
             if channel_name not in self._slots:
                 self._slots[channel_name] = FairSlots(self)
@@ -216,18 +228,18 @@ class SharedSlots:
             return slots.held[db_name] if slots else 0
 
     def may_take(
-        self, db_name: str, hungry: set[str], channel_name: str = "root"
+        self, db_name: str, starved: set[str], channel_name: str = "root"
     ) -> bool:
         """Tell whether the fairness rule lets a database take a slot of a channel."""
         with self.lock:
-            return may_take(db_name, hungry, self[channel_name].rank)
+            return may_take(db_name, starved, self[channel_name].rank)
 
-    def end_turn(self, db_name: str) -> None:
-        """Forget hunger that a database did not show again during this turn."""
+    def end_round(self, db_name: str) -> None:
+        """Forget the starved databases that have asked for nothing in this round."""
         with self.lock:
             for slots in self._slots.values():
-                slots.end_turn(db_name, self.turns[db_name])
-            self.turns[db_name] += 1
+                slots.end_round(db_name, self.rounds[db_name])
+            self.rounds[db_name] += 1
 
     def ask_again(self, db_name: str) -> float:
         """When a database should ask again for room that it left to others, or 0."""
@@ -240,11 +252,11 @@ class SharedSlots:
         with self.lock:
             for slots in self._slots.values():
                 slots.held.pop(db_name, None)
-                slots.feed(db_name)
+                slots.satisfy(db_name)
 
     def forget(self, db_name: str) -> None:
         """A database is gone."""
         with self.lock:
             self._wakers.pop(db_name, None)
-            self.turns.pop(db_name, None)
+            self.rounds.pop(db_name, None)
             self.give_up(db_name)

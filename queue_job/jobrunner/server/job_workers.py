@@ -1,10 +1,10 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Job workers: children of a prefork server which run jobs and serve nobody else.
+"""Job workers: children of a prefork server that run jobs and serve no users.
 
 They are HTTP workers on a socket of their own, which only this machine reaches, and
 answer nothing but the requests of the runner. So jobs take no worker from the users,
 have their own limits, and need neither host nor port to be configured. The parent
-binds the socket before it forks them, thus no lease comes too early; it respawns
+binds the socket before it forks them, so that no lease comes too early; it respawns
 them and ends them as it does its HTTP workers.
 """
 
@@ -94,6 +94,7 @@ class WorkerJob(server.WorkerHTTP):
         self.watchdog_timeout = self.pool.limit.seconds or None
 
     def start(self) -> None:  # pylint: disable=missing-return
+        """Start in the child, with the socket and the limits of job workers."""
         http_socket, self.multi.socket = self.multi.socket, self.pool.socket
         self.multi.app = only_jobs(self.multi.app)
         if self.watchdog_timeout:  # an idle worker, too, must give signs in time
@@ -109,17 +110,17 @@ class WorkerJob(server.WorkerHTTP):
         config["limit_time_cpu"] = config["limit_time_cpu"] or NO_CPU_LIMIT
 
     def check_limits(self) -> None:  # pylint: disable=missing-return
-        """Between leases: is it time to make room for a fresh worker?
+        """End between two leases where a limit is exceeded; a new worker follows.
 
-        One that is fresh serves a lease in any case: should the limit be too small,
-        its successor would be no better.
+        A new worker serves one lease in any case: if the limit is too small, the next
+        worker would be no better.
         """
         soft = self.pool.settings.limit_memory_soft or 0
         config["limit_memory_soft"] = soft if self.request_count else 0
         super().check_limits()
 
     def sleep(self) -> None:  # pylint: disable=missing-return
-        """Wait for a lease; who has to go goes at once."""
+        """Wait for a lease, unless the worker has to end."""
         if self.alive:
             super().sleep()
 
@@ -130,7 +131,10 @@ class WorkerJob(server.WorkerHTTP):
 
 
 def only_jobs(app: Callable) -> Callable:
-    """Return an application that serves the runner's requests, and else nothing."""
+    """Return an application that serves nothing but the runner's requests.
+
+    :param app: the WSGI application of Odoo
+    """
 
     def application(environ: dict, start_response: Callable) -> Iterable[bytes]:
         known = environ.get("PATH_INFO") in PATHS

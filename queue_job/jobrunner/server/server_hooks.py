@@ -8,7 +8,7 @@ for it in Odoo. It happens when the addon is imported, thus nothing changes unle
 * a *threaded* server runs the runner in a daemon thread, from its `start` to `stop`;
 * a *prefork* server keeps one more child, which it spawns again when it dies, and
   the job workers (:mod:`.job_workers`), where the configuration wants some;
-* the main thread of an HTTP worker runs the jobs, see :mod:`..main_thread`;
+* the main thread of an HTTP worker runs the jobs, see :mod:`...worker.main_thread`;
 * there is no runner in the gevent process, with `--stop-after-init`, in tests, and
   when the capacity of root is 0.
 
@@ -46,17 +46,17 @@ if os.name == "posix":  # elsewhere there is no prefork server
 
 _logger = logging.getLogger(__name__)
 
-#: Seconds to wait before the first look at the databases. None are needed: who asks
-#: for a worker before the HTTP port is open tries again.
+#: Seconds to wait before the databases are listed. None are needed: leases that are
+#: sent before the HTTP port is open are sent again.
 START_DELAY = 0
 
 #: Seconds a stopping server waits for its runner.
 JOIN_TIMEOUT = 5
 
 #: Seconds a stopping threaded server waits for jobs, if its requests have no limit.
-PATIENCE = 120
+STOP_TIMEOUT = 120
 
-#: Seconds between two looks of the runner process at its parent.
+#: Seconds after which the runner process checks again that its parent lives.
 PARENT_INTERVAL = 1
 
 #: Seconds; a runner process that lives shorter than this died at once.
@@ -76,7 +76,7 @@ orig_worker_cpu_expired = server.WorkerHTTP.signal_time_expired_handler
 
 
 def _package() -> ModuleType:
-    """Return `jobrunner`, in which other code looks up and patches these names."""
+    """The package `jobrunner`, in which other code replaces what is named above."""
     return sys.modules[__package__.rpartition(".")[0]]
 
 
@@ -166,7 +166,7 @@ def _wait_for_running_jobs() -> None:
     if active_leases.is_idle():
         return
     _logger.info("waiting for running jobs")
-    if not active_leases.wait_idle(config["limit_time_real"] or PATIENCE):
+    if not active_leases.wait_idle(config["limit_time_real"] or STOP_TIMEOUT):
         _logger.info("the jobs which still run will be run again")
 
 
@@ -188,6 +188,7 @@ class WorkerJobRunner(server.Worker):
         self.runner: Any = None  # made in the child, where its file descriptors belong
 
     def start(self) -> None:  # pylint: disable=missing-return
+        """Start in the child: give up what only HTTP workers need, make the runner."""
         super().start()
         signal.signal(signal.SIGTERM, self.signal_handler)
         if self.multi.socket:
@@ -202,7 +203,7 @@ class WorkerJobRunner(server.Worker):
 
     @property
     def came_to_work(self) -> bool:
-        """Whether the parent has heard of it: it pings when its start is over."""
+        """Whether it has pinged its parent, as it does when its start is over."""
         return self.watchdog_time > self._made_at
 
     def _renew_runner(self) -> None:
@@ -212,10 +213,12 @@ class WorkerJobRunner(server.Worker):
         self._renew = False
 
     def signal_handler(self, sig: int, frame: Any) -> None:  # pylint: disable=missing-return
+        """End gracefully."""
         super().signal_handler(sig, frame)
         self._stop_runner()
 
     def signal_time_expired_handler(self, n: int, stack: Any) -> None:
+        """Make a new runner, when the CPU time limit is reached."""
         _logger.info("Worker (%d) CPU time limit reached, renewing runner", self.pid)
         self._renew = True
         self._stop_runner()
@@ -228,6 +231,7 @@ class WorkerJobRunner(server.Worker):
         """The runner sleeps by itself."""
 
     def check_limits(self) -> None:  # pylint: disable=missing-return
+        """Check Odoo's limits, but allow as much CPU time as the system does."""
         super().check_limits()
         _soft, hard = resource.getrlimit(resource.RLIMIT_CPU)
         resource.setrlimit(resource.RLIMIT_CPU, (hard, hard))
@@ -248,13 +252,13 @@ class WorkerJobRunner(server.Worker):
         self.alive = False
         self._stop_runner()
         time.sleep(JOIN_TIMEOUT)
-        os._exit(1)  # still here: nobody else could end it any more
+        os._exit(1)  # still here, and no parent is left to end it
 
 
 def _shed_memory() -> None:
     """Give back what the parent had loaded, and keep threads from reserving more.
 
-    The runner talks to databases by SQL alone: it needs no registry. The arenas are
+    The runner uses databases by plain SQL: it needs no registry. The arenas are
     limited as Odoo does for its threaded server.
     """
     Registry.registries.clear()
@@ -280,17 +284,23 @@ class Respawn:
         self._pause = 0.0
 
     def is_due(self, now: float) -> bool:
-        """Tell whether the pause is over."""
+        """Tell whether the pause is over.
+
+        :param now: monotonic time in seconds
+        """
         return now >= self._born + self._pause
 
     def note(self, now: float) -> None:
-        """A runner was spawned."""
+        """Note that a runner was spawned.
+
+        :param now: monotonic time in seconds
+        """
         quick = now - self._born < QUICK_DEATH + self._pause
         self._pause = min(max(2 * self._pause, 1), MAX_RESPAWN_PAUSE) if quick else 0.0
         self._born = now
 
     def forgive(self) -> None:
-        """The one that died had come to work: what killed it came from outside."""
+        """Forget the pause: the runner that died had come to work before."""
         self._pause = 0.0
 
 
@@ -380,7 +390,7 @@ def prefork_worker_pop(self: server.PreforkServer, pid: int) -> None:
 
 
 def worker_cpu_expired(self: server.WorkerHTTP, number: int, stack: Any) -> None:
-    """The CPU time of a worker is over: stop the job of its main thread, or all."""
+    """Stop the job of a worker whose CPU time is over; without one, the worker."""
     if not interrupts.expire(self):
         orig_worker_cpu_expired(self, number, stack)
 

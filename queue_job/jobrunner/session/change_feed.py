@@ -1,13 +1,14 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Tells the web clients which look at the queue that something has changed in it.
+"""The change feed: tells the subscribed web clients that the queue has changed.
 
-A client that looks rings the doorbell with ``watch`` every few seconds. The runner
+A client subscribes with the notification ``watch`` every few seconds. The runner
 answers over Odoo's bus, and for a while sends a message after each change: one a second
-at most, and none while nobody looks or nothing changes. The message says no more than
-that; who hears it asks for what he may read. Only the newest is kept in the table.
+at most, and none without subscribers or changes. The message says no more than that;
+the client then asks for what its user may read. Only the newest is kept in the table.
 
-The bus listens on the database "postgres"; the connection to it is open while somebody
-looks. Where the bus cannot be reached, the clients poll, as they do without websocket.
+The bus listens on the database "postgres"; the connection to it is open while there are
+subscribers. Where the bus cannot be reached, the clients poll, as they do without
+websocket.
 """
 
 import json
@@ -22,14 +23,14 @@ from .database import Database, connect
 
 _logger = logging.getLogger(__name__)
 
-#: Payload of the doorbell: somebody looks.
+#: Payload of the notification with which a client subscribes.
 WATCH = "watch"
 
 #: Channel of the bus, and type of the messages on it.
 CHANNEL = "queue_job.news"
 
-#: Seconds for which news are sent after a ``watch``; the clients ring every 20 s.
-WATCH_SECONDS = 45.0
+#: Seconds for which a subscription lasts; the clients renew it every 20 s.
+SUBSCRIPTION_SECONDS = 45.0
 
 #: Seconds between two messages.
 INTERVAL = 1.0
@@ -42,8 +43,8 @@ RETURNING id
 """
 
 
-class News:
-    """The news of one database, for as long as it is led.
+class ChangeFeed:
+    """The change feed of one database, for as long as it is led.
 
     :param database: the runner's session with it
     """
@@ -55,15 +56,12 @@ class News:
         self._last: int | None = None
         self._bus = None
 
-    def __enter__(self):
-        return self
+    def subscribe(self, now: float) -> None:
+        """Begin or renew a subscription; the client gets a message in answer.
 
-    def __exit__(self, *_error):
-        self.close()
-
-    def watched(self, now: float) -> None:
-        """Somebody looks, and is answered."""
-        self._until = now + WATCH_SECONDS
+        :param now: monotonic time in seconds
+        """
+        self._until = now + SUBSCRIPTION_SECONDS
         self._not_before = max(self._not_before, now)
         self._changed = True
 
@@ -72,11 +70,18 @@ class News:
         self._changed = True
 
     def due(self, now: float) -> float | None:
-        """When the next message is to be sent, None if there is none."""
+        """When the next message is to be sent, None if there is none.
+
+        :param now: monotonic time in seconds, like the result
+        """
         return self._not_before if self._changed and now < self._until else None
 
     def send(self, now: float) -> None:
-        """Send what is due."""
+        """Send what is due.
+
+        :param now: monotonic time in seconds
+        :raise psycopg2.Error: the runner's session was lost
+        """
         if now >= self._until:
             self.close()
         due = self.due(now)
@@ -91,7 +96,9 @@ class News:
         except psycopg2.Error as error:
             if self.database.conn.closed:
                 raise
-            _logger.info("%s: no news for the clients: %s", channel[0], error)
+            _logger.info(
+                "%s: the web clients are not told of changes: %s", channel[0], error
+            )
             self._until = 0.0
             self.close()
 

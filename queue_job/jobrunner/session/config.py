@@ -11,7 +11,7 @@ Each setting is looked up in this order; an empty value counts as unset:
 
 `SETTINGS` is the list of all keys: reading, checking and documentation follow it.
 An unknown key in a section is reported once, a wrong value stops the start of the
-runner: both would otherwise be found out by jobs that do not run.
+runner: otherwise the only sign of it would be jobs that do not run.
 """
 
 from __future__ import annotations
@@ -187,7 +187,10 @@ class RunnerConfig:
 
     @classmethod
     def load(cls) -> RunnerConfig:
-        """Read the configuration; ValueError says which setting is wrong and why."""
+        """Read the configuration.
+
+        :raise ValueError: names the setting that is wrong, and why
+        """
         environ, section = environment(), read_section()
         values = {each.key: _lookup(each, environ, section) for each in SETTINGS}
         config = cls(**values)
@@ -218,7 +221,16 @@ class RunnerConfig:
         password: str | None,
         channels: str | None = None,
     ) -> RunnerConfig:
-        """Return the same with another way to the workers, and maybe other channels."""
+        """Return the same configuration with another address of the workers.
+
+        :param scheme: ``http`` or ``https``
+        :param host: of the workers
+        :param port: their port
+        :param user: of HTTP basic authentication, None for none
+        :param password: of the user
+        :param channels: capacities of the channels, None for the configured ones
+        :raise ValueError: one of them is malformed
+        """
         return replace(
             self,
             scheme=_scheme(scheme),
@@ -288,7 +300,7 @@ def read_section() -> dict[str, str]:
 
 
 def idle_settings(job_workers: int) -> list[str]:
-    """Return the keys that somebody has set but that have no effect.
+    """Return the keys that are set but have no effect.
 
     :param job_workers: how many this server has
     """
@@ -296,8 +308,9 @@ def idle_settings(job_workers: int) -> list[str]:
 
 
 def lacks_workers(job_workers: int) -> bool:
-    """Whether nobody would take the leases of this server: it listens nowhere, and
-    nothing says where another one does.
+    """Whether no worker would take the leases of this server.
+
+    That is so if it does not listen, and no setting names a server that does.
 
     :param job_workers: how many this server has
     """

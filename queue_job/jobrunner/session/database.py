@@ -24,10 +24,14 @@ import logging
 import os
 import socket
 import time
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from typing import Any
 
 import psycopg2
 import psycopg2.extras
+from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
 
 from odoo.sql_db import connection_info_for
 
@@ -124,9 +128,14 @@ def _connection_info_for(db_name: str) -> dict:
     return {**KEEPALIVE, **info}
 
 
-def connect(db_name: str):
-    """An autocommit connection that notices a silent network, and has settings of its
-    own where the role or the database has others."""
+def connect(db_name: str) -> Connection:
+    """An autocommit connection that notices a silent network.
+
+    It has settings of its own where the role or the database has others.
+
+    :param db_name: name of the database
+    :raise psycopg2.Error: it can't be reached
+    """
     conn = psycopg2.connect(**_connection_info_for(db_name))
     conn.autocommit = True
     try:
@@ -151,7 +160,7 @@ class Database:
     :raise psycopg2.Error: it can't be reached
 
     ``has_queue_job`` tells whether the addon is installed, ``is_current`` whether its
-    tables are those of this code; else nothing is locked and nobody listens.
+    tables are those of this code; otherwise there is neither a lock nor a LISTEN.
     """
 
     def __init__(self, db_name: str):
@@ -215,7 +224,7 @@ class Database:
 
     @contextmanager
     def _cursor(self, conn, **options):
-        """A cursor under the eyes of the watchdog, for as long as it is used."""
+        """A cursor that the watchdog watches, for as long as it is used."""
         self._waiting = conn, time.monotonic()
         try:
             with conn.cursor(**options) as cursor:
@@ -223,25 +232,33 @@ class Database:
         finally:
             self._waiting = None
 
-    def cursor(self):
+    def cursor(self) -> AbstractContextManager[Cursor]:
         """A cursor for the statements of other modules: ``with database.cursor()``."""
         return self._cursor(self.conn)
 
     def execute(self, query: str, params: dict | tuple | None = None) -> int:
-        """Run one statement and return the number of rows it touched."""
+        """Run one statement and return the number of rows it touched.
+
+        :param query: with ``%s`` or ``%(name)s`` placeholders
+        :param params: their values
+        :raise psycopg2.Error: of the statement, or the connection was lost
+        """
         with self._cursor(self.conn) as cursor:
             cursor.execute(query, params)
             return cursor.rowcount
 
     def rows(self, query: str, params: dict | tuple | None = None) -> list[dict]:
-        """Run one statement and return its rows as dictionaries."""
+        """Run one statement and return its rows as dictionaries.
+
+        The parameters are those of :meth:`execute`.
+        """
         factory = psycopg2.extras.RealDictCursor
         with self._cursor(self.conn, cursor_factory=factory) as cursor:
             cursor.execute(query, params)
             return cursor.fetchall()
 
     def rows_again(self, query: str, params: dict) -> list[dict]:
-        """The same for a statement that every turn runs: it is planned once.
+        """The same for a statement that every dispatch round runs: it is planned once.
 
         A LIMIT in it must be a number, not a parameter, or PostgreSQL takes it for a
         tenth of the table.
@@ -253,26 +270,31 @@ class Database:
             self._statements.execute(cursor, query, params)
             return cursor.fetchall()
 
-    def value(self, query: str, params: dict | tuple | None = None):
-        """Run one statement and return the first value of its first row, or None."""
+    def value(self, query: str, params: dict | tuple | None = None) -> Any:
+        """Run one statement and return the first value of its first row, or None.
+
+        The parameters are those of :meth:`execute`.
+        """
         with self._cursor(self.conn) as cursor:
             cursor.execute(query, params)
             row = cursor.fetchone()
             return row[0] if row else None
 
     def ping(self, payload: str) -> None:
-        """Ring our own bell, from a session that is not ours.
+        """Notify this runner, from another session than its own.
 
-        A session always hears itself, also behind a transaction-pooling proxy, which
-        gives both its LISTEN and its NOTIFY to the same connection by chance.
+        A session always receives its own notifications, also behind a
+        transaction-pooling proxy, which gives both its LISTEN and its NOTIFY to the
+        same connection by chance.
 
+        :param payload: of the notification
         :raise psycopg2.Error: no further session is to be had
         """
         with closing(connect(self.db_name)) as conn, conn.cursor() as cursor:
             cursor.execute(queries.PING, {"payload": payload})
 
     @property
-    def has_news(self) -> bool:
+    def has_notifications(self) -> bool:
         """Whether notifications came together with the answer to a statement.
 
         They have been read from the socket, so no ``select`` tells of them.
@@ -295,7 +317,7 @@ class Database:
             self.confirm_leadership()
 
     @contextmanager
-    def select_jobs(self, where: str, args: tuple = ()):
+    def select_jobs(self, where: str, args: tuple = ()) -> Iterator[Cursor]:
         """Yield a cursor over (channel, uuid, id, date_created, priority, eta, state).
 
         :param where: SQL condition on ``queue_job``; never from a user's input
@@ -311,7 +333,11 @@ class Database:
             yield cursor
 
     def set_job_enqueued(self, uuid: str) -> bool:
-        """Mark one pending job as enqueued; False when it isn't pending any more."""
+        """Mark one pending job as enqueued.
+
+        :param uuid: of the job
+        :return: False if it isn't pending any more
+        """
         return bool(
             self.execute(
                 "UPDATE queue_job SET state = 'enqueued', date_enqueued ="
@@ -326,7 +352,7 @@ class Database:
         return queries.REQUEUE_DEAD_NOW
 
     def requeue_dead_jobs(self) -> None:
-        """Put dead jobs back now; the runner's own look is :mod:`.rescue`."""
+        """Put dead jobs back now; the runner itself uses :mod:`..recovery.reaper`."""
         for row in self.rows(self._query_requeue_dead_jobs()):
             _logger.warning(
                 "%s: re-queued dead job with uuid: %s", self.db_name, row["uuid"]

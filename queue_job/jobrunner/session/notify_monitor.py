@@ -1,9 +1,10 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Does the doorbell ring, and does LISTEN deliver it?
+"""The notify monitor: does LISTEN deliver the notifications of the queue?
 
-The runner sends itself a ping now and then, from a session that is not its own. While
-one doesn't come back (behind a transaction-pooling proxy, say) the poll takes over. One
-WARNING when it fails or the trigger is missing, one INFO line when it works again.
+The runner sends itself a ping every :data:`PING_INTERVAL`, from a session that is not
+its own. While pings don't come back (behind a transaction-pooling proxy, say), the
+runner polls more often. One WARNING when that begins or the trigger is missing, one
+INFO line when LISTEN delivers again.
 """
 
 import logging
@@ -16,20 +17,20 @@ from .database import Database
 
 _logger = logging.getLogger(__name__)
 
-#: Seconds between two polls where the doorbell rings, and where it doesn't.
+#: Seconds between two polls while LISTEN delivers, and while it doesn't.
 POLL_LISTENING = 5.0
-POLL_DEAF = 0.5
+POLL_WITHOUT_NOTIFY = 0.5
 
 #: Seconds between two pings, and those a ping may take.
 PING_INTERVAL = 30.0
-PING_PATIENCE = 2.0
+PING_TIMEOUT = 2.0
 
-#: Beginning of the payload of a ping, which is no news of jobs.
+#: Beginning of the payload of a ping, which says nothing about jobs.
 PING = "ping"
 
 
-class Hearing:
-    """The hearing of one leadership.
+class NotifyMonitor:
+    """Watches the notifications of one leadership.
 
     :param database: the runner's session
     """
@@ -44,15 +45,15 @@ class Hearing:
     @property
     def poll_interval(self) -> float:
         """Seconds between two polls."""
-        return POLL_LISTENING if self.delivers else POLL_DEAF
+        return POLL_LISTENING if self.delivers else POLL_WITHOUT_NOTIFY
 
     @property
     def deadline(self) -> float | None:
         """When a ping should have come back, in monotonic seconds; None without one."""
-        return None if self._sent is None else self._sent + PING_PATIENCE
+        return None if self._sent is None else self._sent + PING_TIMEOUT
 
     def check_trigger(self) -> None:
-        """Say so if nothing rings the bell."""
+        """Warn if there is no trigger that notifies the runner."""
         if not self.database.value(queries.HAS_DOORBELL):
             _logger.warning(
                 "%s: the trigger queue_job_notify is missing, jobs are found by polling"
@@ -60,8 +61,11 @@ class Hearing:
                 self.database.db_name,
             )
 
-    def hear(self, payloads: set[str]) -> None:
-        """Look for the ping among what was delivered."""
+    def receive(self, payloads: set[str]) -> None:
+        """Look for the ping among what was delivered.
+
+        :param payloads: of notifications
+        """
         if self._payload not in payloads:
             return
         self._sent = None
@@ -69,11 +73,11 @@ class Hearing:
             self.delivers = True
             _logger.info("%s: LISTEN delivers again", self.database.db_name)
 
-    def test(self, now: float) -> bool:
+    def check(self, now: float) -> bool:
         """Send a ping when it is time.
 
         :param now: monotonic time in seconds
-        :return: whether the hearing was lost since the last call
+        :return: whether LISTEN has stopped delivering since the last call
         """
         lost = self.deadline is not None and now > self.deadline
         if lost:
@@ -91,7 +95,7 @@ class Hearing:
                 "%s: LISTEN does not deliver (a transaction-pooling proxy?);"
                 " polling every %.1f s",
                 self.database.db_name,
-                POLL_DEAF,
+                POLL_WITHOUT_NOTIFY,
             )
         return was_delivering
 
@@ -99,6 +103,6 @@ class Hearing:
         try:
             self.database.ping(self._payload)
         except psycopg2.OperationalError:
-            self._sent = None  # no session for that now: nothing is learnt
+            self._sent = None  # no session to send it: nothing is learnt
         else:
             self._sent = now

@@ -1,8 +1,8 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Every statement of the runner, each with its purpose.
 
-They run in autocommit mode. The claim and the return of jobs stand in
-:mod:`..claims`, because workers use them too.
+They run in autocommit mode. The statements that claim and return jobs are in
+:mod:`...claim.claims`, because workers use them too.
 """
 
 from functools import cache
@@ -50,7 +50,7 @@ SELECT bool_and(to_regclass(name) IS NOT NULL)
        AS name
 """
 
-# Does a committed job ring? (-u queue_job creates the trigger anew.)
+# Does a committed job notify the runner? (-u queue_job creates the trigger anew.)
 HAS_DOORBELL = """
 SELECT EXISTS (SELECT 1 FROM pg_trigger
                 WHERE tgrelid = 'queue_job'::regclass AND tgname = 'queue_job_notify'
@@ -70,8 +70,8 @@ ON CONFLICT (key) DO NOTHING
 # Does LISTEN deliver? A ping that comes back says so.
 PING = "SELECT pg_notify('queue_job', %(payload)s)"
 
-# What a turn must know first. While modules are installed or updated, their jobs
-# must not run. A job that is marked as scheduled and has no date (any more) is due.
+# What a dispatch round must know first. While modules are installed or updated, their
+# jobs must not run. A job that is marked as scheduled and has no date is due.
 AFFAIRS = f"""
 SELECT EXISTS (SELECT 1 FROM ir_module_module
                 WHERE state IN ('to install', 'to upgrade', 'to remove'))
@@ -85,10 +85,10 @@ SELECT EXISTS (SELECT 1 FROM ir_module_module
 """
 
 # The first candidates of each channel, through the index on (channel, priority,
-# date_created, id): the recursive part hops from channel to channel. See `heads`.
+# date_created, id): the recursive part hops from channel to channel. See `candidates`.
 # Moments come as numbers, which Python can hold whatever the row does.
 _CREATED = "extract(epoch FROM date_created)::float AS date_created"
-_HEADS = f"""
+_CANDIDATES = f"""
 WITH RECURSIVE names AS (
     (SELECT channel FROM queue_job
       WHERE state = 'pending' AND scheduled IS NOT TRUE
@@ -100,14 +100,14 @@ WITH RECURSIVE names AS (
              ORDER BY j.channel LIMIT 1)
       FROM names WHERE names.channel IS NOT NULL
 )
-SELECT head.*
+SELECT candidate.*
   FROM names CROSS JOIN LATERAL (
        SELECT id, uuid, channel, priority, {_CREATED}, eta > {UTC_NOW} AS too_early
          FROM queue_job
         WHERE state = 'pending' AND scheduled IS NOT TRUE
           AND channel = names.channel
         ORDER BY priority, queue_job.date_created, id
-        LIMIT {{limit}}) head
+        LIMIT {{limit}}) candidate
  UNION ALL
 (SELECT id, uuid, channel, priority, {_CREATED}, eta > {UTC_NOW}
    FROM queue_job
@@ -118,17 +118,18 @@ SELECT head.*
 
 
 @cache
-def heads(limit: int) -> str:
-    """The first jobs of each channel, `limit` of them at least.
+def candidates(limit: int) -> str:
+    """The statement that reads the first jobs of each channel.
 
-    The number is part of the text, one of a few, so that the statement can be prepared.
+    :param limit: jobs of each channel; up to twice as many are read: the number is part
+        of the text, one of a few, so that the statement can be prepared
     """
-    return _HEADS.format(limit=1 << (limit - 1).bit_length())
+    return _CANDIDATES.format(limit=1 << (limit - 1).bit_length())
 
 
-# What else a sequential channel must look at: its first job that waits for its due
+# What else stops a sequential channel: its first job that waits for its due
 # date, and whether a job has failed.
-SEQUENTIAL_HEADS = f"""
+SEQUENTIAL_STOPS = f"""
 SELECT waiting.*
   FROM unnest(%(channels)s::text[]) AS names(channel) CROSS JOIN LATERAL (
        SELECT id, uuid, channel, priority, {_CREATED},
@@ -170,7 +171,7 @@ UPDATE queue_job SET scheduled = TRUE
 """
 
 # Everything in flight, and whether a live session stands behind it.
-LOOK = f"""
+IN_FLIGHT = f"""
 WITH held AS MATERIALIZED ({HELD})
 SELECT j.id, j.uuid, j.channel, j.priority, j.state,
        extract(epoch FROM j.date_created)::float AS date_created,
@@ -211,9 +212,9 @@ UPDATE queue_job
 RETURNING id
 """
 
-# Stranded: claimed by a lease of ours, which is busy with another job. When the worker
+# Claimed by an open lease, which is busy with a long job. When the worker
 # comes to them it finds its claims void.
-RETURN_STRANDED = """
+RETURN_BEHIND_LONG_JOB = """
 UPDATE queue_job
    SET state = 'pending', date_enqueued = NULL, lease_id = NULL
  WHERE state = 'enqueued' AND id = ANY(%(ids)s) AND lease_id = ANY(%(leases)s)
@@ -242,7 +243,7 @@ RETURNING number
 
 # Takes a dead job over, so that a worker can settle its failure; what was said to the
 # attempt that died holds for this one. The worker reads the row through the ORM.
-CLAIM_FOR_BURIAL = f"""
+CLAIM_TO_FINALIZE = f"""
 WITH taken AS (
     UPDATE queue_job j
        SET claim_token = {next_token("j.claim_token")}, lease_id = %(lease)s,
@@ -285,7 +286,7 @@ SELECT complete_name, capacity, sequential, throttle, paused, rate_limit, rate_p
 """
 
 # One row per runner: the right to claim, and what the health banner and the metrics
-# show. Who was overtaken does not become the leader again by this.
+# show. A runner that was overtaken does not become the leader again by this.
 HEARTBEAT = f"""
 INSERT INTO queue_job_runner
        (uuid, host, pid, date_started, last_seen, leader, listening, root_capacity,
@@ -298,11 +299,11 @@ ON CONFLICT (uuid) DO UPDATE
        note = excluded.note
 RETURNING leader
 """
-# A leadership begins a new term: leases of the last one take no further jobs.
-NEW_TERM = "UPDATE queue_job_runner SET uuid = %(new)s WHERE uuid = %(old)s"
-# Whoever led until now does no more: its leases take no further jobs.
+# A leadership epoch begins: leases of the last one claim no further jobs.
+NEW_EPOCH = "UPDATE queue_job_runner SET uuid = %(new)s WHERE uuid = %(old)s"
+# The runner that led until now leads no more: its leases claim no further jobs.
 TAKE_OVER = "UPDATE queue_job_runner SET leader = FALSE WHERE leader"
-FAREWELL = "DELETE FROM queue_job_runner WHERE uuid = %(uuid)s"
+RESIGN = "DELETE FROM queue_job_runner WHERE uuid = %(uuid)s"
 FORGET_OLD_RUNNERS = f"""
 DELETE FROM queue_job_runner
  WHERE last_seen IS NULL

@@ -1,12 +1,12 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""After an error of a database: how long to wait, and what to say.
+"""After an error of a database: how long to wait, and what to log.
 
-Pauses grow until the database has been well for a while: an error that comes back with
-each look, between good turns, is not tried twice a second for ever. A database that
-can't be reached is tried again after two seconds at the latest: a try costs nothing
-there, and it is missed from the second on in which it is back. Each kind of trouble is
-told once, an error of ours with its traceback, and after that by one line; all of it is
-news again when the database has been well.
+Pauses grow until the database has been well for a while, so that an error which recurs
+between good rounds is not tried twice a second for ever. A database that can't be
+reached is tried again after two seconds at the latest: a try costs nothing there, and
+jobs wait for it from the second on in which it is back. Each kind of error is logged
+once in full, an error of the runner with its traceback, and after that by one line or
+at DEBUG; when the database has been well for a while, it is logged in full again.
 """
 
 import logging
@@ -20,14 +20,14 @@ _logger = logging.getLogger(__name__)
 #: First and last pause, in seconds.
 FIRST, LAST = 0.5, 30.0
 
-#: Seconds of good turns after which all is forgotten.
+#: Seconds of good rounds after which all errors are forgotten.
 WELL = 30.0
 
 #: The last one while the database can't be reached.
 LAST_UNREACHABLE = 2.0
 
 
-class Backoff:
+class ReconnectBackoff:
     """The pauses of one database.
 
     :param db_name: its name, for the log
@@ -39,12 +39,12 @@ class Backoff:
         self._clock = clock
         self._pause = FIRST
         self._lost_pause = FIRST
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
         self._is_ill = False
         self._well_since: float | None = None
 
-    def turned(self) -> None:
-        """A turn went well; after enough of them, all is forgotten.
+    def succeeded(self) -> None:
+        """Note a round that went well; after enough of them, all is forgotten.
 
         A connection that could be made says enough about the next one that breaks.
         """
@@ -57,10 +57,13 @@ class Backoff:
         elif now - self._well_since >= WELL:
             self._is_ill = False
             self._pause = FIRST
-            self._told.clear()
+            self._logged.clear()
 
     def after(self, error: Exception) -> float:
-        """Log an error if it is news, and return the seconds until the next try."""
+        """Log an error, in full if it is new.
+
+        :return: seconds until the next try
+        """
         self._is_ill, self._well_since = True, None
         if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
             pause = self._lost_pause
@@ -71,26 +74,26 @@ class Backoff:
         if isinstance(error, psycopg2.Error) and not isinstance(
             error, psycopg2.DataError
         ):
-            self._say_lost(error, pause)
+            self._log_lost(error, pause)
         else:
-            self._say_error(error, pause)
+            self._log_error(error, pause)
         return pause
 
-    def _say_error(self, error, pause):
+    def _log_error(self, error, pause):
         text = repr(error)
         _logger.error(
             "%s: error in the runner: %s; next try in %.1f s",
             self.db_name,
             text,
             pause,
-            exc_info=None if text in self._told else error,
+            exc_info=None if text in self._logged else error,
         )
-        self._told.add(text)
+        self._logged.add(text)
 
-    def _say_lost(self, error, pause):
+    def _log_lost(self, error, pause):
         text = (str(error).strip() or repr(error)).splitlines()[0]
-        level = logging.DEBUG if text in self._told else logging.WARNING
-        self._told.add(text)
+        level = logging.DEBUG if text in self._logged else logging.WARNING
+        self._logged.add(text)
         _logger.log(
             level,
             "%s: database lost: %s; trying again, first in %.1f s",

@@ -1,10 +1,11 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Which databases a server serves, by Odoo's options ``db_name`` and ``dbfilter``.
 
-``dbfilter`` says what a visitor may see, often by the host that he asks for (``%h``,
-``%d``). The runner is no visitor: it asks for whatever host the server listens on. So a
-filter by host leaves it all databases, and any other one those that it shows to
-everybody. ``db_name`` names the databases itself; then the filter is for visitors.
+``dbfilter`` says which databases a visitor may see, often by the host in the request
+(``%h``, ``%d``). The requests of the runner name whatever host the server listens on,
+so a filter by host leaves the runner all databases, and any other filter those that all
+visitors see. ``db_name`` names the databases itself; then the filter is for visitors
+only.
 """
 
 import re
@@ -15,7 +16,10 @@ BY_HOST = ("%h", "%d")
 
 
 def db_names(option: list[str] | str | None) -> list[str]:
-    """The databases that the option ``db_name`` names, sorted."""
+    """The databases that the option ``db_name`` names, sorted.
+
+    :param option: its value, a list or names separated by commas
+    """
     names = option.split(",") if isinstance(option, str) else option or []
     return sorted({name.strip() for name in names} - {""})
 
@@ -25,7 +29,7 @@ def served(
 ) -> list[str]:
     """Those of some databases which the server serves, sorted.
 
-    :param databases: there are, or are asked for
+    :param databases: names of the databases that exist, or are asked for
     :param names: the databases of the option ``db_name``
     :param dbfilter: the option of this name
     :raise ValueError: the filter is no regular expression

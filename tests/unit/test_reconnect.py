@@ -1,12 +1,17 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""The pauses of a database after errors, and what is said of them."""
+"""The pauses of a database after errors, and what is logged."""
 
 import logging
 
 import psycopg2
 import pytest
 
-from queue_job.jobrunner.session.reconnect import LAST, LAST_UNREACHABLE, WELL, Backoff
+from queue_job.jobrunner.session.reconnect import (
+    LAST,
+    LAST_UNREACHABLE,
+    WELL,
+    ReconnectBackoff,
+)
 
 LOGGER = "queue_job.jobrunner.session.reconnect"
 
@@ -25,7 +30,7 @@ def clock():
 
 @pytest.fixture
 def backoff(clock):
-    return Backoff("db", clock)
+    return ReconnectBackoff("db", clock)
 
 
 @pytest.mark.parametrize(
@@ -42,9 +47,9 @@ def test_the_pauses_grow_although_each_error_follows_a_good_turn(
     found = []
     for _pause in pauses:
         found.append(backoff.after(error))
-        backoff.turned()
+        backoff.succeeded()
         clock.now += WELL - 1
-        backoff.turned()
+        backoff.succeeded()
     assert found == pauses
 
 
@@ -58,15 +63,15 @@ def test_all_is_forgotten_after_a_while_of_good_turns(backoff, clock, caplog):
     error = ValueError("odd")
     for _error in range(3):
         backoff.after(error)
-    clock.now += 3600  # nobody took a turn
-    backoff.turned()
+    clock.now += 3600  # no round was run
+    backoff.succeeded()
     assert backoff.after(error) == 4
-    backoff.turned()
+    backoff.succeeded()
     clock.now += WELL
-    backoff.turned()
+    backoff.succeeded()
     caplog.clear()
     assert backoff.after(error) == 0.5
-    assert caplog.records[0].exc_info, "it is news again"
+    assert caplog.records[0].exc_info, "it is logged in full again"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""The news for who looks at the queue: when they are sent, and who hears them."""
+"""The change feed: when messages are sent, and who may subscribe."""
 
 import json
 import logging
@@ -14,9 +14,9 @@ from ..jobrunner.session import change_feed
 from ..jobrunner.session.change_feed import (
     CHANNEL,
     INTERVAL,
+    SUBSCRIPTION_SECONDS,
     WATCH,
-    WATCH_SECONDS,
-    News,
+    ChangeFeed,
 )
 from .job_case import MANAGER_GROUP
 
@@ -35,69 +35,69 @@ class FakeDatabase:
         return self.cr.fetchone()[0]
 
 
-class TestNews(TransactionCase):
+class TestChangeFeed(TransactionCase):
     def setUp(self):
         super().setUp()
         self.notified = []
         patcher = patch.object(
-            News, "_notify", lambda _news, channel: self.notified.append(channel)
+            ChangeFeed, "_notify", lambda _feed, channel: self.notified.append(channel)
         )
         self.startPatcher(patcher)
-        self.news = News(FakeDatabase(self.env.cr))
+        self.feed = ChangeFeed(FakeDatabase(self.env.cr))
 
     def messages(self):
         rows = self.env["bus.bus"].search([("channel", "=", f'["shop","{CHANNEL}"]')])
         return [json.loads(row.message) for row in rows]
 
     def test_nothing_while_nobody_looks(self):
-        self.news.changed()
-        self.assertIsNone(self.news.due(10))
-        self.news.send(10)
+        self.feed.changed()
+        self.assertIsNone(self.feed.due(10))
+        self.feed.send(10)
         self.assertEqual(self.notified, [])
 
     def test_who_looks_is_answered(self):
-        self.news.watched(10)
-        self.assertEqual(self.news.due(10), 10)
-        self.news.send(10)
+        self.feed.subscribe(10)
+        self.assertEqual(self.feed.due(10), 10)
+        self.feed.send(10)
         self.assertEqual(self.notified, [["shop", CHANNEL]])
         self.assertEqual(self.messages(), [{"type": CHANNEL, "payload": {}}])
 
     def test_nothing_while_nothing_changes(self):
-        self.news.watched(10)
-        self.news.send(10)
-        self.news.send(20)
+        self.feed.subscribe(10)
+        self.feed.send(10)
+        self.feed.send(20)
         self.assertEqual(len(self.notified), 1)
-        self.assertIsNone(self.news.due(20))
+        self.assertIsNone(self.feed.due(20))
 
     def test_one_a_second_of_which_the_newest_is_kept(self):
-        self.news.watched(10)
-        self.news.send(10)
+        self.feed.subscribe(10)
+        self.feed.send(10)
         for tenth in range(1, 21):
-            self.news.changed()
-            self.news.send(10 + tenth / 10)
+            self.feed.changed()
+            self.feed.send(10 + tenth / 10)
         self.assertEqual(len(self.notified), 3)
-        self.news.changed()
-        self.assertEqual(self.news.due(12.1), 12 + INTERVAL)
+        self.feed.changed()
+        self.assertEqual(self.feed.due(12.1), 12 + INTERVAL)
         self.assertEqual(len(self.messages()), 1)
 
     def test_no_more_when_nobody_looks_any_longer(self):
-        self.news.watched(10)
-        self.news.send(10)
-        self.news.changed()
-        self.news.send(10 + WATCH_SECONDS)
+        self.feed.subscribe(10)
+        self.feed.send(10)
+        self.feed.changed()
+        self.feed.send(10 + SUBSCRIPTION_SECONDS)
         self.assertEqual(len(self.notified), 1)
 
     def test_a_bus_that_cannot_be_reached_harms_nobody(self):
         refused = psycopg2.OperationalError("refused")
-        self.news.watched(10)
+        self.feed.subscribe(10)
         with (
-            patch.object(News, "_notify", side_effect=refused),
+            patch.object(ChangeFeed, "_notify", side_effect=refused),
             self.assertLogs(change_feed.__name__, logging.INFO) as log,
         ):
-            self.news.send(10)
+            self.feed.send(10)
         self.assertIn("refused", log.output[0])
-        self.news.changed()
-        self.assertIsNone(self.news.due(12), "not again before somebody looks again")
+        self.feed.changed()
+        self.assertIsNone(self.feed.due(12), "not again before somebody looks again")
 
 
 class TestWhoHears(TransactionCase):

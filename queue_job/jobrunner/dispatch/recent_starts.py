@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from ...claim.claims import UTC_NOW, seconds_since
-from .channel_manager import ChannelManager
+from ..channels import ChannelManager
 
 # The ages in seconds of the last starts in a channel and below. Done jobs are read
 # through the index on (channel, date_done), channel by channel: a job that has started

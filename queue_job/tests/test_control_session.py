@@ -1,5 +1,5 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""What a lease takes next, of one channel and of several."""
+"""What a lease claims next, of one channel and of several."""
 
 import time
 from unittest.mock import patch
@@ -7,7 +7,7 @@ from unittest.mock import patch
 from odoo.tests import TransactionCase
 
 from ..claim import claims
-from ..worker.control_session import Book
+from ..worker.control_session import ControlSession
 
 LEASE = 7
 RUNNER = "the leader"
@@ -16,7 +16,7 @@ RUNNER = "the leader"
 CHANNELS = ["root.a", "root.b"]
 
 
-class BookCase(TransactionCase):
+class ControlSessionCase(TransactionCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -27,22 +27,22 @@ class BookCase(TransactionCase):
 
     def setUp(self):
         super().setUp()
-        self.book = Book(self.env.cr, LEASE, RUNNER)
+        self.control = ControlSession(self.env.cr, LEASE, RUNNER)
 
     def delay(self, channel, **options):
         job = self.partner.with_delay(channel=channel, **options).write({"ref": "1"})
         return job.db_record().id
 
-    def top_up(self, channels, limit):
-        return [job_id for job_id, _token in self.book.top_up(channels, limit)]
+    def fetch_batch(self, channels, limit):
+        return [job_id for job_id, _token in self.control.fetch_batch(channels, limit)]
 
 
-class TestBook(BookCase):
+class TestControlSession(ControlSessionCase):
     def test_one_channel_in_its_order(self):
         last, first = self.delay("root.a"), self.delay("root.a", priority=1)
         self.delay("root.b", priority=0)
-        self.assertEqual(self.top_up(["root.a"], 5), [first, last])
-        self.assertEqual(self.top_up(["root.a"], 5), [])
+        self.assertEqual(self.fetch_batch(["root.a"], 5), [first, last])
+        self.assertEqual(self.fetch_batch(["root.a"], 5), [])
 
     def test_several_channels_are_one_queue(self):
         third = self.delay("root.b")
@@ -50,37 +50,39 @@ class TestBook(BookCase):
         first = self.delay("root.c", priority=1)
         self.delay("root.d", priority=0)
         channels = ["root.a", "root.b", "root.c"]
-        self.assertEqual(self.top_up(channels, 2), [first, second])
-        self.assertEqual(self.top_up(channels, 2), [third])
+        self.assertEqual(self.fetch_batch(channels, 2), [first, second])
+        self.assertEqual(self.fetch_batch(channels, 2), [third])
 
     def test_many_in_one_of_several_channels(self):
         jobs = [self.delay("root.b") for _number in range(12)]
-        self.assertEqual(self.top_up(["root.a", "root.b", "root.c"], 12), jobs[:10])
+        self.assertEqual(
+            self.fetch_batch(["root.a", "root.b", "root.c"], 12), jobs[:10]
+        )
 
     def test_what_is_not_due_is_left_alone(self):
         self.delay("root.a", eta=60)
-        self.assertEqual(self.top_up(["root.a"], 5), [])
-        self.assertEqual(self.top_up(["root.a", "root.b"], 5), [])
+        self.assertEqual(self.fetch_batch(["root.a"], 5), [])
+        self.assertEqual(self.fetch_batch(["root.a", "root.b"], 5), [])
 
     def test_who_leads_no_more_takes_nothing(self):
         self.delay("root.a")
-        book = Book(self.env.cr, LEASE, "the one before")
+        control = ControlSession(self.env.cr, LEASE, "the one before")
         for channels in (["root.a"], ["root.a", "root.b"]):
-            self.assertEqual(book.top_up(channels, 5), [])
-            self.assertIsNone(book.start_next(channels))
+            self.assertEqual(control.fetch_batch(channels, 5), [])
+            self.assertIsNone(control.start_next(channels))
 
     def test_claimed_and_started_at_once(self):
         second, first = self.delay("root.a"), self.delay("root.b", priority=1)
         for job_id in (first, second):
-            values = self.book.start_next(["root.a", "root.b"])
+            values = self.control.start_next(["root.a", "root.b"])
             self.assertEqual(values["id"], job_id)
             self.assertEqual(values["state"], "started")
             self.assertEqual(values["lease_id"], LEASE)
-        self.assertIsNone(self.book.start_next(["root.a", "root.b"]))
+        self.assertIsNone(self.control.start_next(["root.a", "root.b"]))
 
     def test_a_started_row_is_a_loaded_row(self):
         job = self.partner.with_delay(channel="root.a", eta=-1).write({"ref": "1"})
-        values = self.book.start_next(["root.a"])
+        values = self.control.start_next(["root.a"])
         loaded = type(job).load(self.env, job.uuid)
         again = type(job)._from_row(self.env, values)
         for name in ("uuid", "args", "kwargs", "eta", "date_created", "date_started"):
@@ -99,20 +101,20 @@ class TestBook(BookCase):
             (["root.c", "root.a", "root.b"], False),
         ):
             with self.subTest(served=served):
-                self.assertEqual(self.book.others_wait(served, now), waits)
+                self.assertEqual(self.control.others_wait(served, now), waits)
 
     def test_a_changed_channel_ends_the_lease(self):
         issued = time.time() - 5
         self.env.cr.execute("UPDATE queue_job_channel SET write_date = '2020-01-01'")
-        self.assertFalse(self.book.others_wait(["root.a"], issued))
+        self.assertFalse(self.control.others_wait(["root.a"], issued))
         self.env.cr.execute(
             "UPDATE queue_job_channel SET write_date = now() AT TIME ZONE 'UTC'"
         )
-        self.assertTrue(self.book.others_wait(["root.a"], issued))
+        self.assertTrue(self.control.others_wait(["root.a"], issued))
 
 
-class TestRelease(BookCase):
-    """The bell rings for released jobs, but for one that the lease takes itself."""
+class TestRelease(ControlSessionCase):
+    """The runner is notified of released jobs, but for one that the lease claims."""
 
     def release(self, *children, **options):
         """Let a parent end for which so many children wait."""
@@ -126,23 +128,26 @@ class TestRelease(BookCase):
         record = parent._generated_job.db_record()
         record.state = "done"
         self.env.flush_all()
-        self.book.release_children(record.ids)
+        self.control.release_children(record.ids)
 
-    def rings(self, take):
+    def notifications(self, take):
         with patch.object(self.env.cr, "execute", wraps=self.env.cr.execute) as execute:
             take()
-        return [call.args[0] for call in execute.mock_calls].count(claims.RING)
+        return [call.args[0] for call in execute.mock_calls].count(claims.NOTIFY)
 
     def test_one_that_is_taken(self):
-        for take in (self.book.start_next, lambda channels: self.top_up(channels, 5)):
+        for take in (
+            self.control.start_next,
+            lambda channels: self.fetch_batch(channels, 5),
+        ):
             self.release("root.b")
-            self.assertEqual(self.rings(lambda take=take: take(CHANNELS)), 0)
-            self.assertEqual(self.rings(lambda take=take: take(CHANNELS)), 0)
+            self.assertEqual(self.notifications(lambda take=take: take(CHANNELS)), 0)
+            self.assertEqual(self.notifications(lambda take=take: take(CHANNELS)), 0)
 
     def test_others_could_run_the_second(self):
         self.release("root.a", "root.b")
-        self.assertEqual(self.rings(lambda: self.top_up(CHANNELS, 5)), 1)
-        self.assertEqual(self.rings(lambda: self.top_up(CHANNELS, 5)), 0)
+        self.assertEqual(self.notifications(lambda: self.fetch_batch(CHANNELS, 5)), 1)
+        self.assertEqual(self.notifications(lambda: self.fetch_batch(CHANNELS, 5)), 0)
 
     def test_one_that_the_lease_does_not_take(self):
         self.delay("root.a", priority=1)
@@ -153,9 +158,11 @@ class TestRelease(BookCase):
         ):
             with self.subTest(channel=released, **options):
                 self.release(released, **options)
-                self.assertEqual(self.rings(lambda: self.book.start_next(CHANNELS)), 1)
+                self.assertEqual(
+                    self.notifications(lambda: self.control.start_next(CHANNELS)), 1
+                )
 
     def test_the_lease_ends(self):
         self.release("root.a")
-        self.assertEqual(self.rings(lambda: self.book.ring_for_others([])), 1)
-        self.assertEqual(self.rings(lambda: self.book.ring_for_others([])), 0)
+        self.assertEqual(self.notifications(lambda: self.control.notify_others([])), 1)
+        self.assertEqual(self.notifications(lambda: self.control.notify_others([])), 0)

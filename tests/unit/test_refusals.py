@@ -11,7 +11,7 @@ from queue_job.jobrunner.dispatch.refusals import (
     BREAKS,
     LAST,
     LAST_UNREACHABLE,
-    Trouble,
+    Refusals,
     code_of,
 )
 
@@ -50,7 +50,7 @@ def test_each_answer_has_a_cause(given, code):
 @pytest.fixture
 def leases(caplog):
     caplog.set_level(logging.INFO, LOGGER)
-    return Trouble("db")
+    return Refusals("db")
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_pauses_grow(leases, given, last):
     assert pauses[0] == pytest.approx(0.05)
     assert pauses == sorted(pauses)
     assert pauses[-1] == last
-    leases.over()
+    leases.clear()
     assert leases.add(given, 200.0) == pytest.approx(0.05)
 
 
@@ -69,7 +69,7 @@ def test_a_moment_without_a_server_is_worth_no_word(leases, caplog):
     leases.add(GONE, 10.0)
     leases.add(GONE, 11.9)
     assert leases.note(12.0) == ""
-    leases.over()
+    leases.clear()
     assert caplog.messages == []
 
 
@@ -80,7 +80,7 @@ def test_what_lasts_is_noted_and_logged(leases, caplog, given, code):
     assert leases.note(14.0) == f"{code}: {given.error}"
     (line,) = caplog.messages
     assert line.startswith(f"db: no worker takes the leases: {given.error}; check ")
-    leases.over()
+    leases.clear()
     assert leases.note(14.0) == ""
     assert caplog.messages[1:] == ["db: the leases are run again"]
 

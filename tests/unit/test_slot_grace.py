@@ -4,8 +4,8 @@
 import pytest
 
 from queue_job.core.states import STARTED
-from queue_job.jobrunner.schedule.channel_manager import ChannelManager, SharedSlots
-from queue_job.jobrunner.schedule.slot_grace import PATIENCE, KeptSlots
+from queue_job.jobrunner.channels import ChannelManager, SharedSlots
+from queue_job.jobrunner.schedule.slot_grace import GRACE_PERIOD, SlotGrace
 
 CAPACITY = 4
 
@@ -24,39 +24,39 @@ def led(shared, name, running=0):
 
 
 def test_others_do_not_take_its_slots(shared):
-    other, lost, kept = led(shared, "other"), led(shared, "lost", 3), KeptSlots()
-    kept.keep(lost, 0.0)
+    other, lost, grace = led(shared, "other"), led(shared, "lost", 3), SlotGrace()
+    grace.hold(lost, 0.0)
     assert other.free_slots() == 1
-    kept.keep(None, PATIENCE / 2)  # still lost
+    grace.hold(None, GRACE_PERIOD / 2)  # still lost
     assert other.free_slots() == 1
-    kept.keep(None, PATIENCE)
+    grace.hold(None, GRACE_PERIOD)
     assert other.free_slots() == CAPACITY
 
 
 def test_what_still_runs_is_counted_once(shared):
-    other, lost, kept = led(shared, "other"), led(shared, "lost", 3), KeptSlots()
-    kept.keep(lost, 0.0)
+    other, lost, grace = led(shared, "other"), led(shared, "lost", 3), SlotGrace()
+    grace.hold(lost, 0.0)
     led(shared, "lost", 2)
-    kept.give_back()
+    grace.release()
     assert other.free_slots() == CAPACITY - 2
-    kept.give_back()
+    grace.release()
     assert other.free_slots() == CAPACITY - 2
 
 
 def test_lost_twice(shared):
     """The second leadership had just begun to count."""
-    other, lost, kept = led(shared, "other"), led(shared, "lost", 3), KeptSlots()
-    kept.keep(lost, 0.0)
-    kept.keep(led(shared, "lost", 1), 1.0)
+    other, lost, grace = led(shared, "other"), led(shared, "lost", 3), SlotGrace()
+    grace.hold(lost, 0.0)
+    grace.hold(led(shared, "lost", 1), 1.0)
     assert other.free_slots() == 1
     led(shared, "lost", 2)
-    kept.give_back()
+    grace.release()
     assert other.free_slots() == CAPACITY - 2
 
 
 def test_a_database_that_was_never_led(shared):
-    kept = KeptSlots()
-    for now in (0.0, PATIENCE, 3 * PATIENCE):
-        kept.keep(None, now)
-    kept.give_back()
+    grace = SlotGrace()
+    for now in (0.0, GRACE_PERIOD, 3 * GRACE_PERIOD):
+        grace.hold(None, now)
+    grace.release()
     assert led(shared, "other").free_slots() == CAPACITY
