@@ -74,6 +74,7 @@ PUBLIC = {
     "kw": "Odoo's routes",
     "cursor_factory": "psycopg2's connections",
     "registry_invalidated": "Odoo's registry",
+    "_now": "Odoo's cursors",
     "cluster_environment": "a fixture, for its effect",
     "ConnectionCls": "urllib3's pools",
     "do_POST": "http.server",

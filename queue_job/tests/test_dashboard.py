@@ -11,7 +11,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
 from odoo.tests import TransactionCase, new_test_user
 
-from ..jobrunner.dispatch.refusals import CODES
+from ..jobrunner.dispatch.refusals import REMEDIES
 from ..models import queue_job_actions, queue_job_dashboard
 from ..monitoring import dashboard_queries
 from ..monitoring.health import NOTES, Problem
@@ -229,7 +229,7 @@ class TestHealth(DashboardCase):
             ("few_job_workers", {"capacity": 4, "workers": 2}),
             ("long_wait", {"channel": "root", "minutes": 10}),
             *((note, {"reason": ""}) for note in NOTES),
-            *((code, {"reason": "answered 100 %"}) for code in CODES),
+            *((code, {"reason": "answered 100 %"}) for code in REMEDIES),
         )
         for code, values in problems:
             with self.subTest(code):

@@ -67,12 +67,6 @@ class TestPublicPatches(TransactionCase):
                 pass
         lent.assert_called_once()
 
-    def test_running_at_once(self):
-        with replaced("utils.os.getenv", return_value="1"):
-            with self.assertLogs(f"{ADDON}.utils", "WARNING"):
-                job = self.env.user.with_delay().read(["login"])
-        self.assertFalse(job.db_record())
-
     def test_the_tree_of_channels(self):
         with replaced("jobrunner.channels.Channel") as made:
             channels.ChannelManager()
@@ -88,10 +82,17 @@ class TestPublicPatches(TransactionCase):
                 self.assertIs(getattr(runner, name), each)
 
     def test_starting(self):
+        hooks = jobrunner.server_hooks
         with (
             replaced("jobrunner._start_runner_thread") as start,
-            replaced("jobrunner._is_runner_enabled", return_value=True),
-            mock.patch.object(jobrunner, "orig_threaded_start"),
+            replaced("jobrunner._is_runner_enabled") as asked,
+            mock.patch.multiple(
+                hooks,
+                _is_one_off=mock.Mock(return_value=False),
+                _check_settings=mock.DEFAULT,
+                orig_threaded_start=mock.DEFAULT,
+            ),
         ):
             jobrunner.threaded_start(mock.Mock())
+        self.assertTrue(asked.called)
         self.assertTrue(start.called)

@@ -270,6 +270,7 @@ SERVER_LOG = (
     r"terminating connection",
     r"odoo\.http: Exception during request handling",  # the classic request fails
     r"odoo\.http: raised by the method",  # by an error that Odoo shows to users
+    r"odoo\.http: You cannot deactivate the user",  # another of them
 )
 
 

@@ -3,7 +3,7 @@
 
 import pytest
 
-from queue_job.jobrunner.dispatch.refusals import CODES
+from queue_job.jobrunner.dispatch.refusals import REMEDIES
 from queue_job.monitoring.health import DANGER, NOTES, Facts, health_problems
 
 ALIVE = 3.0
@@ -33,7 +33,7 @@ CASES = [
     ({"runner_age": ALIVE, "runner_note": "secret"}, ["secret"], "nothing is signed"),
     *(
         ({"runner_age": ALIVE, "runner_note": f"{code}: because: x"}, [code], "a cause")
-        for code in CODES
+        for code in REMEDIES
     ),
     ({"runner_age": ALIVE, "runner_note": "of another version"}, [], "no known cause"),
     (
@@ -136,4 +136,4 @@ def test_the_reason_of_a_note():
     facts = Facts(runner_age=1, runner_note="error: http://x answered 500: a: b")
     (problem,) = health_problems(facts)
     assert problem.values == {"reason": "http://x answered 500: a: b"}
-    assert set(NOTES) == {"copy", "secret", "modules", *CODES}
+    assert set(NOTES) == {"copy", "secret", "modules", *REMEDIES}

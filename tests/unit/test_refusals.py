@@ -44,7 +44,7 @@ CASES = [
 @pytest.mark.parametrize(("given", "code"), CASES)
 def test_each_answer_has_a_cause(given, code):
     assert code_of(given) == code
-    assert set(refusals.REMEDIES) == set(refusals.CODES)
+    assert code in refusals.REMEDIES
 
 
 @pytest.fixture
