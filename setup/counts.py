@@ -8,7 +8,7 @@ What is counted, in the addons of `ADDONS` and without tests and migrations:
 
 - Python files at the root of `queue_job`;
 - two-way pairs: two folders of `queue_job` that import each other. A module at the
-  root is a folder of its own. Imports inside functions count, those for type checkers
+  root is a folder of its own, and so is one of `PUBLIC_PATHS`. Imports inside functions count, those for type checkers
   don't;
 - lines of Python;
 - tables: models with a table of their own, those of wizards left out;
@@ -160,7 +160,14 @@ def _module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+#: A module that stands below its folder, because its path is public: the other folders
+#: of its folder import it.
+PUBLIC_PATHS = {"jobrunner.channels"}
+
+
 def _folder(modules: dict[str, Path], name: str) -> str:
+    if name in PUBLIC_PATHS:
+        return name
     if modules[name].name == "__init__.py":
         return name or "__init__.py"
     return name.rpartition(".")[0] or f"{name}.py"

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from queue_job.core.states import EDGES
+from setup.counts import PUBLIC_PATHS
 
 ROOT = Path(__file__).parents[2]
 ADDON = ROOT / "queue_job"
@@ -88,11 +89,6 @@ def test_the_types_of_pure_modules_are_checked():
 # -- the folders -----------------------------------------------------------------------
 
 
-#: Files of a folder that stand in a line of their own, because what is in the folder's
-#: other folders imports them.
-FILES_WITH_A_LINE = {"jobrunner/channels"}
-
-
 def documented_tree() -> dict[str, list[str]]:
     """{folder or file: its modules}, in the order of `docs/architecture.md`."""
     text = (ROOT / "docs/architecture.md").read_text()
@@ -112,7 +108,8 @@ def place_of(names: list[str]) -> str:
     """The line of the table to which a module belongs."""
     folder = "/".join(names[:-1])
     alone = "/".join(names)
-    return alone if alone in FILES_WITH_A_LINE else folder or names[0]
+    is_public = ".".join(names) in PUBLIC_PATHS
+    return alone if is_public else folder or names[0]
 
 
 def relative_imports(path, names):
