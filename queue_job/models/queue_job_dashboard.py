@@ -13,7 +13,7 @@ from odoo.tools import config
 
 from ..core.states import STARTED
 from ..jobrunner.session.change_feed import WATCH
-from ..jobrunner.session.queries import HAS_DOORBELL, PING
+from ..jobrunner.session.queries import HAS_TRIGGER, PING
 from ..monitoring import dashboard_queries as queries
 from ..monitoring.effective_settings import (
     configured_channels,
@@ -243,7 +243,7 @@ class QueueJobDashboard(models.AbstractModel):
         root = channels.filtered(lambda channel: channel.complete_name == "root")
         capacity = effective_settings("root", root, settings)["capacity"]
         paused = self._paused_with_jobs(channels, settings, waiting)
-        self.env.cr.execute(HAS_DOORBELL)
+        self.env.cr.execute(HAS_TRIGGER)
         return Facts(
             ready=sum(row["waiting"] for row in waiting),
             oldest_wait=oldest.get("oldest", 0),

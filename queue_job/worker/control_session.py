@@ -179,9 +179,9 @@ class ControlSession:
         self._not_notified |= {
             id_ for id_, state, _ in rows_written if state == "pending"
         }
-        doomed = [id_ for id_, state, _result in rows_written if state == "cancelled"]
-        if doomed:
-            events.tell_ids(self.cr, events.CANCELLED, doomed, self.cr.dbname)
+        to_cancel = [id_ for id_, state, _result in rows_written if state == "cancelled"]
+        if to_cancel:
+            events.tell_ids(self.cr, events.CANCELLED, to_cancel, self.cr.dbname)
         return [id_ for id_, _state, _result in rows_written]
 
     def notify_others(self, claimed: list[int]) -> None:

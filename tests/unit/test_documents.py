@@ -142,9 +142,15 @@ def test_each_guide_says_when_it_was_tried():
     assert [page for page in others if page not in named] == []
 
 
-def foreign_words():
-    section = (DOCS / "glossary.md").read_text().split("## Words of others")[1]
+def words_not_used(title: str) -> list[str]:
+    """The first column of the table below a title of the glossary."""
+    section = (DOCS / "glossary.md").read_text().split(f"## {title}\n")[1]
+    section = section.split("\n## ")[0]
     return re.findall(r"^\| ([^|]+) \| ", section, re.M)[1:]
+
+
+def foreign_words():
+    return words_not_used("Words of others") + words_not_used("Words no longer used")
 
 
 #: Pages that speak of other systems, in their words.
@@ -170,6 +176,20 @@ def test_only_words_of_the_glossary():
     assert len(texts) == len(dict(texts))
     found = {name: pattern.findall(text) for name, text in texts}
     assert {name: said for name, said in found.items() if said} == {}
+
+
+def test_the_code_has_the_words_of_the_field():
+    words = words_not_used("Words no longer used")
+    assert "doorbell" in words
+    pattern = re.compile(rf"(?:\b|_)(?:{'|'.join(words)})(?:s?\b|_)", re.I)
+    found = {
+        name_of(path): said
+        for path in (ROOT / "queue_job").rglob("*.py")
+        if "migrations" not in path.parts
+        for said in [pattern.findall(path.read_text())]
+        if said
+    }
+    assert found == {}
 
 
 def test_a_hundred_promises():

@@ -54,7 +54,7 @@ class NotifyMonitor:
 
     def check_trigger(self) -> None:
         """Warn if there is no trigger that notifies the runner."""
-        if not self.database.value(queries.HAS_DOORBELL):
+        if not self.database.value(queries.HAS_TRIGGER):
             _logger.warning(
                 "%s: the trigger queue_job_notify is missing, jobs are found by polling"
                 " only; update the module (-u queue_job) to create it",

@@ -51,7 +51,7 @@ SELECT bool_and(to_regclass(name) IS NOT NULL)
 """
 
 # Does a committed job notify the runner? (-u queue_job creates the trigger anew.)
-HAS_DOORBELL = """
+HAS_TRIGGER = """
 SELECT EXISTS (SELECT 1 FROM pg_trigger
                 WHERE tgrelid = 'queue_job'::regclass AND tgname = 'queue_job_notify'
                   AND tgenabled <> 'D')
