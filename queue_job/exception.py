@@ -2,8 +2,8 @@
 """The errors of the job queue: one root, and what a job may raise to steer itself.
 
 A job method raises `RetryableJobError` to be run again later and `FailedJobError`
-to fail at once whatever is left of its retries. The last three classes belong to the
-executor; job methods let them pass.
+to fail at once whatever is left of its retries. The last four classes belong to the
+worker; job methods let them pass.
 """
 
 from __future__ import annotations

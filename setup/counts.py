@@ -8,8 +8,8 @@ What is counted, in the addons of `ADDONS` and without tests and migrations:
 
 - Python files at the root of `queue_job`;
 - two-way pairs: two folders of `queue_job` that import each other. A module at the
-  root is a folder of its own, and so is one of `PUBLIC_PATHS`. Imports inside functions count, those for type checkers
-  don't;
+  root is a folder of its own, and so is one of `PUBLIC_PATHS`. Imports inside
+  functions count, those for type checkers don't;
 - lines of Python;
 - tables: models with a table of their own, those of wizards left out;
 - public functions without docstring, and without return annotation. A function is

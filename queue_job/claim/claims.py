@@ -74,7 +74,7 @@ SHOWS_LIFE = f"""(held.space <> {LEASE_LOCK} AND held.key = j.id
 LEADS = """(SELECT EXISTS (SELECT 1 FROM queue_job_runner r
                            WHERE r.uuid = {} AND r.leader))"""
 
-# Claims the jobs that the scheduler chose, one lease each.
+# Claims the jobs that the runner chose, one lease each.
 CLAIM = f"""
 WITH wanted AS (
     SELECT * FROM unnest(%(ids)s::int[], %(leases)s::int[]) AS w(id, lease_id)
@@ -202,6 +202,15 @@ UPDATE queue_job
    SET state = 'pending', date_enqueued = NULL, lease_id = NULL
  WHERE state = 'enqueued' AND lease_id = ANY(%(leases)s)
 RETURNING id
+"""
+
+# Gives back a job that a COMMIT may have started, when the worker did not get to know
+# of it and so has not begun it: only this worker holds the claim.
+RETURN_STARTED = """
+UPDATE queue_job
+   SET state = 'pending', date_enqueued = NULL, date_started = NULL, lease_id = NULL,
+       worker_pid = NULL, worker_host = NULL
+ WHERE id = %(id)s AND claim_token = %(token)s AND state = 'started'
 """
 
 # Held by the session in which a lease's jobs work, from before the first to its end; or

@@ -12,7 +12,8 @@ A job is written by `Job.store()`, claimed and settled by the runner and the wor
   backlog costs the runner nothing.
 
 The dependencies between jobs, and what a change of state means for them, are in
-`queue_job_graph`; the upkeep is in `queue_job_retention` and `queue_job_upkeep`.
+`queue_job_graph`; the upkeep is in `storage.retention` and
+`jobrunner.recovery.stuck_jobs`.
 """
 
 import logging

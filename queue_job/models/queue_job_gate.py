@@ -1,7 +1,7 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """The key of a job: its columns and indexes, and what users see of it.
 
-For the rules see `gates`, for who passes the gate `admission`.
+For the rules see `keys.rules`, for who is admitted `keys.admission`.
 """
 
 from odoo import api, fields, models

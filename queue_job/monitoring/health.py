@@ -18,8 +18,8 @@ LONG_WAIT = 600
 
 DANGER, WARNING = "danger", "warning"
 
-#: What a runner may note: why it holds all jobs back (`jobrunner.database_loop`), or
-#: why its leases are not run (`jobrunner.trouble`).
+#: What a runner may note: why it holds all jobs back (`jobrunner.leadership`), or
+#: why its leases are not run (`jobrunner.dispatch.refusals`).
 NOTES = {
     "copy": DANGER,
     "secret": DANGER,

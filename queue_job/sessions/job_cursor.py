@@ -21,6 +21,7 @@ A job with hooks to run after COMMIT (they may take seconds) starts no other.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import psycopg2
@@ -38,6 +39,12 @@ BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE;\n"
 #: Attribute of a psycopg2 connection of Odoo's pool.
 _ATTRIBUTE = "_queue_job_connection"
 
+#: What the instance of a connection has in place of its class.
+_METHODS = ("commit", "rollback", "cursor")
+
+#: No statement: it aborts the transaction.
+ABORT = "abort this transaction"
+
 #: A statement and its values.
 Statement = tuple[str, list]
 
@@ -52,6 +59,8 @@ class JobCursor(PsycopgCursor):
     def execute(self, query, vars=None) -> None:
         """Execute a statement, with BEGIN before it where that is due."""
         jobs = of(self.connection)
+        if jobs is None:  # the connection is Odoo's again
+            return super().execute(query, vars)
         text = query
         if isinstance(query, bytes):
             text = query.decode(errors="replace")
@@ -69,28 +78,29 @@ class JobCursor(PsycopgCursor):
     def callproc(self, procname, parameters=None) -> Any:
         """Call a function, which may leave anything behind."""
         jobs = of(self.connection)
-        jobs.left_something = True
-        jobs.begin()
+        if jobs is not None:
+            jobs.left_something = True
+        _begin(self)
         return super().callproc(procname, parameters or ())
 
     def executemany(self, query, vars_list) -> None:
         """Execute a statement for several values, after the BEGIN that is due."""
-        of(self.connection).begin()
+        _begin(self)
         return super().executemany(query, vars_list)
 
     def copy_expert(self, *args, **kwargs) -> None:
         """Copy by a COPY statement, after the BEGIN that is due."""
-        of(self.connection).begin()
+        _begin(self)
         return super().copy_expert(*args, **kwargs)
 
     def copy_from(self, *args, **kwargs) -> None:
         """Copy into a table, after the BEGIN that is due."""
-        of(self.connection).begin()
+        _begin(self)
         return super().copy_from(*args, **kwargs)
 
     def copy_to(self, *args, **kwargs) -> None:
         """Copy out of a table, after the BEGIN that is due."""
-        of(self.connection).begin()
+        _begin(self)
         return super().copy_to(*args, **kwargs)
 
 
@@ -110,19 +120,29 @@ class JobConnection:
         self.next_start: Callable[[], Statement | None] | None = None
         #: The rows that a start returned which went with a COMMIT; None: none did.
         self.started: list[tuple] | None = None
+        #: A start was sent; it says nothing of whether it was executed.
+        self.start_was_sent = False
+        self._mode = _mode_of(connection)
         self._last: Statement | None = None
         self._takes_last = False
 
+    @property
+    def has_its_mode(self) -> bool:
+        """Whether psycopg2 still begins transactions as Odoo's cursors do."""
+        return _mode_of(self.connection) == self._mode
+
     def attach(self) -> None:
         """Take over how the connection begins and ends its transactions."""
-        methods = {"commit": self._commit, "rollback": self._rollback}
+        methods = dict(
+            zip(_METHODS, (self._commit, self._rollback, self._cursor), strict=True)
+        )
         vars(self.connection).update({_ATTRIBUTE: self, **methods})
         self.connection.cursor_factory = JobCursor
 
     def detach(self) -> None:
         """Leave the connection as Odoo's pool knows it."""
         self.connection.cursor_factory = None
-        for name in ("commit", "rollback"):
+        for name in (_ATTRIBUTE, *_METHODS):
             vars(self.connection).pop(name, None)
 
     # -- BEGIN -------------------------------------------------------------------------
@@ -134,6 +154,13 @@ class JobConnection:
                 with self.connection.cursor() as cursor:
                     PsycopgCursor.execute(cursor, BEGIN)
             self.begin_is_due = False
+
+    def _cursor(self, *args, **kwargs) -> PsycopgCursor:
+        """Return a cursor; one of another class does not begin a transaction itself."""
+        cursor = type(self.connection).cursor(self.connection, *args, **kwargs)
+        if not isinstance(cursor, JobCursor):
+            self.begin()
+        return cursor
 
     def begin_with(self, cursor, query, values) -> None:
         """Execute the first statement of a transaction, and BEGIN with it.
@@ -148,13 +175,17 @@ class JobConnection:
             return PsycopgCursor.execute(cursor, query, values)
         try:
             result = PsycopgCursor.execute(cursor, _after_begin(query), values)
-        except psycopg2.Error:
-            if not self._is_idle():
-                raise
-            # A text that can't be parsed fails as a whole. It has to fail inside of the
-            # transaction, which may not go on after an error.
-            self.begin()
-            return PsycopgCursor.execute(cursor, query, values)
+        except psycopg2.Error as error:
+            if error.pgcode is None and self._is_idle():
+                raise  # nothing was sent
+            if self._is_idle():
+                # A text that can't be parsed fails as a whole, BEGIN included. Nothing
+                # may go on after an error, so the transaction begins and is aborted.
+                self.begin()
+                with suppress(psycopg2.Error):
+                    PsycopgCursor.execute(cursor, ABORT)
+            self.begin_is_due = False
+            raise
         self.begin_is_due = False
         return result
 
@@ -219,20 +250,25 @@ class JobConnection:
         if last is None:
             type(cr).commit(cr)
             return
-        connection = vars(self.connection)
-        connection["commit"] = lambda: self._send_last(cr, last)
+        attributes = vars(self.connection)
+        attributes["commit"] = lambda: self._send_last(cr, last)
         try:
             type(cr).commit(cr)
         finally:
-            connection["commit"] = self._commit
+            attributes["commit"] = self._commit
 
     def _send_last(self, cr, last: Statement) -> None:
+        if not self.has_its_mode:
+            PsycopgCursor.execute(cr._obj, *last)
+            self._commit()
+            return
         query, params = prepared_statements.prepare(cr, *last)
         start = self._start_to_send(cr)
         if start is None:
             self.send(cr._obj, [query, "COMMIT"], params)
             return
         start_query, start_params = prepared_statements.prepare(cr, *start)
+        self.start_was_sent = True
         self.send(cr._obj, [query, "COMMIT", start_query], [*params, *start_params])
         self.started = cr._obj.fetchall()
 
@@ -242,13 +278,13 @@ class JobConnection:
         return self.next_start()
 
 
-def of(connection) -> JobConnection:
+def of(connection) -> JobConnection | None:
     """What the jobs of a lease know of their connection.
 
     :param connection: of psycopg2
-    :raise KeyError: it is none of a lease
+    :return: None for one that is none of a lease
     """
-    return vars(connection)[_ATTRIBUTE]
+    return vars(connection).get(_ATTRIBUTE)
 
 
 def find(cr) -> JobConnection | None:
@@ -257,7 +293,17 @@ def find(cr) -> JobConnection | None:
     :param cr: the cursor of Odoo
     :return: None outside of a lease
     """
-    return vars(cr._cnx).get(_ATTRIBUTE) if hasattr(cr, "_cnx") else None
+    return of(cr._cnx) if hasattr(cr, "_cnx") else None
+
+
+def _begin(cursor) -> None:
+    jobs = of(cursor.connection)
+    if jobs is not None:
+        jobs.begin()
+
+
+def _mode_of(connection) -> tuple:
+    return connection.autocommit, connection.isolation_level, connection.readonly
 
 
 def _after_begin(query):

@@ -264,7 +264,13 @@ class JobSession:
 
         :param next_start: returns the statement; None if nothing is to start by then
         """
+        self._jobs.start_was_sent = False
         self._jobs.next_start = next_start if facts(self.cr).usual else None
+
+    @property
+    def may_have_started(self) -> bool:
+        """Whether a start was sent with a COMMIT, and its answer was not taken."""
+        return self._jobs is not None and self._jobs.start_was_sent
 
     @property
     def has_started(self) -> bool:
@@ -277,6 +283,7 @@ class JobSession:
         :return: no row if its claim was void
         """
         started, self._jobs.started = self._jobs.started, None
+        self._jobs.start_was_sent = False
         return started
 
     def end_job(self) -> None:
@@ -287,6 +294,9 @@ class JobSession:
         cr = self.cr
         if cr is None:
             return
+        if not cr.closed and not self._jobs.has_its_mode:
+            # psycopg2 would neither begin nor end the transactions of the next job
+            cr._cnx.close()
         if cr.closed:
             self.cr = None
             raise psycopg2.InterfaceError("the session of the job was lost")
@@ -308,8 +318,9 @@ class JobSession:
         try:
             if not cr.closed:
                 leave_session(cr)
-                self._jobs.detach()
         except psycopg2.Error:
-            _logger.debug("the session is gone, and its lock with it", exc_info=True)
+            _logger.debug("the session is given up, with its lock", exc_info=True)
+            cr._cnx.close()
         finally:
+            self._jobs.detach()
             cr.close()

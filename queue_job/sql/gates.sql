@@ -1,4 +1,4 @@
--- The gate of jobs with a key (see gates.py): whoever writes the state, the order or
+-- The columns of jobs with a key (see keys/rules.py): whoever writes the state, the order or
 -- the date of such a job, raw SQL included, holds it and marks its key as to be judged.
 --
 -- After the row and not before: a BEFORE trigger would lock each row of the table once

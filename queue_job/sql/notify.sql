@@ -1,7 +1,7 @@
--- The doorbell of the job runner: NOTIFY on channel "queue_job".
+-- The notification of the job runner: NOTIFY on channel "queue_job".
 --
 -- PostgreSQL serialises all transactions which notify, in the whole cluster, until
--- they are on disk. So the bell rings only when jobs become runnable or change their
+-- they are on disk. So it is sent only when jobs become runnable or change their
 -- order: never for what runner and workers write themselves (enqueued, started,
 -- done). The payload is constant; PostgreSQL merges equal ones of a transaction.
 --

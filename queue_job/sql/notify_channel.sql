@@ -1,4 +1,4 @@
--- The doorbell of the job runner when channels change (see notify.sql).
+-- The notification of the job runner when channels change (see notify.sql).
 
 CREATE OR REPLACE FUNCTION queue_job_channel_notify() RETURNS trigger AS $$
 BEGIN

@@ -18,6 +18,7 @@ class FakeControl:
     def __init__(self):
         self.started = []
         self.returned = 0
+        self.uncertain = []
 
     def fetch_batch(self, channels, limit):
         return CLAIMED[:limit]
@@ -32,12 +33,16 @@ class FakeControl:
     def return_unstarted(self):
         self.returned += 1
 
+    def return_started(self, job_id, token):
+        self.uncertain.append((job_id, token))
+
 
 class FakeSession:
     """The session of the jobs; `commit` starts the next job along with its COMMIT."""
 
     def __init__(self):
         self.started = None
+        self.may_have_started = False
 
     @property
     def has_started(self):
@@ -45,10 +50,12 @@ class FakeSession:
 
     def take_started(self):
         started, self.started = self.started, None
+        self.may_have_started = False
         return started
 
     def commit(self, batch, is_void=False):
         if batch.next_start() is not None:
+            self.may_have_started = True
             self.started = [] if is_void else [("row",)]
 
 
@@ -108,3 +115,22 @@ class TestBatch(BaseCase):
             if values["id"] == 1:
                 self.session.commit(self.batch, is_void=True)
         self.assertEqual(found, [1, 3])
+
+    def test_a_start_whose_answer_was_lost_is_taken_back(self):
+        """The job may be started and begun by nobody: its claim is known here alone."""
+        self.batch.claim(["root"], 3)
+        starts = self.batch.start_each()
+        next(starts)
+        self.session.commit(self.batch)
+        self.session.started = None
+        next(starts)
+        self.assertEqual(self.control.uncertain, [CLAIMED[1]])
+        self.assertEqual(self.control.started, [1, 2])
+
+    def test_at_the_end_of_a_lease_as_well(self):
+        self.batch.claim(["root"], 3)
+        next(self.batch.start_each())
+        self.session.commit(self.batch)
+        self.batch.give_back()
+        self.assertEqual(self.control.uncertain, [CLAIMED[1]])
+        self.assertEqual(self.control.returned, 1)

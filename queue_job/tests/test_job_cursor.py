@@ -5,6 +5,7 @@ import io
 
 import psycopg2
 from psycopg2 import sql
+from psycopg2.extras import RealDictCursor
 
 from odoo.sql_db import db_connect
 from odoo.tests import BaseCase, get_db_name, tagged
@@ -99,6 +100,28 @@ class TestOneMessage(JobCursorCase):
         self.end_job()
         self.assertIsNone(self.jobs.started)
 
+    def test_a_start_whose_answer_is_lost(self):
+        self.jobs.next_start = lambda: ("SELECT 1 / 0", [])
+        with self.assertRaises(psycopg2.errors.DivisionByZero):
+            self.end_job()
+        self.assertTrue(self.jobs.start_was_sent)
+        self.assertIsNone(self.jobs.started)
+
+    def test_autocommit_of_the_job(self):
+        """It ends as it would without us, and the session is known to be spoilt."""
+        self.cr._cnx.autocommit = True
+        self.end_job()
+        self.assertFalse(self.jobs.has_its_mode)
+        self.assertIsNone(self.jobs.started)
+        self.cr._cnx.autocommit = False
+        self.assertEqual(self.states(), ["done", "enqueued", "enqueued"])
+
+    def test_nothing_is_left_on_the_connection(self):
+        self.jobs.detach()
+        names = {"commit", "rollback", "cursor", "_queue_job_connection"}
+        self.assertFalse(names & vars(self.cr._cnx).keys())
+        self.cr.execute("SELECT 1")  # a cursor that somebody has kept
+
     def test_nothing_is_started_where_nothing_is_to_follow(self):
         self.jobs.next_start = lambda: None
         self.end_job()
@@ -120,6 +143,22 @@ class TestBegin(JobCursorCase):
         self.assertFalse(self.jobs.begin_is_due)
         self.cr.rollback()
         self.assertEqual(self.states(), ["done", "enqueued", "enqueued"])
+
+    def test_cursors_of_another_class(self):
+        with self.cr._cnx.cursor(cursor_factory=RealDictCursor) as other:
+            other.execute("UPDATE life SET state = 'worked'")
+        self.assertRolledBack()
+
+    def test_no_text_is_executed_twice(self):
+        """Not even one that ends its transaction before it fails."""
+        with self.assertRaises(psycopg2.errors.DivisionByZero):
+            self.cr.execute(
+                "INSERT INTO life VALUES (7, 'once'); COMMIT; SELECT 1 / 0",
+                log_exceptions=False,
+            )
+        self.cr.rollback()
+        self.cr.execute("SELECT count(*) FROM life WHERE id = 7")
+        self.assertEqual(self.cr.fetchone(), (1,))
 
     def test_texts_bytes_and_composed(self):
         change = "UPDATE life SET state = 'worked'"

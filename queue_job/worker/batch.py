@@ -73,6 +73,7 @@ class Batch:
 
     def _start(self) -> dict | None:
         """Start the next job, unless the COMMIT of the one before has started it."""
+        self._return_uncertain()
         claimed = self._claimed.popleft()
         if not self.session.has_started:
             return self.control.start(*claimed)
@@ -91,8 +92,15 @@ class Batch:
     def _is_kept(self) -> bool:
         return time.monotonic() < self._kept_until
 
+    def _return_uncertain(self) -> None:
+        """Give back the next job, if a COMMIT may have started it and didn't say so."""
+        if self.session.may_have_started and not self.session.has_started:
+            self.control.return_started(*self._claimed[0])
+
     def give_back(self) -> None:
-        """Give back the jobs that were not started."""
+        """Give back the jobs that were not started, or not begun."""
         if self._claimed:
+            if self.session.may_have_started:
+                self.control.return_started(*self._claimed[0])
             self.control.return_unstarted()
             self._claimed.clear()

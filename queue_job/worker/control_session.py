@@ -165,6 +165,15 @@ class ControlSession:
         """Give back what was claimed for the lease and not started."""
         self.cr.execute(claims.RETURN_UNSTARTED, {"leases": [self.lease_id]})
 
+    def return_started(self, job_id: int, token: int) -> None:
+        """Give back a job that was started and that nobody has begun to run.
+
+        :param job_id: id of the job
+        :param token: of the claim for this lease
+        """
+        claim = {"id": job_id, "token": token}
+        self.cr.execute(claims.RETURN_STARTED, claim)
+
     def release_children(self, job_ids: list[int]) -> list[int]:
         """Release the children of jobs that have ended, where all parents allow it.
 
@@ -179,7 +188,9 @@ class ControlSession:
         self._not_notified |= {
             id_ for id_, state, _ in rows_written if state == "pending"
         }
-        to_cancel = [id_ for id_, state, _result in rows_written if state == "cancelled"]
+        to_cancel = [
+            id_ for id_, state, _result in rows_written if state == "cancelled"
+        ]
         if to_cancel:
             events.tell_ids(self.cr, events.CANCELLED, to_cancel, self.cr.dbname)
         return [id_ for id_, _state, _result in rows_written]

@@ -180,8 +180,20 @@ class LeaseRun:
         self._prepare_statements()
         for values in self._batch.start_each():
             self._attempt(values)
+            if self._lost:
+                break
         self._batch.give_back()
         return True
+
+    def _next_start(self) -> tuple[str, list] | None:
+        """What starts the next job along with the COMMIT of this one, None if nothing.
+
+        A job that has changed caches first tells the others, see `_end_job`: the next
+        one has to see what they have changed meanwhile.
+        """
+        if self.registry.registry_invalidated or self.registry.cache_invalidated:
+            return None
+        return self._batch.next_start()
 
     def _prepare_statements(self):
         """Prepare what each job executes; a lease of one job doesn't come here."""
@@ -273,7 +285,7 @@ class LeaseRun:
                 self.control.exact = True
 
     def _call(self, env, job):
-        self._session.start_next_by(self._batch.next_start)
+        self._session.start_next_by(self._next_start)
         try:
             attempt.alone(self.runjob, env, job, self._state)
         except Exception:  # settled and logged; the next job doesn't depend on it
