@@ -45,6 +45,8 @@ class TestTheClassicAddress:
         options = {"db_name": names, "dbfilter": "^%d$"}
         server = make_server(channels="root:0", options=options)
         server.expect_log("was requested to run job")
+        # Odoo loads both while it answers; who stops it in between sees errors
+        server.wait_log("Registry loaded", times=2, seconds=60)
         return server
 
     def test_it_names_its_database(self, server, database):
