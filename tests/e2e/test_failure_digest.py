@@ -80,7 +80,9 @@ def test_a_flood_is_two_messages_and_each_mail_arrives_once(
     subjects = database.column(DIGESTS)
     assert len(subjects) == 2
     assert sum(map(count_of, subjects)) == FAILURES
-    database.wait(MAILS, "exception", until=lambda mails: mails == 2, what="refused", seconds=60)
+    database.wait(
+        MAILS, "exception", until=lambda mails: mails == 2, what="refused", seconds=60
+    )
     with mail_sink(smtp_port) as mails:
         database.rows(A_PERIOD_LATER)
         run_the_action()
