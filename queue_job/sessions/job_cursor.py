@@ -26,7 +26,7 @@ from typing import Any
 
 import psycopg2
 from psycopg2 import sql
-from psycopg2.extensions import TRANSACTION_STATUS_IDLE
+from psycopg2.extensions import STATUS_BEGIN, TRANSACTION_STATUS_IDLE
 from psycopg2.extensions import cursor as PsycopgCursor
 
 from . import prepared_statements
@@ -38,9 +38,6 @@ BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE;\n"
 
 #: Attribute of a psycopg2 connection of Odoo's pool.
 _ATTRIBUTE = "_queue_job_connection"
-
-#: What the instance of a connection has in place of its class.
-_METHODS = ("commit", "rollback", "cursor")
 
 #: No statement: it aborts the transaction.
 ABORT = "abort this transaction"
@@ -133,16 +130,20 @@ class JobConnection:
 
     def attach(self) -> None:
         """Take over how the connection begins and ends its transactions."""
-        methods = dict(
-            zip(_METHODS, (self._commit, self._rollback, self._cursor), strict=True)
+        vars(self.connection).update(
+            {
+                _ATTRIBUTE: self,
+                "commit": self._commit,
+                "rollback": self._rollback,
+                "cursor": self._cursor,
+            }
         )
-        vars(self.connection).update({_ATTRIBUTE: self, **methods})
         self.connection.cursor_factory = JobCursor
 
     def detach(self) -> None:
         """Leave the connection as Odoo's pool knows it."""
         self.connection.cursor_factory = None
-        for name in (_ATTRIBUTE, *_METHODS):
+        for name in (_ATTRIBUTE, "commit", "rollback", "cursor"):
             vars(self.connection).pop(name, None)
 
     # -- BEGIN -------------------------------------------------------------------------
@@ -190,7 +191,15 @@ class JobConnection:
         return result
 
     def _is_idle(self) -> bool:
-        return self.connection.get_transaction_status() == TRANSACTION_STATUS_IDLE
+        """Whether only psycopg2 believes that there is a transaction.
+
+        A job that has changed the isolation level has made it believe the truth.
+        """
+        connection = self.connection
+        return (
+            connection.status == STATUS_BEGIN
+            and connection.get_transaction_status() == TRANSACTION_STATUS_IDLE
+        )
 
     # -- COMMIT ------------------------------------------------------------------------
 

@@ -160,6 +160,14 @@ class TestBegin(JobCursorCase):
         self.cr.execute("SELECT count(*) FROM life WHERE id = 7")
         self.assertEqual(self.cr.fetchone(), (1,))
 
+    def test_an_isolation_level_of_the_job(self):
+        """psycopg2 begins anew then, by itself and as it was told."""
+        level = psycopg2.extensions.ISOLATION_LEVEL_READ_COMMITTED
+        self.cr._cnx.set_isolation_level(level)
+        self.cr.execute("SHOW transaction_isolation")
+        self.assertEqual(self.cr.fetchone(), ("read committed",))
+        self.assertFalse(self.jobs.has_its_mode)
+
     def test_texts_bytes_and_composed(self):
         change = "UPDATE life SET state = 'worked'"
         for query in (change, change.encode(), sql.SQL(change)):
