@@ -15,6 +15,7 @@ from . import cache, python_env
 from .console import SetupError, complaint, read, run
 
 HOOK_RESULT = re.compile(r"\.(?:\([^)]*\))?(Passed|Failed)$", re.MULTILINE)
+FAILED_HOOK = re.compile(r"^(.+?)\.{2,}(?:\([^)]*\))?Failed$", re.MULTILINE)
 FORMATTERS = ("ruff-fix", "ruff-format-fix", "prettier-fix")
 
 

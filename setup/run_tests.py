@@ -22,208 +22,33 @@ failure, unless ``tests/tolerated_log.txt`` lists it. Everything printed is kept
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import psutil
 
-from . import browser, cache, database, lint, odoo_log
-from .console import Progress, SetupError, last_line, say, start, step
-from .postgres import free_port
+from . import browser, cache, database, lint
+from .console import Progress, SetupError, last_line, say, step
+from .parts import (
+    Chaos,
+    E2e,
+    Hostile,
+    Lint,
+    Odoo,
+    OnServers,
+    Part,
+    Property,
+    Result,
+    Unit,
+)
 from .stack import Stack, open_stack
-from .tools import pytest_options
 
 TOGETHER = ("lint", "unit", "odoo", "property")
 ALONE = ("e2e", "chaos", "hostile")
 LIMIT_SECONDS = 2700  # for the parts that run together, and for each of those alone
-STOP_SECONDS = 15
 SHOWN_LINES = 60  # of the log of a part that failed
-
-
-@dataclass
-class Result:
-    """What a part counted."""
-
-    passed: int = 0
-    failed: int = 0
-    skipped: int = 0
-    problems: list[str] = field(default_factory=list)
-
-    def fail(self, problem: str) -> None:
-        self.failed += 1
-        self.problems.append(problem)
-
-    def add(self, other: Result) -> None:
-        self.passed += other.passed
-        self.failed += other.failed
-        self.skipped += other.skipped
-
-    def __str__(self) -> str:
-        skipped = f", {self.skipped} skipped" if self.skipped else ""
-        return f"{self.passed} passed, {self.failed} failed{skipped}"
-
-
-class Part:
-    """A program that checks something, and how to read what it found."""
-
-    def __init__(self, stack: Stack):
-        self.stack = stack
-        self.name = type(self).__name__.lower()
-        self.log = cache.LOGS / f"{self.name}.log"
-        self.process: subprocess.Popen | None = None
-
-    def command(self) -> Sequence[str | Path]:
-        raise NotImplementedError
-
-    def environment(self) -> dict[str, str]:
-        return dict(os.environ)
-
-    def read(self) -> Result:
-        raise NotImplementedError
-
-    def start(self) -> None:
-        with self.log.open("wb") as output:
-            self.process = start(
-                self.command(),
-                cwd=cache.REPOSITORY,
-                env=self.environment(),
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-
-    def stop(self) -> None:
-        """End what still runs, with all below it: gently first, then by force."""
-        if self.process is None or self.process.poll() is not None:
-            return
-        tree = psutil.Process(self.process.pid)
-        below = tree.children(recursive=True)
-        tree.terminate()
-        _, alive = psutil.wait_procs([tree, *below], timeout=STOP_SECONDS)
-        for process in alive:
-            process.kill()
-        self.process.wait()
-
-    def result(self) -> Result:
-        result = self.read()
-        if self.process.returncode and not result.failed:
-            reason = last_line(self.log)
-            result.fail(f"ended with exit code {self.process.returncode}: {reason}")
-        return result
-
-
-class Lint(Part):
-    def command(self):
-        return lint.command()
-
-    def environment(self):
-        return lint.environment()
-
-    def read(self) -> Result:
-        found = lint.HOOK_RESULT.findall(self.log.read_text())
-        return Result(found.count("Passed"), found.count("Failed"))
-
-
-class Pytest(Part):
-    """A directory of pytest tests; the counts come from its report."""
-
-    @property
-    def report(self) -> Path:
-        return cache.LOGS / f"{self.name}.xml"
-
-    def command(self):
-        self.report.unlink(missing_ok=True)
-        return [
-            *(self.stack.python, "-m", "pytest", f"tests/{self.name}", "-q"),
-            *pytest_options(),
-            f"--junitxml={self.report}",
-        ]
-
-    def environment(self):
-        storage = str(cache.BUILD / "hypothesis")
-        return {**os.environ, "HYPOTHESIS_STORAGE_DIRECTORY": storage}
-
-    def read(self) -> Result:
-        result = Result()
-        if not self.report.exists():
-            result.fail("pytest wrote no report")
-            return result
-        for suite in ElementTree.parse(self.report).iter("testsuite"):
-            count = {key: int(suite.get(key, 0)) for key in COUNTED}
-            bad = count["failures"] + count["errors"]
-            result.add(
-                Result(count["tests"] - bad - count["skipped"], bad, count["skipped"])
-            )
-        return result
-
-
-COUNTED = {"tests", "failures", "errors", "skipped"}
-
-
-class Unit(Pytest):
-    pass
-
-
-class Property(Pytest):
-    pass
-
-
-class E2e(Pytest):
-    pass
-
-
-class Chaos(Pytest):
-    """A selection, with few jobs; ``make chaos`` runs all."""
-
-
-class Hostile(Pytest):
-    """A selection of the table; ``make chaos`` runs all of it."""
-
-
-class Odoo(Part):
-    """The addons' own tests in Odoo's runner, installed on a fresh database."""
-
-    def __init__(self, stack: Stack, name: str):
-        super().__init__(stack)
-        self.database = name
-
-    def command(self):
-        modules = database.our_modules()
-        tags = os.environ.get("TAGS") or ",".join(f"/{module}" for module in modules)
-        return [
-            *(self.stack.python, self.stack.source.launcher()),
-            *("-d", self.database, "-i", ",".join(modules)),
-            f"--addons-path={self.stack.source.addons_path}",
-            f"--data-dir={cache.BUILD / 'data'}",
-            f"--screenshots={cache.LOGS / 'screenshots'}",
-            f"--test-tags={tags}",
-            f"--http-port={free_port()}",
-            f"--gevent-port={free_port()}",
-            "--load=base,web,queue_job",
-            *("--http-interface=127.0.0.1", "--max-cron-threads=0"),
-            "--stop-after-init",
-        ]
-
-    def environment(self):
-        python_path = str(self.stack.source.python_path())
-        return {**os.environ, "PYTHONPATH": python_path, "ODOO_RC": os.devnull}
-
-    def read(self) -> Result:
-        text = self.log.read_text(errors="replace")
-        counted = odoo_log.result(text)
-        if counted is None:
-            return Result(failed=1, problems=["Odoo's tests did not run to their end"])
-        result = Result(counted.passed, counted.failed, counted.skipped)
-        strays = odoo_log.stray(odoo_log.parse(text), ())
-        result.problems += [str(record) for record in strays]
-        if strays and not result.failed:
-            result.failed = 1
-        return result
 
 
 def main(command: str) -> int:
@@ -236,6 +61,10 @@ def main(command: str) -> int:
     for process in psutil.Process().children(recursive=True):
         total.fail(f"left running: {process.pid} {process.name()}")
         say(f"  {total.problems[-1]}")
+    for problem in total.problems:
+        say(f"failed: {problem}")
+    for test in total.unsteady:
+        say(f"unsteady (failed, then passed): {test}")
     say(f"in {time.monotonic() - started:.0f} s; logs in {cache.LOGS}")
     say(str(total))
     return 1 if total.failed else 0
@@ -273,17 +102,20 @@ def _run_together(parts: Sequence[Part], total: Result) -> None:
     """Run the parts side by side, report each, add up."""
     if not parts:
         return
-    names = ", ".join(part.name for part in parts)
+    _run_all(parts, f"Running {', '.join(part.name for part in parts)}")
+    for part in parts:
+        _report(part, total)
+
+
+def _run_all(parts: Sequence[Part], title: str) -> None:
     try:
-        with step(f"Running {names}") as progress:
+        with step(title) as progress:
             for part in parts:
                 part.start()
             _wait(parts, progress)
     finally:
         for part in parts:
             part.stop()
-    for part in parts:
-        _report(part, total)
 
 
 def _wait(parts: Sequence[Part], progress: Progress) -> None:
@@ -299,7 +131,16 @@ def _wait(parts: Sequence[Part], progress: Progress) -> None:
 
 def _report(part: Part, total: Result) -> None:
     result = part.result()
+    again = part.second_run(result) if isinstance(part, OnServers) else None
+    if again is not None:
+        _show(part, result)
+        _run_all([again], f"Running what failed of {part.name} once more")
+        part, result = again, again.result()
     total.add(result)
+    _show(part, result)
+
+
+def _show(part: Part, result: Result) -> None:
     say(f"  {part.name:8} {result}")
     for problem in result.problems:
         say(f"    {problem}")
