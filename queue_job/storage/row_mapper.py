@@ -21,10 +21,11 @@ from dateutil.parser import isoparse
 from odoo import fields, models
 
 from ..claim.claims import INT_MAX
-from ..core import results, texts
+from ..core import texts
 from ..core.states import FINAL, IN_FLIGHT, PENDING, STARTED, WAIT_DEPENDENCIES
 from ..core.texts import is_empty, storable
 from ..fields import decode, decode_arguments, encode
+from . import results
 from .odd_rows import DATES, readable
 from .protocols import StoredJob
 
@@ -273,8 +274,7 @@ def mutable_values(job: StoredJob) -> dict[str, Any]:
         "exc_message": storable(job.exc_message, texts.EXC_MESSAGE),
         "exc_info": storable(job.exc_info, texts.EXC_INFO),
         "company_id": job.company_id or None,
-        "result": None if is_empty(job.result) else storable(job.result, texts.RESULT),
-        "result_json": results.of_job(job),
+        **results.row_values(job),
         "date_enqueued": job.date_enqueued,
         "date_started": job.date_started,
         "date_done": job.date_done,
