@@ -18,7 +18,7 @@ run: ## run Odoo with a contacts import as jobs (CSV=file ONCE=1 WORKERS=4 PORT=
 shell: ## a Python shell on the database of the running `make run`
 	@$(SETUP) shell
 
-test: ## run all checks and tests (PARTS="lint unit odoo e2e" for some of them)
+test: ## run all checks and tests (PARTS="lint unit odoo property e2e chaos hostile" for some)
 	@PARTS='$(PARTS)' $(SETUP) test
 
 lint: ## run the linters over all files

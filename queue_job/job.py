@@ -31,10 +31,13 @@ from odoo import models
 from odoo.api import Environment
 
 from .claim.claims import LIVENESS_LOCK
-from .core import options, tracing
+from .core import option_values, options, tracing
 from .core.errors import exception_text, exception_wish
 from .core.identity import identity_exact, identity_exact_hasher  # noqa: F401
-from .core.options import DEFAULT_MAX_RETRIES, DEFAULT_PRIORITY  # noqa: F401
+from .core.option_values import (  # noqa: F401 (public here)
+    DEFAULT_MAX_RETRIES,
+    DEFAULT_PRIORITY,
+)
 from .core.retry import RETRY_INTERVAL, attempts_exhausted, retry_seconds  # noqa: F401
 from .core.states import (  # noqa: F401 (public here)
     CANCELLED,
@@ -90,11 +93,8 @@ class Job(JobCall, JobDependencies, JobKeys, JobResults):
         identity_key=None,
         *,
         timeout=None,
-        expires=None,
-        notify=None,
         identity_scope=None,
-        skip_if_missing=False,
-        **key_options,
+        **extras,
     ):
         if not _is_model_method(func):
             raise TypeError("Job accepts only methods of Models")
@@ -111,15 +111,19 @@ class Job(JobCall, JobDependencies, JobKeys, JobResults):
         self._may_be_stored = job_uuid is not None
         self._check_on_fail_method()
 
-        self.priority = options.priority(priority)
-        self.max_retries = options.max_retries(max_retries)
+        self.priority = option_values.priority(priority)
+        self.max_retries = option_values.max_retries(max_retries)
         self.eta = eta
-        self._description = options.description(description)
-        self._channel = options.channel(channel)
-        self._identity_key = options.identity_key(identity_key)
-        self.identity_scope = options.identity_scope(identity_scope)
+        self._description = option_values.description(description)
+        self._channel = option_values.channel(channel)
+        self._identity_key = option_values.identity_key(identity_key)
+        self.identity_scope = option_values.identity_scope(identity_scope)
+        if timeout is None:
+            timeout = getattr(self.job_config, "timeout", None)
+        self.timeout = option_values.timeout(timeout)
+        kept, key_options = options.divide(extras)
+        self.options = {**kept, **tracing.carried()}
         self._key = JobKey.of(**key_options)
-        self._set_call_options(timeout, expires, notify, skip_if_missing)
 
         self.date_created = datetime.now()
         self.user_id = env.uid
@@ -148,18 +152,6 @@ class Job(JobCall, JobDependencies, JobKeys, JobResults):
         self._stored: dict | None = None
         self._init_dependencies()
         self._init_key()
-
-    def _set_call_options(self, timeout, expires, notify, skip_if_missing) -> None:
-        config_timeout = getattr(self.job_config, "timeout", None)
-        self.timeout = options.timeout(config_timeout if timeout is None else timeout)
-        self.options = {}
-        if expires:
-            self.options["expires"] = options.expires(expires, datetime.now)
-        if notify:
-            self.options["notify"] = options.notify(notify)
-        if skip_if_missing:
-            self.options["skip_if_missing"] = True
-        self.options.update(tracing.carried())
 
     def _check_on_fail_method(self) -> None:
         name = self.job_config.on_fail_method_name
@@ -266,15 +258,15 @@ class Job(JobCall, JobDependencies, JobKeys, JobResults):
         :raise ValueError: the function gave what is no text, or too long a text
         """
         if self._identity_key and not isinstance(self._identity_key, str):
-            self._identity_key = options.identity_text(self._identity_key(self))
+            self._identity_key = option_values.identity_text(self._identity_key(self))
         return self._identity_key
 
     @identity_key.setter
     def identity_key(self, value) -> None:
-        self._identity_key = options.identity_key(value)
+        self._identity_key = option_values.identity_key(value)
 
     @property
-    def eta(self) -> options.Moment:
+    def eta(self) -> option_values.Moment:
         """The date before which the job must not begin, naive and in UTC, or None.
 
         May be set to a timedelta or a number of seconds from now, too.
@@ -283,7 +275,7 @@ class Job(JobCall, JobDependencies, JobKeys, JobResults):
 
     @eta.setter
     def eta(self, value) -> None:
-        self._eta = options.eta(value, datetime.now)
+        self._eta = option_values.eta(value, datetime.now)
 
     @property
     def exec_time(self) -> float | None:

@@ -11,6 +11,7 @@ What is counted, in the addons of `ADDONS` and without tests and migrations:
   root is a folder of its own, and so is one of `PUBLIC_PATHS`. Imports inside
   functions count, those for type checkers don't;
 - lines of Python;
+- lines of code: of those, the lines without docstrings, comments and blank lines;
 - tables: models with a table of their own, those of wizards left out;
 - public functions without docstring, and without return annotation. A function is
   public unless its name, or that of its class, begins with an underscore (as that of
@@ -25,6 +26,7 @@ import io
 import subprocess
 import sys
 import tempfile
+import tokenize
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
@@ -47,6 +49,7 @@ class Counts:
     root_files: int
     two_way_pairs: list[str]
     lines: int
+    code_lines: int
     tables: list[str]
     without_docstring: list[str]
     without_annotation: list[str]
@@ -56,6 +59,7 @@ LABELS = {
     "root_files": f"Python files at the root of {ADDON}",
     "two_way_pairs": "two-way pairs between folders",
     "lines": "lines of Python without tests",
+    "code_lines": "lines of code (without docstrings, comments and blank lines)",
     "tables": "tables",
     "without_docstring": "public functions without docstring",
     "without_annotation": "public functions without return annotation",
@@ -77,6 +81,7 @@ def count(root: Path) -> Counts:
         root_files=len(list((root / ADDON).glob("*.py"))),
         two_way_pairs=two_way_pairs(root / ADDON),
         lines=sum(len(path.read_text().splitlines()) for path in trees),
+        code_lines=sum(code_lines(path.read_text()) for path in trees),
         tables=sorted({name for tree in trees.values() for name in tables(tree)}),
         without_docstring=[n for n, f in functions if ast.get_docstring(f) is None],
         without_annotation=[n for n, f in functions if f.returns is None],
@@ -88,6 +93,39 @@ def _sources(root: Path) -> Iterator[Path]:
         for path in sorted((root / addon).rglob("*.py")):
             if NOT_COUNTED.isdisjoint(path.relative_to(root).parts):
                 yield path
+
+
+# -- lines ---------------------------------------------------------------------------
+
+#: Tokens that say nothing to Python, or only where a line begins or ends.
+NO_CODE = {
+    tokenize.COMMENT,
+    tokenize.NL,
+    tokenize.NEWLINE,
+    tokenize.INDENT,
+    tokenize.DEDENT,
+    tokenize.ENDMARKER,
+}
+
+
+def code_lines(source: str) -> int:
+    """Return how many lines are neither blank, nor comments, nor docstrings."""
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    lines = {
+        line
+        for token in tokens
+        if token.type not in NO_CODE
+        for line in range(token.start[0], token.end[0] + 1)
+    }
+    return len(lines - set(_docstring_lines(ast.parse(source))))
+
+
+def _docstring_lines(tree: ast.AST) -> Iterator[int]:
+    for node in ast.walk(tree):
+        has_docstring = ast.Module | ast.ClassDef | Function
+        if isinstance(node, has_docstring) and ast.get_docstring(node) is not None:
+            docstring = node.body[0]
+            yield from range(docstring.lineno, (docstring.end_lineno or 0) + 1)
 
 
 # -- functions and tables ------------------------------------------------------------

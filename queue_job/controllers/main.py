@@ -151,13 +151,7 @@ class RunJobController(SampleJobs, http.Controller):
 
     # -- the endpoints -----------------------------------------------------------------
 
-    @http.route(
-        lease_protocol.CLASSIC_PATH,
-        type="http",
-        auth="none",
-        save_session=False,
-        readonly=False,
-    )
+    @http.route(lease_protocol.CLASSIC_PATH, **named_database.ENDPOINT)
     def runjob(self, job_uuid: str | None = None, **kw) -> str | http.Response:
         """Run one enqueued job.
 
@@ -194,13 +188,10 @@ class RunJobController(SampleJobs, http.Controller):
 
     @http.route(
         lease_protocol.PATH,
-        type="http",
-        auth="none",
         methods=["POST"],
         csrf=False,
-        save_session=False,
-        readonly=False,
         max_content_length=lease_protocol.MAX_BODY,
+        **named_database.ENDPOINT,
     )
     def lease(self, **kw) -> http.Response:
         """Serve a lease.

@@ -25,14 +25,7 @@ TOKEN_PARAMETER = "queue_job.metrics_token"
 
 
 class Monitoring(http.Controller):
-    @http.route(
-        "/queue_job/metrics",
-        type="http",
-        auth="none",
-        methods=["GET"],
-        save_session=False,
-        readonly=False,
-    )
+    @http.route("/queue_job/metrics", methods=["GET"], **named_database.ENDPOINT)
     def metrics(self, token=None, **kwargs) -> http.Response:
         """Answer with all figures in the text format of Prometheus.
 
@@ -52,14 +45,7 @@ class Monitoring(http.Controller):
         text, content_type = metrics.exposition_text(env)
         return http.request.make_response(text, [("Content-Type", content_type)])
 
-    @http.route(
-        "/queue_job/health",
-        type="http",
-        auth="none",
-        methods=["GET"],
-        save_session=False,
-        readonly=False,
-    )
+    @http.route("/queue_job/health", methods=["GET"], **named_database.ENDPOINT)
     def health(self, token=None, **kwargs) -> http.Response:
         """Answer with the problems as JSON: 200, or 503 while jobs don't run.
 

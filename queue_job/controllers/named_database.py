@@ -26,6 +26,10 @@ _logger = logging.getLogger(__name__)
 
 HEADER = "X-Odoo-Database"
 
+#: What the endpoints for the queue have in common: programs call them, without session,
+#: and show what they may by themselves.
+ENDPOINT = {"type": "http", "auth": "none", "save_session": False, "readonly": False}
+
 PARAMETER = "SELECT value FROM ir_config_parameter WHERE key = %s"
 
 

@@ -231,15 +231,14 @@ def admit(cr: Any, keys: Iterable[Key], marked: Iterable[int] = ()) -> list[Verd
     return [Verdict(*row) for row in cr.fetchall()]
 
 
-def admit_marked(cr: Any, pages: int = PAGES_OF_A_ROUND) -> bool:
-    """Decide about the keys of the jobs that are marked as new.
+def admit_marked(cr: Any) -> bool:
+    """Decide about the keys of the jobs that are marked as new, many at most.
 
     :param cr: cursor of a READ COMMITTED connection in autocommit mode
-    :param pages: of marked jobs, at most
     :return: whether some may be left
     """
     after = 0
-    for _page in range(pages):
+    for _page in range(PAGES_OF_A_ROUND):
         cr.execute(READ_MARKS, {"after": after})
         marks = [_Mark(*row) for row in cr.fetchall()]
         if marks:

@@ -36,7 +36,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from ..core import options
+from ..core import option_values
 from ..core.states import IN_FLIGHT, PENDING
 
 SEQUENCE = "sequence"
@@ -83,10 +83,10 @@ class JobKey(NamedTuple):
                 " concurrency_key: give that as well."
             )
         if sequence_key:
-            return cls(SEQUENCE, options.key("sequence_key", sequence_key), 0)
+            return cls(SEQUENCE, option_values.key("sequence_key", sequence_key), 0)
         if concurrency_key:
-            key = options.key("concurrency_key", concurrency_key)
-            return cls(CONCURRENCY, key, options.limit(concurrency_limit, MOST))
+            key = option_values.key("concurrency_key", concurrency_key)
+            return cls(CONCURRENCY, key, option_values.limit(concurrency_limit, MOST))
         return None
 
     def text(self, job: Any) -> str | None:
@@ -97,7 +97,7 @@ class JobKey(NamedTuple):
         """
         name = f"{self.kind}_key"
         key = self.key(job) if callable(self.key) else self.key
-        key = options.text(name, key)
+        key = option_values.text(name, key)
         if key and len(key) > LONGEST_KEY:
             raise ValueError(
                 f"Job option {name}={key!r} is not usable: give a text of"

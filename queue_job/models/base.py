@@ -51,17 +51,8 @@ class Base(models.AbstractModel):
         :param description: default is the first line of the method's docstring
         :param channel: full name of the channel, default is that of the job function
         :param identity_key: text or function of the job: one waiting job per key
-        :param countdown: seconds from now, another way to give `eta`
-        :param timeout: seconds after which the running job is stopped and fails
-        :param expires: like `eta`: a job not begun by then is cancelled
-        :param allow_nested: False to run the method now when called inside a job
-        :param notify: tell the user at the end: True, "done" or "failed"
-        :param identity_scope: hold the key until the "start" (default) or "done"
-        :param skip_if_missing: True to be done at once if the records are deleted
-        :param sequence_key: text or function of the job: those of the same channel and
-            key run one after the other, in order
-        :param concurrency_key: text or function of the job: of those of the same
-            channel and key, only `concurrency_limit` (default 1) run at a time
+        :param options: further ones, such as `countdown`, `timeout` and `expires`; the
+            table in `core/options.py` says what each means
         :return: the proxy
         :raise TypeError: there is no such option
         """

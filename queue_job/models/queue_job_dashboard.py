@@ -138,10 +138,8 @@ class QueueJobDashboard(models.AbstractModel):
 
     def _channels(self, waiting):
         """Return the channels in the order of their tree, with what is in them."""
-        running = {row["channel"]: row["running"] for row in self._in_flight()}
-        running = sum_up_tree(
-            {name or "root": count for name, count in running.items()}
-        )
+        in_flight = self._rows(queries.IN_FLIGHT)
+        running = sum_up_tree({row["channel"]: row["running"] for row in in_flight})
         waits = {row["channel"]: row for row in waiting}
         channels = self.env["queue.job.channel"].search(queries.ALL_CHANNELS)
         records = {channel.complete_name: channel for channel in channels}
@@ -159,9 +157,6 @@ class QueueJobDashboard(models.AbstractModel):
             }
             for name in names
         ]
-
-    def _in_flight(self):
-        return self._rows(queries.IN_FLIGHT)
 
     # -- functions, failures, running jobs -----------------------------------------
 

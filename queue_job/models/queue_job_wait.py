@@ -8,10 +8,9 @@ queue managers get an answer, and it holds no arguments; the traceback is for ma
 
 from odoo import api, fields, models
 
-from ..core import results
 from ..core.states import DONE, FAILED
 from ..progress.progress import percent_of_stages
-from ..storage import caches
+from ..storage import caches, results
 from .queue_job import MANAGER_GROUP
 
 #: Seconds after which the web client asks whether to wait any longer.
@@ -24,14 +23,6 @@ UPDATE queue_job
    SET options = CASE jsonb_typeof(options) WHEN 'object' THEN options ELSE '{}' END
                  || '{"awaited": true}'
  WHERE id = %s AND state IN ('pending', 'wait_dependencies')
-"""
-
-RESULTS_OF_PARENTS = """
-SELECT parent.result_json
-  FROM queue_job_dependency edge
-  JOIN queue_job parent ON parent.id = edge.parent_id
- WHERE edge.child_id = ANY(%s)
- ORDER BY parent.id
 """
 
 
@@ -147,7 +138,7 @@ class QueueJob(models.Model):
         return self.env.user.has_group(MANAGER_GROUP)
 
     def _result_action(self, job):
-        return self._for_client(results.as_action(results.load(job.result_json)))
+        return self._for_client(results.as_action(results.of_record(job)))
 
     def _for_client(self, action):
         """Return an action as buttons return it, with its views."""
@@ -178,9 +169,5 @@ class QueueJob(models.Model):
         In the order in which those were created; None where there is no result.
         """
         uuid = self.env.context.get("job_uuid")
-        return self.sudo().search([("uuid", "=", uuid)])._parents_results()
-
-    def _parents_results(self):
-        self.flush_model(["result_json"])
-        self.env.cr.execute(RESULTS_OF_PARENTS, (self.ids,))
-        return [results.load(text) for (text,) in self.env.cr.fetchall()]
+        waited = self.sudo().search([("uuid", "=", uuid)])
+        return results.of_parents(self.env, waited.id or None)

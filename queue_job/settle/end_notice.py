@@ -1,5 +1,5 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Notify the user of a job of its completion, over the bus.
+"""The end of a job is told: to its options, and to its user over the bus.
 
 With ``with_delay(notify=True)``, or ``"done"`` or ``"failed"`` for one end only, a
 message ``queue_job.state`` is sent when the job has ended: the web client shows a toast
@@ -9,15 +9,20 @@ sent to the job's own user, after the commit that ends the job, and holds neithe
 arguments nor traceback.
 """
 
+from ..core import options
+
 #: Type of the bus message: {"uuid", "id", "name", "state", "notify"}.
 MESSAGE_TYPE = "queue_job.state"
 
 
 def announce_end(job) -> None:
-    """Send the message, if the job asks for it; nothing is sent on rollback.
+    """Tell the job's options, and its user if the job asks for it.
+
+    Nothing is sent on rollback.
 
     :param job: a job that has ended
     """
+    options.tell_ended(job)
     wish = job.options.get("notify")
     wished = bool(wish) and wish in (True, job.state)
     if not wished and not job.options.get("awaited"):

@@ -18,7 +18,7 @@ from odoo.tools import config
 
 from ..claim import claims
 from ..core import errors, events, texts
-from ..core.options import INT_MAX
+from ..core.option_values import INT_MAX
 from ..core.retry import Cancel, Cause, Decision, Fail, Retry, decide
 from ..core.states import DONE, FAILED, STARTED
 from ..exception import JobFenced, JobInterrupted

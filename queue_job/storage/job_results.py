@@ -5,8 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core import results
-from . import related_action
+from . import related_action, results
 
 CLOSE = {"type": "ir.actions.act_window_close"}
 
@@ -31,7 +30,7 @@ class JobResults:
 
     def parents_results(self) -> list[Any]:
         """Return the results of the jobs which this one has waited for."""
-        return self.db_record()._parents_results()
+        return results.of_parents(self.env, self.db_record().id or None)
 
     def related_action(self) -> dict[str, Any] | None:
         """Return the action which shows what the job is about, None for none.

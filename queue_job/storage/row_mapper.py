@@ -21,10 +21,11 @@ from dateutil.parser import isoparse
 from odoo import fields, models
 
 from ..claim.claims import INT_MAX
-from ..core import results, texts
+from ..core import texts
 from ..core.states import FINAL, IN_FLIGHT, PENDING, STARTED, WAIT_DEPENDENCIES
 from ..core.texts import is_empty, storable
 from ..fields import decode, decode_arguments, encode
+from . import results
 from .odd_rows import DATES, readable
 from .protocols import StoredJob
 
@@ -79,24 +80,12 @@ STATE_COLUMNS = ("identity_slot", "lease_id", "gate_state")
 CORE_COLUMNS = frozenset(
     (*CREATION_COLUMNS, *MUTABLE_COLUMNS, *STATE_COLUMNS, "id", "claim_token")
 )
+#: Worked out from the job when its row is created, and not read back.
+_NOT_LOADED = ("func_string", "job_function_id", "channel_method_name")
 #: What a job is loaded from; a statement that starts a job returns them.
 LOAD_COLUMNS = (
     "id",
-    "uuid",
-    "user_id",
-    "name",
-    "channel",
-    "model_name",
-    "method_name",
-    "records",
-    "args",
-    "kwargs",
-    "date_created",
-    "timeout",
-    "options",
-    "identity_scope",
-    "gate",
-    "gate_limit",
+    *(name for name in CREATION_COLUMNS if name not in _NOT_LOADED),
     "claim_token",
     "lease_id",
     *MUTABLE_COLUMNS,
@@ -115,30 +104,27 @@ ENGINE_COLUMNS = (
 SERIALIZED_COLUMNS = ("records", "args", "kwargs")
 
 
-def select_list(prefix: str = "") -> str:
+def select_list() -> str:
     """Return the SQL list of LOAD_COLUMNS.
 
     Serialized columns come as JSON text, whether they hold a JSON string or an object,
     so that they are parsed once.
-
-    :param prefix: of each column, with its dot
     """
-    return columns(LOAD_COLUMNS, prefix)
+    return columns(LOAD_COLUMNS)
 
 
-def columns(names: Iterable[str], prefix: str = "") -> str:
-    """Return an SQL list of columns, in a form that Python can hold.
+def columns(names: Iterable[str]) -> str:
+    """Return an SQL list of columns, in a form that Python can hold."""
+    return ", ".join(
+        f"{readable(name) if name in DATES else _text_of(name)} AS {name}"
+        for name in names
+    )
 
-    :param prefix: of each column, with its dot
-    """
-    return ", ".join(f"{_expression(name, prefix)} AS {name}" for name in names)
 
-
-def _expression(name: str, prefix: str) -> str:
+def _text_of(name: str, prefix: str = "") -> str:
+    """Return the SQL of a column; a serialized one comes as JSON text."""
     column = f"{prefix}{name}"
-    if name in SERIALIZED_COLUMNS:
-        return f"{column} #>> '{{}}'"
-    return readable(column) if name in DATES else column
+    return f"{column} #>> '{{}}'" if name in SERIALIZED_COLUMNS else column
 
 
 _LOADED_DATES = tuple(name for name in LOAD_COLUMNS if name in DATES)
@@ -153,12 +139,7 @@ def packed_list(prefix: str = "") -> str:
 
     :param prefix: of each column, with its dot
     """
-    packed = ", ".join(
-        f"{prefix}{name} #>> '{{}}'"
-        if name in SERIALIZED_COLUMNS
-        else f"{prefix}{name}"
-        for name in LOAD_COLUMNS
-    )
+    packed = ", ".join(_text_of(name, prefix) for name in LOAD_COLUMNS)
     return f"json_build_array({packed})"
 
 
@@ -273,8 +254,7 @@ def mutable_values(job: StoredJob) -> dict[str, Any]:
         "exc_message": storable(job.exc_message, texts.EXC_MESSAGE),
         "exc_info": storable(job.exc_info, texts.EXC_INFO),
         "company_id": job.company_id or None,
-        "result": None if is_empty(job.result) else storable(job.result, texts.RESULT),
-        "result_json": results.of_job(job),
+        **results.row_values(job),
         "date_enqueued": job.date_enqueued,
         "date_started": job.date_started,
         "date_done": job.date_done,

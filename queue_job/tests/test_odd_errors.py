@@ -9,7 +9,7 @@ from .helper_case import HelperCase
 LOGGERS = (
     "odoo.addons.queue_job.controllers.main",
     "odoo.addons.queue_job.models.queue_job_function",
-    "odoo.addons.queue_job.core.results",
+    "odoo.addons.queue_job.storage.results",
     "odoo.addons.queue_job.core.retry",
 )
 

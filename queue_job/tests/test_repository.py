@@ -12,7 +12,7 @@ from odoo.tests import TransactionCase
 from odoo.tools import mute_logger
 from odoo.tools.translate import LazyGettext
 
-from ..core import options, texts
+from ..core import option_values, texts
 from ..core.states import (
     CANCELLED,
     DONE,
@@ -290,9 +290,9 @@ class TestTexts(RepositoryCase):
         def odd(length):  # what takes four bytes and is not compressed
             return "".join(chr(randrange(0x20000, 0x2A000)) for _i in range(length))
 
-        identity = odd(options.LONGEST_IDENTITY_KEY // 4)
+        identity = odd(option_values.LONGEST_IDENTITY_KEY // 4)
         job = self.job(
-            channel="root." + odd(options.LONGEST_CHANNEL - 5),
+            channel="root." + odd(option_values.LONGEST_CHANNEL - 5),
             identity_key=identity,
             sequence_key=odd(rules.LONGEST_KEY),
         )

@@ -1,13 +1,17 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+from unittest.mock import patch
+
 from odoo.tests import new_test_user
 
-from odoo.addons.queue_job.core import results, texts
+from odoo.addons.queue_job.core import texts
+from odoo.addons.queue_job.job import Job
 from odoo.addons.queue_job.jobs import (
     CLOSE_FEEDBACK,
     QUIETLY_WAIT_FOR_JOB,
     WAIT_FOR_JOB,
 )
 from odoo.addons.queue_job.settle.end_notice import MESSAGE_TYPE
+from odoo.addons.queue_job.storage import results
 
 from .helper_case import HelperCase
 
@@ -167,7 +171,7 @@ class TestResults(WaitCase):
         self.assertIsNone(results.dump(None))
 
     def test_what_has_no_json_is_kept_as_text_and_says_so(self):
-        with self.assertLogs("odoo.addons.queue_job.core.results", "WARNING"):
+        with self.assertLogs("odoo.addons.queue_job.storage.results", "WARNING"):
             text = results.dump(object())
         self.assertIn("object", results.load(text))
 
@@ -177,7 +181,9 @@ class TestResults(WaitCase):
         self.assertEqual(data, {"a\\x00": "\\udcff", "b": ["\\u0000", "\\0"]})
 
     def test_what_is_too_large_is_kept_as_text_and_says_so(self):
-        with self.assertLogs("odoo.addons.queue_job.core.results", "WARNING") as logs:
+        with self.assertLogs(
+            "odoo.addons.queue_job.storage.results", "WARNING"
+        ) as logs:
             text = results.dump(["x" * texts.RESULT_JSON], "<res.partner>.write")
         self.assertIn("<res.partner>.write", logs.output[0])
         self.assertIn("characters left out", results.load(text))
@@ -191,14 +197,14 @@ class TestResults(WaitCase):
             __iter__ = __bool__ = __eq__ = __repr__ = __str__
             __hash__ = object.__hash__
 
-        with self.assertLogs("odoo.addons.queue_job.core.results", "WARNING"):
+        with self.assertLogs("odoo.addons.queue_job.storage.results", "WARNING"):
             record = self.run_job(lambda partner: Array())
         self.assertEqual(record.state, "done")
         self.assertIn("unprintable Array", record.result)
         self.assertIn("unprintable Array", results.load(record.result_json))
 
     def test_keys_that_would_fall_together(self):
-        with self.assertLogs("odoo.addons.queue_job.core.results", "WARNING"):
+        with self.assertLogs("odoo.addons.queue_job.storage.results", "WARNING"):
             text = results.dump({1: "a", "1": "b"})
         self.assertEqual(results.load(text), str({1: "a", "1": "b"}))
 
@@ -206,6 +212,30 @@ class TestResults(WaitCase):
         record = self.run_job(lambda partner: partner)
         self.assertEqual(record.result, str(self.partner))
         self.assertEqual(results.load(record.result_json), self.partner.ids)
+
+    def test_only_one_module_writes_and_reads_them(self):
+        elsewhere = {}
+
+        def put(result, name):
+            elsewhere[f"key {len(elsewhere)}"] = result
+            return f"key {len(elsewhere) - 1}"
+
+        with (
+            patch.object(results, "dump", put),
+            patch.object(results, "load", elsewhere.get),
+            self.job_method(lambda partner: dict(ACTION)),
+        ):
+            parent = self.partner.with_user(self.user).delayable().testing()
+            child = self.partner.delayable().testing()
+            parent.on_done(child).delay()
+            self.drain_new()
+            record = parent._generated_job.db_record()
+            self.assertIn(record.result_json, elsewhere)
+            state = self.state_for(self.user, record)
+            self.assertEqual(state["action"]["url"], "/odoo")
+            self.assertEqual(child._generated_job.parents_results(), [ACTION])
+            Job.load(self.env, record.uuid).store()
+        self.assertEqual(len(elsewhere), 2)  # not written again
 
     def test_a_requeued_job_has_none(self):
         record = self.run_job(lambda partner: 42)

@@ -152,7 +152,7 @@ def _settle_error(controller, env, job, exc, began_as: str) -> bool:
     cause, decision = _judge(job, exc, lost=lost)
     failure = None
     if isinstance(decision, Fail):
-        _logger.error("job %s failed\n%s", job.uuid, trace)
+        _logger.error("%s: job %s failed\n%s", env.cr.dbname, job.uuid, trace)
         failure = _failure_values(controller, job, trace, exc)
         if cause is not Cause.EXCEPTION:
             failure["exc_name"] = decision.exc_name

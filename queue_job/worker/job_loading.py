@@ -9,7 +9,6 @@ either.
 from __future__ import annotations
 
 import logging
-from datetime import datetime
 
 from ..core import errors, events, options, texts
 from ..job import Job
@@ -49,16 +48,8 @@ def load_whole(env, values: dict) -> Job:
         raise ValueError(f"Odd value in the row of the job: {', '.join(values['odd'])}")
     job = Job._from_row(env, values)
     _decoded = job.func, job.args, job.kwargs  # when they are first read
-    has_expired(job)  # its date may be none
+    options.refusal(job)  # a value that it looks at may be none
     return job
-
-
-def has_expired(job) -> bool:
-    """Whether the job was not to be started any more by now.
-
-    :param job: whose option `expires` is a moment in naive UTC
-    """
-    return options.has_passed(job.options.get("expires"), datetime.now())
 
 
 def fail_unloadable(env, outside_cr, values: dict, error: Exception) -> None:
@@ -71,7 +62,7 @@ def fail_unloadable(env, outside_cr, values: dict, error: Exception) -> None:
     """
     reason = errors.exception_text(error)
     message = texts.cut(f"The job can't be loaded: {reason}", texts.EXC_MESSAGE)
-    _logger.error("job %s failed: %s", values["uuid"], message)
+    _logger.error("%s: job %s failed: %s", env.cr.dbname, values["uuid"], message)
     failure = {
         "id": values["id"],
         "token": values["claim_token"],

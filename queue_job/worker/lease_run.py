@@ -32,6 +32,7 @@ import psycopg2
 from odoo import SUPERUSER_ID, api
 
 from ..claim.lease import FINALIZE, Lease, LeaseRefused
+from ..core import options
 from ..core.retry import Cancel, Cause
 from ..sessions import prepared_statements
 from ..sessions.job_session import JobSession, hold_transaction
@@ -41,7 +42,7 @@ from ..storage import caches, row_mapper
 from . import active_leases, attempt
 from .batch import Batch, batch_size
 from .control_session import ControlSession
-from .job_loading import fail_unloadable, has_expired, load_whole
+from .job_loading import fail_unloadable, load_whole
 from .process_state import ProcessState, work_for
 
 _logger = logging.getLogger(__name__)
@@ -251,8 +252,8 @@ class LeaseRun:
             self._end_job()
             return "failed", f"<{values['model_name']}>.{values['method_name']}"
         job.release_queue = self._ended
-        if has_expired(job):
-            self._cancel_expired(env, job)
+        if reason := options.refusal(job):
+            self._cancel_refused(env, job, reason)
         else:
             self._call(env, job)
         self._end_job()
@@ -291,13 +292,10 @@ class LeaseRun:
         except Exception:  # settled and logged; the next job doesn't depend on it
             _logger.debug("job %s failed", job.uuid, exc_info=True)
 
-    def _cancel_expired(self, env, job):
+    def _cancel_refused(self, env, job, reason):
         env.cr.rollback()  # the settlement takes the liveness lock itself
-        _logger.info("job %s has expired, it is cancelled", job.uuid)
-        message = env._(
-            "Expired: it was not to be started after %s", job.options["expires"]
-        )
-        settle(job, Cause.CANCEL, Cancel(message))
+        _logger.info("%s: job %s is cancelled: %s", env.cr.dbname, job.uuid, reason)
+        settle(job, Cause.CANCEL, Cancel(reason))
         self._ended.append(job.id)
 
     def _new_env(self):

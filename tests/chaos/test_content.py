@@ -23,13 +23,13 @@ FEW = 12
 @pytest.mark.long
 def test_database_dropped(arena, make_db):
     """One of two databases is dropped under its running jobs; the other one runs on."""
-    doomed = make_db()
-    server = arena.server(options={"db_name": f"{arena.db.name},{doomed.name}"})
+    dropped = make_db()
+    server = arena.server(options={"db_name": f"{arena.db.name},{dropped.name}"})
     arena.enqueue(server)
-    _copy_jobs(arena, doomed)
+    _copy_jobs(arena, dropped)
     arena.wait_done(0.3)
-    doomed.close()
-    arena.cluster.execute(f'DROP DATABASE "{doomed.name}" WITH (FORCE)')
+    dropped.close()
+    arena.cluster.execute(f'DROP DATABASE "{dropped.name}" WITH (FORCE)')
     arena.wait_done()
     arena.verdict("a database dropped while its jobs run", bound=3.0)
 

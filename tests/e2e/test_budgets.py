@@ -62,8 +62,8 @@ def transactions(db) -> int:
     return db.value("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
 
 
-def rung(connection) -> int:
-    """How often the doorbell has rung since the last call."""
+def notified(connection) -> int:
+    """How often the runner was notified of jobs since the last call."""
     while select.select([connection], [], [], 0.2)[0]:
         before = len(connection.notifies)
         connection.poll()
@@ -87,7 +87,7 @@ def test_a_job_that_does_nothing(counted, count):
         assert db.wait_settled(uuids) == {"done": count}
         statements = db.value(_STATEMENTS) - statements
         commits = transactions(db) - commits
-        notifications = rung(listener) - 1  # that of the copies
+        notifications = notified(listener) - 1  # that of the copies
     assert statements <= STATEMENTS * count + FEW_STATEMENTS
     assert commits <= COMMITS * count + FEW_COMMITS
     assert notifications <= NOTIFICATIONS * count + FEW_NOTIFICATIONS
@@ -100,5 +100,5 @@ def test_a_chain(counted):
         listener.cursor().execute("LISTEN queue_job")
         uuids = counted.client().call(PROBE, "delay_chain", LINKS, "record_run")
         assert counted.db.wait_settled(uuids) == {"done": LINKS}
-        assert rung(listener) <= 1 + FEW_NOTIFICATIONS
+        assert notified(listener) <= 1 + FEW_NOTIFICATIONS
     assert [tag for tag, *_ in counted.db.runs()] == [str(n) for n in range(LINKS)]

@@ -88,7 +88,7 @@ class TestChannels:
         assert db.most_at_once() == 2
 
     def test_a_long_job_holds_up_none_of_those_claimed_with_it(self, server, db):
-        """A worker claims short jobs by the handful, and can't know the next one."""
+        """A worker claims short jobs in batches, and can't know the next one."""
         client, later = server.client(), {"eta": 3600}
         quick = client.delay_many(200, "record_run", "before", **later)
         long = client.delay("write_and_sleep", "long", 20, **later)

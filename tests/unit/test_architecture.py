@@ -19,6 +19,7 @@ PURE = [
     "core/states",
     "exception",
     "core/graph",
+    "core/option_values",
     "core/options",
     "progress/progress",
     "settle/retry_on",

@@ -115,6 +115,22 @@ def test_the_files_of_a_folder_may_import_each_other(addon):
     assert counts.two_way_pairs(root) == []
 
 
+@pytest.mark.parametrize(
+    "source, expected",
+    [
+        ("", 0),
+        ("# a comment\n\n\n", 0),
+        ('"""The module."""\n\nNAME = 1  # a comment\n', 1),
+        ('def f():\n    """First line.\n\n    More.\n    """\n    return 1\n', 2),
+        ('class A:\n    """A."""\n', 1),
+        ("run(\n    # why\n    1,\n)\n", 3),
+        ('SQL = """\nSELECT 1\n\n"""\n', 4),  # a text is no docstring
+    ],
+)
+def test_lines_of_code(source, expected):
+    assert counts.code_lines(source) == expected
+
+
 def test_all_numbers_of_a_small_tree(addon):
     root = addon(
         {
@@ -127,6 +143,7 @@ def test_all_numbers_of_a_small_tree(addon):
     ).parent
     found = counts.count(root)
     assert (found.root_files, found.lines, found.tables) == (2, 6, ["job"])
+    assert found.code_lines == 4
     assert found.without_docstring == ["queue_job/job.py:4 stop"]
     assert found.without_annotation == ["queue_job/job.py:1 run"]
     assert "      1  tables\n         job\n" in counts.report(found, details=True)

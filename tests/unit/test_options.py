@@ -1,18 +1,13 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Names and values of the options of a delayed call."""
+"""Names of the options of a delayed call, and what the column `options` keeps."""
 
 import math
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
-from queue_job.core import options, texts
-
-NOW = datetime(2026, 3, 1, 12, 0)
-
-
-def now():
-    return NOW
+from queue_job.core import options
 
 
 def test_unknown_option_is_named():
@@ -41,228 +36,72 @@ def test_order_of_the_properties_is_kept():
     assert list(arguments) == ["args", "kwargs", "priority", "timeout"]
 
 
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [(None, 10), (0, 0), (5, 5), ("high", 1), ("default", 10), ("low", 100), ("7", 7)],
-)
-def test_priority(value, expected):
-    assert options.priority(value) == expected
-
-
-@pytest.mark.parametrize("value", ["urgent", object(), 1.5, 2**40, []])
-def test_priority_is_refused(value):
-    with pytest.raises(ValueError, match=r"priority=.*'high', 'default', 'low'"):
-        options.priority(value)
-
-
-@pytest.mark.parametrize(("value", "expected"), [(None, 5), (0, 0), (3, 3)])
-def test_max_retries(value, expected):
-    assert options.max_retries(value) == expected
-
-
-def test_negative_max_retries_is_refused():
-    with pytest.raises(ValueError, match=r"max_retries=-1 .*0 for no limit"):
-        options.max_retries(-1)
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        (None, None),
-        (0, None),
-        (60, NOW + timedelta(minutes=1)),
-        (1.5, NOW + timedelta(seconds=1.5)),
-        (timedelta(hours=1), NOW + timedelta(hours=1)),
-        (datetime(2026, 5, 5), datetime(2026, 5, 5)),
-        # other zones are brought to UTC
-        (
-            datetime(2026, 5, 5, 2, tzinfo=timezone(timedelta(hours=2))),
-            datetime(2026, 5, 5),
-        ),
-        ("2026-05-05 00:00:00", "2026-05-05 00:00:00"),
-        ("2026-05-05", "2026-05-05"),
-        (date(2026, 5, 5), date(2026, 5, 5)),
-        (True, NOW + timedelta(seconds=1)),
-        (-60, NOW - timedelta(minutes=1)),
-        (datetime.max, datetime.max),
-        (datetime.min, datetime.min),
-    ],
-)
-def test_eta(value, expected):
-    assert options.eta(value, now) == expected
-
-
-#: Moments that are none, or that no calendar has.
-NO_MOMENTS = [
-    [1],
-    object(),
-    time(10, 0),
-    math.nan,
-    math.inf,
-    -math.inf,
-    10**12,
-    -(10**12),
-    10**400,
-    timedelta.max,
-    timedelta.min,
-    datetime.max.replace(tzinfo=timezone(-timedelta(hours=2))),
-    datetime.min.replace(tzinfo=timezone(timedelta(hours=2))),
-    "tomorrow",
-    "2026-13-01 00:00:00",
-    "99999-01-01 00:00:00",
-    "2026-05-05\0",
-    "-infinity",
-    "1",
-]
-
-
-@pytest.mark.parametrize("value", NO_MOMENTS)
-@pytest.mark.parametrize("function", [options.eta, options.expires])
-def test_moments_that_are_refused(function, value):
-    with pytest.raises(ValueError, match=f"option {function.__name__}=.*: give a date"):
-        function(value, now)
-
-
-@pytest.mark.parametrize("value", ["2026-05-05T00:00:00", "2026-05-05 00:00:00.5"])
-def test_eta_that_the_orm_does_not_read(value):
-    with pytest.raises(ValueError, match=r"option eta=.*2030-12-31 23:59:59"):
-        options.eta(value, now)
-
-
 @pytest.mark.parametrize("value", [math.nan, math.inf, 10**12, 10**400, "soon", [], 1j])
 def test_countdown_is_refused(value):
     with pytest.raises(ValueError, match=r"option countdown=.*: give 30 for half"):
         options.job_arguments({"eta": None}, {"countdown": value})
 
 
+# -- kept options --------------------------------------------------------------------
+
+
 @pytest.mark.parametrize(
-    ("value", "expected"),
+    ("extras", "kept", "others"),
     [
-        (None, None),
-        ("", None),
-        (3600, "2026-03-01 13:00:00"),
-        (date(2026, 5, 5), "2026-05-05 00:00:00"),
-        ("2026-05-05", "2026-05-05 00:00:00"),
-        ("2026-05-05 01:02:03", "2026-05-05 01:02:03"),
-        ("2026-05-05T02:00:00+02:00", "2026-05-05 00:00:00"),
-        (datetime.max, "9999-12-31 23:59:59"),
-        (datetime.min, "0001-01-01 00:00:00"),
+        ({}, {}, {}),
+        (
+            {"notify": "done", "sequence_key": "a"},
+            {"notify": "done"},
+            {"sequence_key": "a"},
+        ),
+        ({"skip_if_missing": 1}, {"skip_if_missing": True}, {}),
+        ({"expires": "2026-05-05"}, {"expires": "2026-05-05 00:00:00"}, {}),
+        # not asked for
+        ({"notify": False, "skip_if_missing": False, "expires": None}, {}, {}),
     ],
 )
-def test_expires_is_kept_as_text(value, expected):
-    assert options.expires(value, now) == expected
+def test_what_is_kept_of_the_options(extras, kept, others):
+    assert options.divide(extras) == (kept, others)
+
+
+def test_a_value_that_cannot_be_kept_is_refused():
+    with pytest.raises(ValueError, match="notify='sometimes'"):
+        options.divide({"notify": "sometimes"})
+
+
+def test_what_is_kept_is_an_option_of_the_call():
+    assert {option.name for option in options.KEPT} < set(options.EXTRAS)
+
+
+def a_job(**kept):
+    env = SimpleNamespace(_=lambda text, *args: text % args)
+    return SimpleNamespace(options=kept, env=env)
 
 
 @pytest.mark.parametrize(
-    ("stored", "expected"),
+    ("kept", "reason"),
     [
-        ("2026-03-01 11:59:59", True),
-        ("2026-03-01 12:00:01", False),
-        # what SQL may have written
-        (None, False),
-        ("2026-03-01T13:59:00+02:00", True),
-        ("2026-03-01T14:01:00+02:00", False),
+        ({}, None),
+        ({"expires": "2999-01-01 00:00:00"}, None),
+        (
+            {"expires": "2026-01-01 00:00:00"},
+            "Expired: it was not to be started after 2026-01-01 00:00:00",
+        ),
     ],
 )
-def test_has_passed(stored, expected):
-    assert options.has_passed(stored, NOW) is expected
+def test_why_a_job_is_not_begun(kept, reason):
+    assert options.refusal(a_job(**kept)) == reason
 
 
-@pytest.mark.parametrize("stored", ["soon", 12, ["2026-03-01"]])
-def test_what_is_no_date_is_said(stored):
-    with pytest.raises(ValueError, match="expires"):
-        options.has_passed(stored, NOW)
+def test_a_moment_that_is_none_is_said():
+    with pytest.raises(ValueError, match="expires = 'soon'"):
+        options.refusal(a_job(expires="soon"))
 
 
-@pytest.mark.parametrize(("value", "expected"), [(None, 0), (0, 0), (0.2, 1), (60, 60)])
-def test_timeout(value, expected):
-    assert options.timeout(value) == expected
-
-
-NO_INTEGERS = [
-    math.nan,
-    math.inf,
-    -math.inf,
-    2**31,
-    10**400,
-    pytest.param(10**5000, id="long"),
-    "10e400",
-    "nan",
-    "soon\0",
-    [],
-    1j,
-    timedelta(seconds=1),
-]
-
-
-@pytest.mark.parametrize("value", NO_INTEGERS)
-@pytest.mark.parametrize(
-    "name", ["priority", "max_retries", "timeout", "concurrency_limit"]
-)
-def test_numbers_that_no_column_takes(name, value):
-    functions = {"concurrency_limit": lambda value: options.limit(value, 1000)}
-    with pytest.raises(ValueError, match=f"option {name}=.*: give "):
-        functions.get(name, getattr(options, name, None))(value or "[]")
-
-
-def test_the_largest_numbers():
-    assert options.priority(2**31 - 1) == 2**31 - 1
-    assert options.max_retries(2**31 - 1) == 2**31 - 1
-    assert options.timeout(2**31 - 1) == 2**31 - 1
-
-
-@pytest.mark.parametrize(
-    ("function", "value"),
-    [
-        (options.timeout, -1),
-        (options.timeout, "soon"),
-        (options.channel, "root.\0"),
-        (options.channel, "root.\udcff"),
-        (options.channel, "root." + "x" * 400),
-        (options.identity_key, "\0"),
-        (options.identity_key, "\udcff"),
-        (options.identity_key, "x" * 2601),
-        (options.identity_key, "\U0001f600" * 651),
-        (options.identity_key, 12),
-        (options.identity_scope, "ever"),
-        (options.notify, "sometimes"),
-    ],
-)
-def test_refused_values_name_the_option(function, value):
-    with pytest.raises(ValueError, match=f"{function.__name__}=.*give "):
-        function(value)
-
-
-def test_identity_key_is_a_text_or_a_function():
-    assert options.identity_key("key") == "key"
-    assert options.identity_key(now) is now
-    assert options.identity_key("") is None
-    assert options.identity_key("x" * 2600) == "x" * 2600
-    assert options.identity_key("\U0001f600" * 650)
-
-
-@pytest.mark.parametrize("value", [12, b"key", ("a",), "\0", "x" * 2601])
-def test_what_a_function_returns_as_a_key_is_refused(value):
-    with pytest.raises(ValueError, match=r"option identity_key=.*: give a text"):
-        options.identity_text(value)
-
-
-def test_a_message_shows_no_more_than_a_line():
-    with pytest.raises(ValueError) as caught:
-        options.identity_key("x" * 1_000_000)
-    assert len(str(caught.value)) < 300
-
-
-def test_a_description_is_cleaned_and_cut():
-    assert options.description("") is None
-    assert options.description("Import \udcff\0") == "Import \\udcff\\x00"
-    assert len(options.description("x" * 1_000_000)) <= texts.DESCRIPTION
-    with pytest.raises(ValueError, match="description=3"):
-        options.description(3)
-
-
-def test_text():
-    assert options.text("channel", "root.a") == "root.a"
-    assert options.text("channel", False) is None
-    with pytest.raises(ValueError, match="channel=3"):
-        options.text("channel", 3)
+def test_only_the_options_of_a_job_hear_of_its_end(monkeypatch):
+    heard = []
+    option = options.Kept("loud", str, ended=lambda job, value: heard.append(value))
+    monkeypatch.setattr(options, "KEPT", (*options.KEPT, option))
+    options.tell_ended(a_job(loud="yes", notify=True))
+    options.tell_ended(a_job(notify=True))
+    assert heard == ["yes"]

@@ -1,7 +1,7 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """The change feed: tells the subscribed web clients that the queue has changed.
 
-A client subscribes with the notification ``watch`` every few seconds. The runner
+A client subscribes with the notification ``watch`` every twenty seconds. The runner
 answers over Odoo's bus, and for a while sends a message after each change: one a second
 at most, and none without subscribers or changes. The message says no more than that;
 the client then asks for what its user may read. Only the newest is kept in the table.
