@@ -27,7 +27,9 @@ def part(tmp_path, monkeypatch):
 
 
 def test_a_report_names_what_failed(tmp_path):
-    found = report(tmp_path / "x.xml", good=None, bad="it broke&#10;more", odd="skipped")
+    found = report(
+        tmp_path / "x.xml", good=None, bad="it broke&#10;more", odd="skipped"
+    )
     assert found == junit.Report(1, 1, {"tests.e2e.test_x::bad": "it broke"})
 
 
