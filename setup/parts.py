@@ -150,9 +150,9 @@ class OnServers(Pytest):
 class SecondRun(Pytest):
     """The tests of a part that failed, once more.
 
-    One that passes now is *unsteady*: it is named in the last lines of the run and
-    does not fail it, because a fault of the code that is really there shows twice. It
-    is a defect of the test or a rare one of the code, and wants mending.
+    One that passes now is *unsteady*: it is named in the last lines of the run and does
+    not fail it. It is a defect of the test, or a rare one of the code, and wants
+    mending; a fault that is always there shows twice.
     """
 
     def __init__(self, stack: Stack, name: str, first: junit.Report):

@@ -68,6 +68,17 @@ SELECT classid::bigint AS space, objid::bigint AS key, pid FROM pg_locks
 SHOWS_LIFE = f"""(held.space <> {LEASE_LOCK} AND held.key = j.id
     OR held.space = {LEASE_LOCK} AND held.key = j.lease_id AND j.state = 'started')"""
 
+#: In the error of a statement that found its claim void.
+VOID = "the claim is void"
+
+# A statement that writes one claimed row, where nobody looks at the count of rows: a
+# void claim is an error, and one that no other statement raises.
+FENCED = f"""
+WITH written AS ({{}} RETURNING 1)
+SELECT CASE count(*) WHEN 1 THEN 1 ELSE (count(*) || ' rows, {VOID}')::int END
+  FROM written
+"""
+
 # Does this runner still lead, the one that claims, or that granted a lease? The next
 # one has counted the slots in its first scan: from then on, this one and its leases
 # claim no jobs.

@@ -11,6 +11,8 @@ COMMIT, and the start of the next job are one message:
   job is started.
 - What follows COMMIT is a transaction of its own. If it fails, the job before it stays
   done: the settlement reads its row, and finds nothing left to settle.
+- What the ORM flushes once the method has returned goes with them: its UPDATEs have no
+  result that anybody reads, so they are kept until the next statement or COMMIT.
 - The start is committed when the message ends, before the next job's snapshot is taken.
   The server is then outside of a transaction while psycopg2 takes itself to be in one,
   so BEGIN travels with the next statement, as its first line.
@@ -20,8 +22,8 @@ A job with hooks to run after COMMIT (they may take seconds) starts no other.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg2
@@ -45,6 +47,13 @@ ABORT = "abort this transaction"
 #: A statement and its values.
 Statement = tuple[str, list]
 
+#: How the UPDATE of the ORM's flush begins and ends, and what stands between; a
+#: statement of another shape is executed at once.
+_FLUSH = (' UPDATE "', 'AS "__tmp"("id", ', '"id" = "__tmp"."id"')
+
+#: Bytes of statements that are kept at most.
+KEPT_BYTES = 100_000
+
 
 class JobCursor(PsycopgCursor):
     """A cursor that begins a transaction where one is due, and notices statements that
@@ -63,8 +72,11 @@ class JobCursor(PsycopgCursor):
             text = query.decode(errors="replace")
         elif not isinstance(query, str):
             text = query.as_string(self)
+        if jobs.keeps_flushed and is_flush(text):
+            return jobs.keep(self, query, vars)
         if leaves_something(text):
             jobs.left_something = True
+        jobs.send_kept()
         if not jobs.begin_is_due:
             return super().execute(query, vars)
         if self.name is None:
@@ -113,6 +125,9 @@ class JobConnection:
         self.left_something = False
         #: The server is outside of a transaction, and psycopg2 doesn't know.
         self.begin_is_due = False
+        #: What the ORM flushes waits for the next statement.
+        self.keeps_flushed = False
+        self._kept: list[bytes] = []
         #: Returns the statement that starts the next job, None if none is to start now.
         self.next_start: Callable[[], Statement | None] | None = None
         #: The rows that a start returned which went with a COMMIT; None: none did.
@@ -149,7 +164,8 @@ class JobConnection:
     # -- BEGIN -------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Begin the transaction that is due, by a message of its own."""
+        """Begin the transaction that is due, and send what waits, by a message."""
+        self.send_kept()
         if self.begin_is_due:
             if self._is_idle():
                 with self.connection.cursor() as cursor:
@@ -208,24 +224,56 @@ class JobConnection:
         type(self.connection).commit(self.connection)
 
     def _rollback(self) -> None:
+        self._kept.clear()
         self.begin()
         type(self.connection).rollback(self.connection)
 
-    def send(self, cursor, statements: list[str], values: Any) -> None:
-        """Execute statements of which the last transaction ends with the message.
+    def send(self, cursor, statements: list[bytes]) -> None:
+        """Execute statements by one message.
 
         :param cursor: of psycopg2
-        :param statements: are sent as one message
-        :param values: of all their placeholders
+        :param statements: with their values in place
         :raise psycopg2.Error: of one of the statements
         """
-        text = "; ".join(statements)
+        message = b"; ".join(statements)
         if self.begin_is_due and self._is_idle():
-            text = BEGIN + text
+            message = BEGIN.encode() + message
         try:
-            PsycopgCursor.execute(cursor, text, values)
+            PsycopgCursor.execute(cursor, message)
         finally:
             self.begin_is_due = self._is_idle()
+
+    # -- what the ORM flushes ----------------------------------------------------------
+
+    @contextmanager
+    def keeping_flushed(self) -> Iterator[None]:
+        """Let the UPDATEs of a flush in the block wait for what follows it."""
+        self.keeps_flushed = self.has_its_mode
+        try:
+            yield
+        finally:
+            self.keeps_flushed = False
+
+    def keep(self, cursor, query, values) -> None:
+        """Keep a statement until the next one, or until there are many of them.
+
+        :param cursor: of psycopg2
+        :param query: the statement
+        :param values: of its placeholders
+        """
+        self._kept.append(cursor.mogrify(query, values))
+        if sum(map(len, self._kept)) > KEPT_BYTES:
+            self.send_kept()
+
+    def send_kept(self) -> None:
+        """Execute what was kept.
+
+        :raise psycopg2.Error: of one of the statements
+        """
+        if self._kept:
+            kept, self._kept = self._kept, []
+            with type(self.connection).cursor(self.connection) as cursor:
+                self.send(cursor, kept)
 
     # -- the statement that ends a job -------------------------------------------------
 
@@ -256,6 +304,8 @@ class JobConnection:
         """
         last = self._last
         self.forget_last()
+        if cr.precommit:  # a hook might swallow the error of what was kept
+            self.send_kept()
         if last is None:
             type(cr).commit(cr)
             return
@@ -271,15 +321,16 @@ class JobConnection:
             PsycopgCursor.execute(cr._obj, *last)
             self._commit()
             return
-        query, params = prepared_statements.prepare(cr, *last)
+        cursor = cr._obj
+        end = cursor.mogrify(*prepared_statements.prepare(cr, *last))
         start = self._start_to_send(cr)
-        if start is None:
-            self.send(cr._obj, [query, "COMMIT"], params)
-            return
-        start_query, start_params = prepared_statements.prepare(cr, *start)
-        self.start_was_sent = True
-        self.send(cr._obj, [query, "COMMIT", start_query], [*params, *start_params])
-        self.started = cr._obj.fetchall()
+        if start is not None:
+            start = cursor.mogrify(*prepared_statements.prepare(cr, *start))
+            self.start_was_sent = True
+        kept, self._kept = self._kept, []
+        self.send(cursor, [*kept, end, b"COMMIT", *([start] if start else [])])
+        if start is not None:
+            self.started = cursor.fetchall()
 
     def _start_to_send(self, cr) -> Statement | None:
         if self.next_start is None or self.left_something or cr.postcommit:
@@ -303,6 +354,15 @@ def find(cr) -> JobConnection | None:
     :return: None outside of a lease
     """
     return of(cr._cnx) if hasattr(cr, "_cnx") else None
+
+
+def is_flush(text: str) -> bool:
+    """Whether a statement is the UPDATE by which the ORM flushes a model.
+
+    :param text: the statement, with placeholders
+    """
+    beginning, middle, end = _FLUSH
+    return text.startswith(beginning) and middle in text and text.rstrip().endswith(end)
 
 
 def _begin(cursor) -> None:

@@ -124,6 +124,20 @@ def begins_anew(cr) -> bool:
     return jobs is not None and jobs.begin_is_due
 
 
+def flush_last(env) -> None:
+    """Flush an environment whose method has returned; its UPDATEs may wait for COMMIT.
+
+    :param env: of the job
+    :raise psycopg2.Error: of one of the statements that were executed
+    """
+    jobs = job_cursor.find(env.cr)
+    if jobs is None:
+        env.flush_all()
+        return
+    with jobs.keeping_flushed():
+        env.flush_all()
+
+
 def defer_last(cr) -> None:
     """Let the statement that ends a job wait for its COMMIT, if it may go with it."""
     jobs = job_cursor.find(cr)
@@ -254,7 +268,8 @@ class JobSession:
     def _hold(self) -> None:
         connection = self.cr._cnx
         statement = _protecting(HOLD_LEASE, connection.server_version)
-        self._jobs.send(self.cr._obj, [statement, "COMMIT"], {"id": self.lease_id})
+        hold = self.cr._obj.mogrify(statement, {"id": self.lease_id})
+        self._jobs.send(self.cr._obj, [hold, b"COMMIT"])
         setattr(connection, _HELD, True)
 
     def start_next_by(self, next_start: Callable[[], Statement | None]) -> None:

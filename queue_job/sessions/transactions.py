@@ -249,7 +249,9 @@ class Guard:
         self.over = True
         try:
             job_session.commit_last(self.cr)
-        except psycopg2.errors.DivisionByZero as error:
+        except psycopg2.errors.InvalidTextRepresentation as error:
+            if claims.VOID not in str(error):
+                raise
             raise JobFenced(
                 f"Job {self.job.uuid} was given to another worker"
             ) from error

@@ -25,6 +25,7 @@ from typing import Any
 from odoo.api import Environment
 from odoo.models import BaseModel
 
+from ..claim import claims
 from ..core import events
 from ..core.states import (
     CANCELLED,
@@ -64,9 +65,6 @@ FIND_ID = "SELECT id FROM queue_job WHERE uuid = %s"
 ASSERT_CLAIM = """
 SELECT id FROM queue_job WHERE id = %s AND claim_token = %s AND state = %s
    FOR NO KEY UPDATE"""
-
-# Where the count of rows is not looked at: a void claim is a division by zero.
-FENCED = "WITH written AS ({} RETURNING 1) SELECT 1 / count(*) FROM written"
 
 ADD_LOCK_RECORD = """
 INSERT INTO queue_job_lock (id, queue_job_id)
@@ -232,7 +230,7 @@ def _update_by_sql(job: StoredJob, old_state: str, changed: dict) -> None:
         return
     query += " AND claim_token = %s AND state = %s"
     params += [job.claim_token, old_state]
-    if job_session.take_last(env.cr, FENCED.format(query), params):
+    if job_session.take_last(env.cr, claims.FENCED.format(query), params):
         return
     prepared_statements.execute(env.cr, query, params)
     _assert_claimed(job)

@@ -73,8 +73,10 @@ class TestBatch(BaseCase):
 
         self.assertEqual(size(1.0), 1)
         self.assertEqual(size(0.01), 5)
+        self.assertEqual(size(0.009), 10)
+        self.assertEqual(size(0.002), 25)
         self.assertEqual(size(0.0), BATCH_LIMIT)
-        self.assertEqual(size(60.0, *[0.01] * LAST_JOBS), 5)
+        self.assertEqual(size(60.0, *[0.02] * LAST_JOBS), 2)
 
     def test_each_job_is_started_in_its_order(self):
         self.assertTrue(self.batch.claim(["root"], 3))

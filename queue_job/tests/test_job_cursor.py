@@ -2,18 +2,24 @@
 """The end of a job, its COMMIT and the start of the next, in one message."""
 
 import io
+from unittest.mock import patch
 
 import psycopg2
 from psycopg2 import sql
 from psycopg2.extras import RealDictCursor
 
 from odoo.sql_db import db_connect
-from odoo.tests import BaseCase, get_db_name, tagged
+from odoo.tests import BaseCase, TransactionCase, get_db_name, tagged
+from odoo.tools import SQL
 
-from ..sessions.job_cursor import JobConnection
+from ..sessions.job_cursor import JobConnection, is_flush
 
 END = "UPDATE life SET state = 'done' WHERE id = 1 AND 1 / claimed = 1"
 START = "UPDATE life SET state = 'started' WHERE id = %s RETURNING state"
+
+FLUSH = """ UPDATE "life" SET "state" = "__tmp"."state"::text
+    FROM (VALUES (%s, %s)) AS "__tmp"("id", "state")
+    WHERE "life"."id" = "__tmp"."id" """
 
 
 class JobCursorCase(BaseCase):
@@ -232,3 +238,130 @@ class TestBegin(JobCursorCase):
                 self.assertEqual(self.cr._cnx.notices, [])
                 self.assertFalse(self.jobs.begin_is_due)
                 self.end_job()
+
+
+@tagged("post_install", "-at_install")
+class TestKeptFlush(JobCursorCase):
+    """What the ORM flushes last goes with the COMMIT."""
+
+    def flush(self, *values):
+        with self.jobs.keeping_flushed():
+            self.cr.execute(FLUSH, values)
+
+    def messages(self):
+        """Count the messages that are sent from now on."""
+        sent = []
+        send = self.jobs.send
+        self.jobs.send = lambda cursor, statements: (
+            sent.append(statements),
+            send(cursor, statements),
+        )
+        return sent
+
+    def test_goes_with_the_commit_and_the_start(self):
+        sent = self.messages()
+        self.flush(3, "worked")
+        self.flush(3, "worked twice")
+        self.end_job()
+        self.assertEqual(len(sent), 1)
+        self.assertEqual(self.jobs.started, [("started",)])
+        self.assertEqual(self.states(), ["done", "started", "worked twice"])
+
+    def test_begins_the_transaction(self):
+        self.jobs.next_start = None
+        self.end_job()
+        self.assertTrue(self.jobs.begin_is_due)
+        self.flush(3, "worked")
+        self.cr.rollback()
+        self.assertEqual(self.states()[2], "enqueued")
+        self.cr.commit()
+        self.flush(3, "worked")
+        self.end_job()
+        self.assertEqual(self.states(), ["done", "enqueued", "worked"])
+
+    def test_whatever_follows_finds_it(self):
+        connection = self.cr._cnx
+        queries = {
+            "select": lambda: self.cr.execute("SELECT state FROM life WHERE id = 3"),
+            "copy": lambda: self.cr._obj.copy_to(io.StringIO(), "life"),
+            "savepoint": lambda: self.cr.savepoint().close(rollback=True),
+            "other cursor": lambda: connection.cursor(cursor_factory=RealDictCursor),
+            "named": lambda: connection.cursor("n").execute("SELECT 1"),
+            "commit": self.cr.commit,
+        }
+        for name, query in queries.items():
+            with self.subTest(name):
+                self.flush(3, f"before {name}")
+                query()
+                with type(connection).cursor(connection) as plain:
+                    plain.execute("SELECT state FROM life WHERE id = 3")
+                    self.assertEqual(plain.fetchone(), (f"before {name}",))
+                self.cr.rollback()
+
+    def test_a_rollback_forgets_it(self):
+        self.flush(3, "worked")
+        self.cr.rollback()
+        self.end_job()
+        self.assertEqual(self.states(), ["done", "started", "enqueued"])
+
+    def test_its_error_commits_nothing(self):
+        self.cr.execute("ALTER TABLE life ADD CHECK (1 / (length(state) - 3) > -9)")
+        self.cr.commit()
+        self.flush(3, "bad")
+        with self.assertRaises(psycopg2.errors.DivisionByZero):
+            self.end_job()
+        self.assertIsNone(self.jobs.started)
+        self.cr.rollback()
+        self.assertEqual(self.states(), ["started", "enqueued", "enqueued"])
+
+    def test_its_error_comes_before_the_hooks(self):
+        """They might swallow it."""
+        ran = []
+        self.cr.precommit.add(lambda: ran.append(1))
+        self.cr.execute("ALTER TABLE life ADD CHECK (state <> 'bad')")
+        self.flush(3, "bad")
+        with self.assertRaises(psycopg2.errors.CheckViolation):
+            self.end_job()
+        self.assertFalse(ran)
+
+    def test_many_are_not_kept(self):
+        sent = self.messages()
+        for number in range(3):
+            self.flush(3, "x" * 40_000 + str(number))
+        self.assertEqual([len(statements) for statements in sent], [3])
+
+    def test_not_in_a_mode_of_the_job(self):
+        self.cr._cnx.autocommit = True
+        self.flush(3, "worked")
+        self.cr._cnx.autocommit = False
+        self.assertEqual(self.states()[2], "worked")
+
+    def test_no_other_statement_is_kept(self):
+        sent = self.messages()
+        with self.jobs.keeping_flushed():
+            self.cr.execute("UPDATE life SET state = 'worked' WHERE id = 3")
+            self.assertEqual(self.cr.rowcount, 1)
+        self.assertFalse(sent)
+
+
+@tagged("post_install", "-at_install")
+class TestFlushOfTheOrm(TransactionCase):
+    def test_is_known_by_its_shape(self):
+        """The UPDATE of this version of Odoo, and nothing else that it executes."""
+        partner = self.env["res.partner"].create({"name": "A"})
+        self.env.flush_all()
+        partner.write({"name": "B", "color": 3})
+        executed = []
+        execute = type(self.env.cr).execute
+
+        def spy(cr, query, params=None, **options):
+            executed.append(query.code if isinstance(query, SQL) else query)
+            return execute(cr, query, params, **options)
+
+        with patch.object(type(self.env.cr), "execute", spy):
+            self.env.flush_all()
+            partner.search([("name", "=", "B")])
+        flushed = [text for text in executed if is_flush(text)]
+        self.assertEqual(len(flushed), 1)
+        self.assertIn('UPDATE "res_partner"', flushed[0])
+        self.assertGreater(len(executed), 1)

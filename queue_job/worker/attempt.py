@@ -129,7 +129,7 @@ def perform(env, job) -> None:
         with transactions.undone_on_error(env.cr), reporting.running(job):
             job.perform()
             guard.end_fork()
-            env.flush_all()
+            job_session.flush_last(env)
         job.set_done()
         job_session.defer_last(env.cr)
         job.store()

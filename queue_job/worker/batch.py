@@ -19,8 +19,13 @@ from .control_session import ControlSession, read_started
 BATCH_SECONDS = 0.05
 BATCH_LIMIT = 50
 
+#: Jobs that take less than these seconds are claimed by so many at least: a claim costs
+#: as much as one of them.
+SHORT_SECONDS = 0.01
+SHORT_BATCH = 10
+
 #: Seconds after which the jobs that were not started are given back.
-KEEP_SECONDS = 2 * BATCH_SECONDS
+KEEP_SECONDS = 0.15
 
 #: So many of the last jobs tell how long the next ones will take.
 LAST_JOBS = 10
@@ -34,7 +39,8 @@ def batch_size(outcomes: list[dict]) -> int:
     """
     last = outcomes[-LAST_JOBS:]
     mean = sum(entry["seconds"] for entry in last) / len(last)
-    return max(1, min(BATCH_LIMIT, int(BATCH_SECONDS / max(mean, 1e-4))))
+    least = SHORT_BATCH if mean < SHORT_SECONDS else 1
+    return max(least, min(BATCH_LIMIT, int(BATCH_SECONDS / max(mean, 1e-4))))
 
 
 class Batch:

@@ -161,12 +161,25 @@ class ProcessState:
         alone = threading.current_thread() is threading.main_thread()
         known = [(item, _read(item)) for item in ITEMS if alone or not item.shared]
         self._before = [(item, value) for item, value in known if value is not UNKNOWN]
+        self._reads = [item.read for item, _value in self._before]
+        self._values = [value for _item, value in self._before]
 
     def restore(self, who: str) -> None:
         """Put back what has changed, with one line in the log that names it.
 
         :param who: database and job, for the log
         """
+        if not self._is_as_before():
+            self._restore(who)
+
+    def _is_as_before(self) -> bool:
+        """Whether nothing has changed, which is so after nearly every job."""
+        try:
+            return [read() for read in self._reads] == self._values
+        except (OSError, TypeError, ValueError, RecursionError, locale.Error):
+            return False
+
+    def _restore(self, who: str) -> None:
         changed = []
         for item, value in self._before:
             try:
