@@ -39,7 +39,7 @@ from ..sessions.job_session import JobSession, hold_transaction
 from ..sessions.transactions import autocommit
 from ..settle.settlement import finalize, settle
 from ..storage import caches, row_mapper
-from . import active_leases, attempt
+from . import active_leases, attempt, stale_registry
 from .batch import Batch, batch_size
 from .control_session import ControlSession
 from .job_loading import fail_unloadable, load_whole
@@ -251,6 +251,7 @@ class LeaseRun:
         if job is None:
             self._end_job()
             return "failed", f"<{values['model_name']}>.{values['method_name']}"
+        env = job._env  # that of a registry which was loaded again, perhaps
         job.release_queue = self._ended
         if reason := options.refusal(job):
             self._cancel_refused(env, job, reason)
@@ -268,9 +269,29 @@ class LeaseRun:
         try:
             return load_whole(env, values)
         except Exception as error:
+            if self._renew_registry():
+                return self._load_again(env.cr, values)
             fail_unloadable(env, self.control.cr, values, error)
             self._ended.append(values["id"])
             return None
+
+    def _renew_registry(self) -> bool:
+        """Load the registry anew, if modules were installed that it doesn't know.
+
+        :return: whether it was
+        """
+        registry = stale_registry.renewed(self.registry, self.control.cr)
+        if registry is None:
+            return False
+        self.registry = self._session.registry = registry
+        return True
+
+    def _load_again(self, cr, values: dict):
+        cr.rollback()
+        cr.transaction = None
+        env = self._new_env()
+        env.cr._now = values["date_started"]
+        return self._load(env, values)
 
     def _follow_signals(self, values: dict) -> None:
         """Invalidate what others have changed; reload the registry if they did that.
@@ -374,5 +395,8 @@ def serve(env, lease: Lease, runjob) -> dict:
     :raise LeaseRefused: the request is a replay
     """
     with active_leases.served(), autocommit(env.cr) as cr:
+        registry = env.registry
+        if "queue.job" not in registry:  # its installation was not yet told
+            registry = stale_registry.renewed(registry, cr) or registry
         control = ControlSession(cr, lease.id, lease.runner)
-        return LeaseRun(env.registry, control, lease, runjob).run()
+        return LeaseRun(registry, control, lease, runjob).run()

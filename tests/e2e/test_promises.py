@@ -5,6 +5,7 @@
 """
 
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -31,6 +32,26 @@ SELECT gen_random_uuid()::text, state, 'res.users', 'exists', 'stuck', 1,
        to_jsonb('[]'::text), to_jsonb('{}'::text), 10, 0, 5, 'root',
        now() AT TIME ZONE 'UTC', now() AT TIME ZONE 'UTC', now() AT TIME ZONE 'UTC'
   FROM unnest(ARRAY['started', 'enqueued']) AS state
+"""
+
+# Installs the addon, and tells the other processes only when a file is there.
+INSTALL = """
+import pathlib, time
+from odoo.orm.registry import Registry
+
+signal_changes = Registry.signal_changes
+
+def signal_late(registry):
+    while not pathlib.Path({told!r}).exists():
+        time.sleep(0.05)
+    signal_changes(registry)
+
+Registry.signal_changes = signal_late
+modules = env['ir.module.module']
+modules.update_list()
+modules.search([('name', '=', 'queue_job')]).button_install()
+env.cr.commit()
+Registry.new(env.cr.dbname, update_module=True)
 """
 
 
@@ -157,9 +178,25 @@ class TestLife:
         try:
             names = f"{database.name},{name}"
             server = start(make_server, channels="root:2", options={"db_name": names})
+            headers = {"X-Odoo-Database": name}
+            server.get("/web/login", headers=headers)  # a registry without jobs
+            told = log_directory / "told"
             odoo = Odoo(stack, name, log_directory)
-            odoo.run("-i", "queue_job,test_queue_job")
-            server.wait_log(f"queue job runner ready for db {name}")
+            with ThreadPoolExecutor() as pool:
+                script = INSTALL.format(told=str(told))
+                installation = pool.submit(odoo.shell, script)
+                try:
+                    server.wait_log(
+                        f"queue job runner ready for db {name}", seconds=120
+                    )
+                    new.rows(
+                        STUCK.replace("'started', 'enqueued'", "'pending', 'pending'")
+                    )
+                    uuids = new.column("SELECT uuid FROM queue_job WHERE name='stuck'")
+                    assert new.wait_settled(uuids, seconds=60) == {"done": 2}
+                finally:
+                    told.touch()
+                installation.result()
             server.stop()
         finally:
             new.close()
