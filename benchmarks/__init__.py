@@ -14,6 +14,8 @@ Where to look:
 - `cluster` the PostgreSQL, `sides` the two addons, `servers` the Odoo servers
 - `driver` the process that enqueues, `jobs` filling and watching the table
 - `measure` CPU, memory, statements, commits, notifications, WAL from outside
+- `slow_disk` a PostgreSQL whose flushes take longer
+- `stages`, `lease_costs`, `cost_table` a job's CPU to the microsecond
 - `scenarios` one module per family; `floor` what the machine can do at best
 - `targets`, `report` what is to be reached, and the table
 """

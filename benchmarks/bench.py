@@ -8,6 +8,7 @@ next; `stop_servers` ends them for scenarios that need a start of their own.
 from contextlib import contextmanager
 
 from .cluster import Cluster
+from .cost_table import JobCost
 from .driver_client import Driver
 from .jobs import Jobs
 from .servers import Server
@@ -23,6 +24,8 @@ class Bench:
         self.ports = ports
         #: by side: when its last scenario ended (time.monotonic())
         self.idle_since: dict[str, float] = {}
+        #: by method: what a job costs in a lease
+        self.costs: dict[str, JobCost] = {}
         self._servers: dict[str, Server] = {}
         self._drivers: dict[str, Driver] = {}
         self._jobs: dict[str, Jobs] = {}
@@ -55,6 +58,19 @@ class Bench:
         self.stop_servers()
         with Server(side, self.ports, **options) as server:
             yield server
+
+    @contextmanager
+    def own_cluster(self, environment: dict[str, str]):
+        """The same PostgreSQL, started anew in another environment."""
+        self.close()
+        self.cluster.stop()
+        self.cluster.start(environment)
+        try:
+            yield
+        finally:
+            self.close()
+            self.cluster.stop()
+            self.cluster.start()
 
     def warm_up(self, side: Side, server: Server) -> None:
         """Let every worker run some jobs before anything is measured."""

@@ -11,7 +11,7 @@ import time
 import traceback
 from pathlib import Path
 
-from . import floor, report, scenarios
+from . import cost_table, floor, report, scenarios
 from .bench import Bench
 from .cluster import Cluster
 from .settings import FULL, QUICK, Paths, Ports, Sizes, bench_dir
@@ -81,7 +81,7 @@ class Run:
                 side.prepare()
             bench = Bench(self.sizes, cluster, sides, ports)
             self._measure(bench)
-            self._print(cluster)
+            self._print(cluster, bench)
         finally:
             if bench:
                 bench.close()
@@ -120,10 +120,12 @@ class Run:
         seconds = time.monotonic() - start
         self.say(f"{scenario.name} {side.name} ({seconds:.0f} s): {shown}")
 
-    def _print(self, cluster: Cluster) -> None:
+    def _print(self, cluster: Cluster, bench: Bench) -> None:
         machine = report.machine(cluster)
         print(f"\n{machine}; {time.monotonic() - self._start:.0f} s\n")
         print(report.table(report.rows(self.chosen, self.results)))
+        if bench.costs:
+            print(f"\n{cost_table.table(bench.costs)}")
         if self.floor:
             print("\nThe floor on this machine:\n" + report.floor_lines(self.floor))
         if self.options.json:

@@ -54,7 +54,8 @@ class Cluster:
 
     # -- life ----------------------------------------------------------------------
 
-    def start(self) -> None:
+    def start(self, environment: dict[str, str] | None = None) -> None:
+        """Start it, on request with an environment of its own."""
         self.directory.mkdir(parents=True, exist_ok=True)
         if not (self.data / "PG_VERSION").exists():
             self._init()
@@ -65,6 +66,7 @@ class Cluster:
                 [*map(str, command), *options, f"-k{self.data}"],
                 stdout=log,
                 stderr=log,
+                env=environment,
                 preexec_fn=processes.die_with_parent(signal.SIGINT),
                 **_as_postgres(),
             )

@@ -143,6 +143,14 @@ class Operations:
         plain.close()
         return count
 
+    # -- the costs of a job --------------------------------------------------------
+
+    def lease(self, **options) -> dict:
+        """Run jobs in one lease of this process, see `lease_costs`; ours only."""
+        import lease_costs
+
+        return lease_costs.run_lease(self.registry, **options)
+
     # -- rows for the backlog ------------------------------------------------------
 
     def templates(

@@ -43,6 +43,12 @@ _LAST_OPEN = """
     WHERE id BETWEEN %s AND %s AND state NOT IN ('done', 'failed', 'cancelled')
     ORDER BY id DESC LIMIT 1
 """
+_LAST_NOT_POSTPONED = """
+    /* bench */
+    SELECT id FROM queue_job
+    WHERE id BETWEEN %s AND %s AND (state <> 'pending' OR eta IS NULL)
+    ORDER BY id DESC LIMIT 1
+"""
 
 
 def numbered(expression: str) -> str:
@@ -113,27 +119,47 @@ class Jobs:
 
     def wait_until_done(self, ids: tuple[int, int], timeout: float) -> bool:
         """Poll until no job of the range is open; False when time is over."""
+        return self._wait(_LAST_OPEN, ids, timeout)
+
+    def _wait(self, statement: str, ids: tuple[int, int], timeout: float) -> bool:
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             self.polls += 1
-            self.cursor.execute(_LAST_OPEN, ids)
+            self.cursor.execute(statement, ids)
             if not self.cursor.fetchone():
                 return True
             time.sleep(POLL)
         return False
 
+    def wait_until_postponed(self, ids: tuple[int, int], timeout: float) -> bool:
+        """Poll until each job of the range waits for its next attempt."""
+        return self._wait(_LAST_NOT_POSTPONED, ids, timeout)
+
     def wait_until_empty(self, timeout: float) -> bool:
         self.cursor.execute("/* bench */ SELECT max(id) FROM queue_job")
         return self.wait_until_done((0, self.cursor.fetchone()[0] or 0), timeout)
 
-    def count_done(self, ids: tuple[int, int]) -> int:
+    def count_postponed(self, ids: tuple[int, int]) -> int:
+        """How many jobs of the range wait for their next attempt."""
         self.polls += 1
         self.cursor.execute(
             """
             /* bench */ SELECT count(*) FROM queue_job
-            WHERE id BETWEEN %s AND %s AND state = 'done'
+            WHERE id BETWEEN %s AND %s AND state = 'pending' AND eta IS NOT NULL
             """,
             ids,
+        )
+        return self.cursor.fetchone()[0]
+
+    def count(self, ids: tuple[int, int], state: str = "done") -> int:
+        """How many jobs of the range are in a state."""
+        self.polls += 1
+        self.cursor.execute(
+            """
+            /* bench */ SELECT count(*) FROM queue_job
+            WHERE id BETWEEN %s AND %s AND state = %s
+            """,
+            [*ids, state],
         )
         return self.cursor.fetchone()[0]
 
@@ -166,6 +192,11 @@ class Jobs:
     def truncate(self) -> None:
         """Forget everything; only while no server of this database runs."""
         self.cursor.execute("TRUNCATE queue_job, bench_log CASCADE")
+
+    def delete(self, ids: tuple[int, int]) -> None:
+        """Forget the jobs of a range, whatever their state."""
+        self.cursor.execute("DELETE FROM queue_job WHERE id BETWEEN %s AND %s", ids)
+        self.cursor.execute("VACUUM ANALYZE queue_job")
 
     def delete_finished(self) -> None:
         """Start the next scenario on a small table, as the nightly clean-up would."""

@@ -29,6 +29,11 @@ class Results:
         values = self.values.get(key)
         return median(values) if values else None
 
+    def worst(self, key: tuple[str, str, str], more_is_better: bool) -> float | None:
+        """The figure of the worst round."""
+        values = self.values.get(key)
+        return (min if more_is_better else max)(values) if values else None
+
     def as_json(self) -> dict:
         nested: dict = {}
         for (scenario, side, key), values in self.values.items():
@@ -41,8 +46,8 @@ def rows(scenarios: list, results: Results) -> list[tuple[str, ...]]:
     for scenario in scenarios:
         title = scenario.title
         for metric in scenario.metrics:
-            reference = results.get((scenario.name, REFERENCE, metric.key))
-            ours = results.get((scenario.name, OURS, metric.key))
+            reference = metric.read(results, scenario.name, REFERENCE)
+            ours = metric.read(results, scenario.name, OURS)
             if reference is None and ours is None:
                 continue
             ratio = metric.ratio(ours, reference)

@@ -51,13 +51,30 @@ def share_of(share: float, key: tuple[str, str, str], text: str) -> Target:
 
 @dataclass(frozen=True)
 class Metric:
-    """One line of the table: a figure of a scenario and what it should be."""
+    """One line of the table: a figure of a scenario and what it should be.
+
+    With `share_of`, `(scenario, metric)` of the same side and run, the line shows the
+    figure in percent of that one. With `each_round`, it shows the worst of the rounds.
+    """
 
     key: str
     title: str
     unit: str = ""
     better: str = MORE
     targets: tuple[Target, ...] = ()
+    share_of: tuple[str, str] | None = None
+    each_round: bool = False
+
+    def read(self, results, scenario: str, side: str) -> float | None:
+        """The figure of one side in all its rounds; None if it was not measured."""
+        if self.each_round:
+            value = results.worst((scenario, side, self.key), self.better == MORE)
+        else:
+            value = results.get((scenario, side, self.key))
+        if value is None or self.share_of is None:
+            return value
+        whole = results.get((self.share_of[0], side, self.share_of[1]))
+        return 100 * value / whole if whole else None
 
     def ratio(self, ours: float | None, reference: float | None) -> float | None:
         """How many times better ours is."""

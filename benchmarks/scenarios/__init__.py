@@ -3,16 +3,33 @@
 first, then those which share one, then those which start their own.
 """
 
-from . import backlog, drain, enqueue, graphs, latency, scale, soak, start
+from . import (
+    backlog,
+    controlled,
+    cost,
+    disk,
+    drain,
+    enqueue,
+    failures,
+    graphs,
+    latency,
+    scale,
+    soak,
+    start,
+)
 
 FAMILIES = {
     "enqueue": enqueue.SCENARIOS,
+    "cost": cost.SCENARIOS,
     "drain": drain.SCENARIOS,
+    "failures": failures.SCENARIOS,
     "latency": latency.SCENARIOS,
     "graphs": graphs.SCENARIOS,
     "start": start.SCENARIOS,
+    "controlled": controlled.SCENARIOS,
     "scale": scale.SCENARIOS,
     "backlog": backlog.SCENARIOS,
+    "disk": disk.SCENARIOS,
     "soak": soak.SCENARIOS,
 }
 ON_DEMAND = {"soak"}

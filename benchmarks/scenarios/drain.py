@@ -6,7 +6,6 @@ import time
 from ..jobs import PLACEHOLDER, Jobs, numbered
 from ..measure import Meter
 from ..scenario import Scenario
-from ..sides import OURS
 from ..targets import LESS, Metric, at_least, at_most, share_of, times
 
 SLOTS = 4
@@ -34,7 +33,7 @@ def drain(jobs: Jobs, row: dict, count: int, timeout: float, changes=None) -> fl
     start = time.monotonic()
     if jobs.wait_until_done(ids, timeout):
         return count / (time.monotonic() - start)
-    return jobs.count_done(ids) / timeout
+    return jobs.count(ids) / timeout
 
 
 def _noop(bench, side) -> dict:
@@ -98,14 +97,14 @@ SCENARIOS = [
         "drain_noop",
         "drain: no-op",
         _noop,
-        (Metric("rate", "jobs run", "/s", targets=(times(10), _FLOOR)),),
+        (Metric("rate", "jobs run", "/s", targets=(times(16), _FLOOR)),),
     ),
     Scenario("drain_costs", "drain: no-op, costs", _costs, _COSTS, rounds=1),
     Scenario(
         "drain_write",
         "drain: write one record",
         _write,
-        (Metric("rate", "jobs run", "/s", targets=(times(8),)),),
+        (Metric("rate", "jobs run", "/s", targets=(times(10),)),),
     ),
     Scenario(
         "drain_50ms",
@@ -113,7 +112,7 @@ SCENARIOS = [
         _sleep,
         (
             Metric("rate", "jobs run", "/s"),
-            Metric("share", "of the ideal 80/s", "%", targets=(at_least(95, " %"),)),
+            Metric("share", "of the ideal 80/s", "%", targets=(at_least(97, " %"),)),
         ),
     ),
     Scenario(
@@ -122,8 +121,26 @@ SCENARIOS = [
         _mixed,
         (
             Metric("rate", "jobs run", "/s"),
-            Metric("share", "of the ideal", "%", targets=(at_least(90, " %"),)),
+            Metric("share", "of the ideal", "%", targets=(at_least(97, " %"),)),
         ),
     ),
 ]
-OURS_NOOP = ("drain_noop", OURS, "rate")
+NOOP = ("drain_noop", "rate")
+
+
+def rate_metrics(title: str, rate: float, share: float, key="rate"):
+    """A rate, and the same as a share of the no-op jobs of the run.
+
+    Rates depend on the machine; those of the targets belong to one that runs some
+    1,600 no-op jobs/s. The share tells the same on any machine.
+    """
+    return (
+        Metric(key, title, "/s", targets=(at_least(rate, "/s"),)),
+        Metric(
+            key,
+            f"{title}, of no-op",
+            "%",
+            targets=(at_least(share, " %"),),
+            share_of=NOOP,
+        ),
+    )

@@ -26,11 +26,11 @@ def _metric(factor: float) -> tuple[Metric, ...]:
 
 SCENARIOS = [
     Scenario("enqueue_loop", "enqueue: loop", _rate("loop", "loop"), _metric(3)),
-    Scenario("enqueue_group", "enqueue: group", _rate("grouped", "group"), _metric(10)),
+    Scenario("enqueue_group", "enqueue: group", _rate("grouped", "group"), _metric(12)),
     Scenario(
         "enqueue_per_transaction",
         "enqueue: one per transaction",
         _rate("per_transaction", "per_transaction"),
-        _metric(1.5),
+        _metric(2.5),
     ),
 ]

@@ -8,6 +8,8 @@ process that is gone.
 
 from odoo import fields, models
 
+from ..jobrunner.server import shared_heap
+
 
 class QueueJobRunner(models.Model):
     _name = "queue.job.runner"
@@ -35,3 +37,8 @@ class QueueJobRunner(models.Model):
     note = fields.Text(readonly=True)
 
     _uuid_uniq = models.UniqueIndex("(uuid)")
+
+    def _register_hook(self) -> None:
+        """Let the registry be freed which this one replaces in its process."""
+        super()._register_hook()
+        shared_heap.thaw(self.env.registry.db_name)

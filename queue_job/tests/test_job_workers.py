@@ -74,6 +74,17 @@ class TestPreforkServer(JobWorkersCase):
         self.assertEqual(list(pool.register), [100, 101])
         self.assertEqual(list(self.server.jobrunner), [102])
 
+    def test_what_the_parent_has_loaded_is_frozen_before_each_fork(self):
+        before = []
+        spawn_web_workers = server_hooks.orig_prefork_process_spawn
+        spawn_web_workers.side_effect = lambda _server: before.append(
+            self.freeze.call_count
+        )
+        self.refresh.side_effect = self.freeze.reset_mock
+        self.start()
+        self.assertEqual(before, [1])
+        self.assertEqual(self.freeze.call_count, 1, "again, after the refresh")
+
     def test_the_dead_are_replaced(self):
         pool = self.start()
         for _beat in range(2):
@@ -253,6 +264,13 @@ class TestWorker(JobWorkersCase):
         with patch.object(server.WorkerHTTP, "process_request", calls.serve):
             worker.process_request("client", "address")
         self.assertEqual([call[0] for call in calls.mock_calls], ["ping", "serve"])
+
+    def test_what_was_loaded_for_a_lease_is_frozen_after_it(self):
+        worker = self.worker()
+        with patch.object(server.WorkerHTTP, "process_request") as serve:
+            serve.side_effect = lambda *_args: self.freeze.assert_not_called()
+            worker.process_request("client", "address")
+        self.freeze.assert_called_once_with()
 
 
 class TestDefaultCapacity(HooksCase):

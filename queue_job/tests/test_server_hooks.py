@@ -13,7 +13,7 @@ from odoo.tests import BaseCase
 from odoo.tools import config as odoo_config
 
 from odoo.addons.queue_job import jobrunner
-from odoo.addons.queue_job.jobrunner.server import server_hooks
+from odoo.addons.queue_job.jobrunner.server import server_hooks, shared_heap
 from odoo.addons.queue_job.jobrunner.server.server_hooks import Respawn
 
 LOGGER = "odoo.addons.queue_job.jobrunner.server.server_hooks"
@@ -49,6 +49,7 @@ class HooksCase(BaseCase):
         )
         self.patch_package("QueueJobRunner", FakeRunner)
         self.patch_package("runner_thread", None)
+        self.freeze = stack.enter_context(patch.object(shared_heap, "freeze"))
         # a server that serves, as opposed to the one that runs these tests
         self.one_off = stack.enter_context(
             patch.object(server_hooks, "_is_one_off", return_value=False)

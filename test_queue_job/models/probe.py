@@ -5,6 +5,7 @@
 that does not travel over RPC.
 """
 
+import gc
 import os
 import signal
 import time
@@ -88,6 +89,10 @@ class TestQueueJobProbe(models.Model):
         if seconds:
             time.sleep(seconds)
         return self._trace(tag, start).id
+
+    def record_frozen(self) -> None:
+        """Leave a trace that tells how many objects no garbage collection looks at."""
+        self._trace(str(gc.get_freeze_count()), self._now())
 
     def leave_mark(self, path, seconds=0) -> None:
         """Take ``seconds``, leave one row, and tell the file at ``path``, from which

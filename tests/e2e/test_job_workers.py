@@ -108,6 +108,26 @@ def test_a_killed_worker_is_replaced(serve, database):
     assert database.wait_state(uuid, "done", "failed") == "done"
 
 
+def test_what_the_server_has_loaded_is_not_collected(serve, database):
+    """The registry and the modules are more than a hundred thousand objects.
+
+    A registry that replaces the one of the server is kept out after its first lease.
+    """
+    server = serve({"workers": "1"})
+    client = server.client()
+
+    def frozen() -> int:
+        database.forget_runs()
+        uuid = client.delay("record_frozen")
+        assert database.wait_state(uuid, "done", "failed") == "done"
+        return int(database.runs()[0][0])
+
+    assert frozen() > 100_000
+    database.rows("INSERT INTO orm_signaling_registry DEFAULT VALUES RETURNING id")
+    assert frozen() == 0, "the old registry can be collected"
+    assert frozen() > 100_000
+
+
 def test_their_own_time_limit(serve, database):
     """Eight seconds for a job, while the web workers have two minutes."""
     server = serve({"limit_time_real": "10"})

@@ -38,6 +38,7 @@ from ...sessions import interrupts
 from ...worker import active_leases, main_thread
 from ..schedule import channel_config
 from ..session.config import SECTION, RunnerConfig, idle_settings, lacks_workers
+from . import shared_heap
 
 if os.name == "posix":  # elsewhere there is no prefork server
     import resource
@@ -256,14 +257,15 @@ class WorkerJobRunner(server.Worker):
 
 
 def _shed_memory() -> None:
-    """Give back what the parent had loaded, and keep threads from reserving more.
+    """Give up what the parent had loaded, and keep threads from reserving more.
 
-    The runner uses databases by plain SQL: it needs no registry. The arenas are
-    limited as Odoo does for its threaded server.
+    The runner uses databases by plain SQL: it needs no registry. What the parent has
+    frozen stays shared with it. The arenas are limited as Odoo does for its threaded
+    server.
     """
     Registry.registries.clear()
     gc.collect()
-    gc.freeze()  # what is left is shared with the parent: don't touch it again
+    gc.freeze()
     try:
         libc = ctypes.CDLL("libc.so.6")
         libc.mallopt(ctypes.c_int(M_ARENA_MAX), ctypes.c_int(2))
@@ -358,6 +360,7 @@ def _check_settings(*, prefork: bool) -> RunnerConfig:
 
 def prefork_process_spawn(self: server.PreforkServer) -> None:
     """Spawn the workers, the job workers, and the runner if there is none."""
+    shared_heap.freeze()
     orig_prefork_process_spawn(self)
     # the attribute is missing if queue_job was imported after the server was made
     if not hasattr(self, "jobrunner"):

@@ -9,6 +9,8 @@ import time
 
 from odoo import fields, models
 
+from odoo.addons.queue_job.exception import RetryableJobError
+
 
 class BenchJobs(models.Model):
     _name = "bench.jobs"
@@ -31,6 +33,14 @@ class BenchJobs(models.Model):
     def mixed(self, milliseconds):
         """Wait as long as the caller says."""
         time.sleep(milliseconds / 1000)
+
+    def fail(self):
+        """Fail, as a job does whose data are wrong."""
+        raise ValueError("The data of this job are wrong")
+
+    def retry_later(self):
+        """Ask for another attempt, long after the benchmark."""
+        raise RetryableJobError("The other server is away", seconds=36_000)
 
     def stamp(self, token):
         """Write down when the job started."""
