@@ -24,6 +24,7 @@ from odoo.tools import format_datetime
 from odoo.addons.base.models.ir_cron import _intervalTypes
 
 from ..claim.claims import UTC_NOW
+from ..sessions import prepared_statements
 
 _logger = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ INSERT INTO queue_job_failure (job_id, function, exc_name, exc_message, date)
 SELECT id, COALESCE(channel_method_name, '<' || model_name || '>.' || method_name),
        exc_name, left(exc_message, 500), {UTC_NOW}
   FROM queue_job
- WHERE id = ANY(%(job_ids)s)
+ WHERE id = ANY(%(job_ids)s::int[])
  RETURNING NOT EXISTS (
     SELECT FROM queue_job_failure earlier
      WHERE earlier.function = queue_job_failure.function)
@@ -131,13 +132,16 @@ class QueueJobFailure(models.Model):
     _told_idx = models.Index("(told_at) WHERE told_at IS NOT NULL")
 
     @api.model
-    def _note(self, jobs):
-        """Keep the failures of these jobs for the digest."""
-        if not jobs:
-            return
-        jobs.flush_recordset()
-        self.env.cr.execute(NOTE, {"job_ids": jobs.ids})
-        if any(is_first for (is_first,) in self.env.cr.fetchall()):
+    def _note(self, jobs, *, wake_up=False):
+        """Keep the failures of these jobs for the digest.
+
+        :param wake_up: another failure, kept already, is the first of its function
+        """
+        if jobs:
+            jobs.flush_recordset()
+            prepared_statements.execute(self.env.cr, NOTE, {"job_ids": jobs.ids})
+            wake_up |= any(is_first for (is_first,) in self.env.cr.fetchall())
+        if wake_up:
             self._wake_up()
 
     @api.model

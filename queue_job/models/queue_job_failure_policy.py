@@ -12,10 +12,24 @@ in the transaction that writes it.
 """
 
 from odoo import api, fields, models, tools
+from odoo.fields import Domain
+from odoo.tools import SQL
 
+from ..settle import chatter
 from ..settle.failure_policy import DIGEST, EACH, NONE, FailurePolicy
+from ..storage.orm_bypass import allows_chatter, is_own_method
+from .queue_job_failure import NOTE
 
 MANAGER_GROUP = "queue_job.group_queue_job_manager"
+
+#: Other addons name the users by it.
+HOOK = "_subscribe_users_domain"
+
+#: What has to be known of a failed job to find out who is to be told.
+NOTICE_FIELDS = ("job_function_id", "channel", "company_id", "user_id")
+
+#: A query of no user.
+NOBODY = "SELECT NULL::int AS partner_id, FALSE AS share LIMIT 0"
 
 PREFERENCE = "notify_failed_jobs"
 
@@ -110,21 +124,26 @@ class QueueJobFailureNotice(models.AbstractModel):
     def _message_post_on_failure(self):
         """Tell the followers that the jobs have failed, at once or in a digest."""
         noted = self.browse()
+        is_first = False
+        self.fetch(NOTICE_FIELDS)
         for job in self:
             policy = job._failure_policy()
-            partners = job._failure_users(policy).partner_id
-            job.message_subscribe(partner_ids=partners.ids)
-            message = job._post_failure(told=policy.notice == EACH)
-            if message and policy.notice == DIGEST:
+            message = job._message_failed_job()
+            in_digest = bool(message) and policy.notice == DIGEST
+            if policy.notice != EACH and allows_chatter(self.env):
+                is_first |= job._post_quietly(message, policy, in_digest)
+                continue
+            job._post_failure(message, policy)
+            if in_digest:
                 noted += job
-        self.env["queue.job.failure"]._note(noted)
+        self.env["queue.job.failure"]._note(noted, wake_up=is_first)
 
     def _subscribe_users_domain(self):
         """Return the domain of the users to tell, None when there are none."""
-        group = self.env.ref(MANAGER_GROUP, raise_if_not_found=False)
-        if not group:
+        group_id = self.env["ir.model.data"]._xmlid_to_res_id(MANAGER_GROUP)
+        if not group_id:
             return None
-        domain = [("all_group_ids", "in", [group.id])]
+        domain = [("all_group_ids", "in", [group_id])]
         if self.company_id:
             domain.append(("company_id", "in", self.company_id.ids))
         return domain
@@ -147,36 +166,65 @@ class QueueJobFailureNotice(models.AbstractModel):
         channels = self.env["queue.job.channel"]
         return channels._failure_policy(self.job_function_id.id, self.channel)
 
-    def _failure_users(self, policy):
-        """Return the users who are to follow the failed job."""
+    def _post_failure(self, message, policy):
+        """Let users follow the job, and post the message of its failure.
+
+        :param message: nothing is posted if it is empty
+        :param policy: whether those who follow the job are notified by the message
+        """
         users = self.env["res.users"]
-        if policy.notice == NONE:
-            return users
+        if policy.notice != NONE:
+            users = users.search(self._recipients_domain(policy))
+        self.message_subscribe(partner_ids=users.partner_id.ids)
+        if message:
+            self.message_post(
+                body=message,
+                subtype_xmlid=chatter.SUBTYPE,
+                notify_skip_followers=policy.notice != EACH,
+            )
+
+    def _post_quietly(self, message, policy, in_digest):
+        """The same by one statement, where the message notifies nobody by itself.
+
+        :param in_digest: whether the failure is kept for the digest
+        :return: whether a digest has to be sent soon
+        """
+        recipients = NOBODY
+        if policy.notice != NONE:
+            domain = self._recipients_domain(policy)
+            if policy.user_ids or is_own_method(self.env.registry, HOOK):
+                recipients = self._recipients_query(domain)
+            else:
+                users = self.env["res.users"].search_fetch(domain, ["share"])
+                recipients = self._recipients_query([("id", "in", users.ids)])
+        note = NOTE if in_digest else chatter.NO_NOTE
+        return chatter.follow_and_post(self, recipients, message, note)
+
+    def _recipients_domain(self, policy):
+        creator = ("id", "=", self.user_id.id)
         if policy.user_ids:
             domain = [("id", "in", policy.user_ids)]
             if self.company_id:
                 domain.append(("company_ids", "in", self.company_id.ids))
         else:
-            domain = self._subscribe_users_domain()
-        users = users.search(domain) if domain else self.user_id
-        if self._subscribe_job_creator() and self.user_id.sudo().notify_failed_jobs:
-            users |= self.user_id
-        return users.filtered("active")
+            domain = self._subscribe_users_domain() or [creator]
+        if self._subscribe_job_creator():
+            domain = Domain.OR([domain, [creator, ("notify_failed_jobs", "=", True)]])
+        return [*domain, ("active", "=", True)]
 
-    def _post_failure(self, told):
-        """Post the message of the failure on the job.
+    @api.model
+    @tools.ormcache("repr(domain)", cache="groups")
+    def _recipients_query(self, domain):
+        """Return the query of the users in a domain, complete with its values.
 
-        :param told: whether those who follow the job are notified of it
-        :return: the message, none if there is nothing to say
+        It takes longer to make it than to execute it. It follows from the domain and
+        from which groups imply which, on whose change this cache is cleared.
         """
-        message = self._message_failed_job()
-        if not message:
-            return None
-        return self.message_post(
-            body=message,
-            subtype_xmlid="queue_job.mt_job_failed",
-            notify_skip_followers=not told,
-        )
+        users = self.env["res.users"].sudo()
+        query = users._search(domain, order="id")
+        columns = (query.table, "partner_id"), (query.table, "share")
+        select = query.select(*(SQL.identifier(*column) for column in columns))
+        return self.env.cr.mogrify(select).decode()
 
 
 class ResUsers(models.Model):

@@ -136,12 +136,23 @@ class JobConnection:
         self.start_was_sent = False
         self._mode = _mode_of(connection)
         self._last: Statement | None = None
-        self._takes_last = False
+        self._takes_last = self._starts_next = False
 
     @property
     def has_its_mode(self) -> bool:
         """Whether psycopg2 still begins transactions as Odoo's cursors do."""
         return _mode_of(self.connection) == self._mode
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether the session is as the lease has opened it, between transactions."""
+        connection = self.connection
+        return (
+            self.has_its_mode
+            and not self.left_something
+            and not connection.closed
+            and connection.get_transaction_status() == TRANSACTION_STATUS_IDLE
+        )
 
     def attach(self) -> None:
         """Take over how the connection begins and ends its transactions."""
@@ -225,8 +236,9 @@ class JobConnection:
 
     def _rollback(self) -> None:
         self._kept.clear()
-        self.begin()
-        type(self.connection).rollback(self.connection)
+        if not (self.begin_is_due and self._is_idle()):  # else nothing was begun
+            self.begin()
+            type(self.connection).rollback(self.connection)
 
     def send(self, cursor, statements: list[bytes]) -> None:
         """Execute statements by one message.
@@ -280,6 +292,11 @@ class JobConnection:
     def defer_last(self) -> None:
         """Let the statement that ends the job wait for its COMMIT."""
         self._takes_last, self._last = True, None
+        self._starts_next = True
+
+    def start_with_commit(self) -> None:
+        """Let the next COMMIT start the next job, though nothing waits for it."""
+        self._starts_next = True
 
     def take_last(self, query: str, params: list) -> bool:
         """Keep a statement for the COMMIT, if it may wait for that.
@@ -295,6 +312,7 @@ class JobConnection:
     def forget_last(self) -> None:
         """Nothing waits for a COMMIT any more."""
         self._takes_last, self._last = False, None
+        self._starts_next = False
 
     def commit_last(self, cr) -> None:
         """Commit what a cursor of Odoo did and what waits for that; start the next job.
@@ -302,11 +320,11 @@ class JobConnection:
         :param cr: the cursor of Odoo
         :raise psycopg2.Error: of one of the statements or of the COMMIT
         """
-        last = self._last
+        last, starts_next = self._last, self._starts_next
         self.forget_last()
         if cr.precommit:  # a hook might swallow the error of what was kept
             self.send_kept()
-        if last is None:
+        if not (last or starts_next):
             type(cr).commit(cr)
             return
         attributes = vars(self.connection)
@@ -316,19 +334,22 @@ class JobConnection:
         finally:
             attributes["commit"] = self._commit
 
-    def _send_last(self, cr, last: Statement) -> None:
+    def _send_last(self, cr, last: Statement | None) -> None:
         if not self.has_its_mode:
-            PsycopgCursor.execute(cr._obj, *last)
+            if last:
+                PsycopgCursor.execute(cr._obj, *last)
             self._commit()
             return
-        cursor = cr._obj
-        end = cursor.mogrify(*prepared_statements.prepare(cr, *last))
+        cursor, statements = cr._obj, [b"COMMIT"]
+        if last:
+            end = cursor.mogrify(*prepared_statements.prepare(cr, *last))
+            statements.insert(0, end)
         start = self._start_to_send(cr)
         if start is not None:
-            start = cursor.mogrify(*prepared_statements.prepare(cr, *start))
+            statements.append(cursor.mogrify(*prepared_statements.prepare(cr, *start)))
             self.start_was_sent = True
         kept, self._kept = self._kept, []
-        self.send(cursor, [*kept, end, b"COMMIT", *([start] if start else [])])
+        self.send(cursor, [*kept, *statements])
         if start is not None:
             self.started = cursor.fetchall()
 

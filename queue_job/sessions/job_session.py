@@ -138,11 +138,30 @@ def flush_last(env) -> None:
         env.flush_all()
 
 
+def may_settle(cr) -> bool:
+    """Whether the session of an attempt, rolled back, may also write down its end.
+
+    :param cr: cursor of the job
+    """
+    jobs = job_cursor.find(cr)
+    return jobs is not None and not cr.closed and is_held(cr) and jobs.is_clean
+
+
 def defer_last(cr) -> None:
     """Let the statement that ends a job wait for its COMMIT, if it may go with it."""
     jobs = job_cursor.find(cr)
     if jobs is not None and is_held(cr):
         jobs.defer_last()
+
+
+def start_with_commit(cr) -> None:
+    """Let the COMMIT of a cursor, whose session may settle, start the next job.
+
+    :param cr: cursor of the job
+    """
+    jobs = job_cursor.find(cr)
+    if jobs is not None:
+        jobs.start_with_commit()
 
 
 def take_last(cr, query: str, params: list) -> bool:

@@ -17,14 +17,21 @@ import psycopg2
 from odoo.tools import config
 
 from ..claim import claims
-from ..core import errors, events, texts
+from ..core import errors, texts
 from ..core.option_values import INT_MAX
-from ..core.retry import Cancel, Cause, Decision, Fail, Retry, decide
-from ..core.states import DONE, FAILED, STARTED
+from ..core.retry import Cancel, Cause, Decision, Fail, Retry
+from ..core.states import (
+    CANCELLED,
+    DONE,
+    FAILED,
+    PENDING,
+    STARTED,
+    WAIT_DEPENDENCIES,
+)
 from ..exception import JobFenced, JobInterrupted
+from ..sessions import job_session, prepared_statements
 from ..sessions.interrupts import Attempt
-from ..sessions.job_session import hold_transaction
-from ..sessions.transactions import Guard, autocommit
+from ..sessions.transactions import Guard, autocommit, undo
 from ..storage import caches, repository, row_mapper
 from .causes import tells_of_a_lost_session
 from .end_notice import announce_end
@@ -68,16 +75,17 @@ FIRST_PAUSE = 0.2
 #: How often a settlement is tried that met a conflict or lost its session.
 SETTLE_TRIES = 4
 
+#: decision -> the states in which it leaves a job.
+STATES_AFTER = {
+    Fail: (FAILED,),
+    Cancel: (CANCELLED,),
+    Retry: (PENDING, WAIT_DEPENDENCIES),
+}
+
 TAKE_ROW = (
     f"SELECT {row_mapper.select_list()} FROM queue_job WHERE id = %s FOR NO KEY UPDATE"
 )
 STATE_OF = "SELECT state, claim_token FROM queue_job WHERE id = %s"
-
-READ_STACK = """
-SELECT stack FROM queue_job_signal
- WHERE job_id = %(id)s AND claim_token = %(token)s AND stack IS NOT NULL
- ORDER BY id LIMIT 1
-"""
 
 FAIL_AT_LAST = """
 UPDATE queue_job
@@ -119,7 +127,7 @@ def record_attempt(job, name: str, exc_name=None, message=None) -> None:
     if not job.id:
         return
     values = row_mapper.attempt_values(job, name, exc_name, message)
-    job.env.cr.execute(RECORD_ATTEMPT, values)
+    prepared_statements.execute(job.env.cr, RECORD_ATTEMPT, values)
     caches.written(job.env, [job.id], ["attempt_ids"])
 
 
@@ -135,8 +143,10 @@ def settle(
     its own.
 
     The row is read anew, so that nothing is concluded from what the job's object went
-    through. A conflict or a lost session is met by another try. What can't be written
-    as it should be is written by plain SQL, as a failure that names both errors.
+    through. The first try uses the session of the attempt, where that is clean; any
+    error there, and later a conflict or a lost session, is met by another try. What
+    can't be written as it should be is written by plain SQL, as a failure that names
+    both errors.
 
     :param job: the job of the attempt
     :param cause: why the attempt ended
@@ -147,12 +157,33 @@ def settle(
     :raise JobFenced: the job was given to another worker meanwhile
     :raise DatabaseLost: the database can't be reached, so that nothing can be written
     """
+    left_as: tuple[str, ...] = ()
+    try:
+        if _may_settle_here(job, decision):
+            return _settle_here(job, cause, decision, failure, began_as)
+    except JobFenced:
+        raise
+    except BaseException as error:
+        kind = type(error).__name__
+        _logger.debug("job %s: %s, another session settles it", job.uuid, kind)
+        left_as = STATES_AFTER[type(decision)]  # if only the answer was lost
+    return _settle_elsewhere(job, cause, decision, failure, began_as, left_as)
+
+
+def _settle_elsewhere(
+    job, cause, decision, failure, began_as, left_as
+) -> Decision | None:
+    """Settle in another session than that of the attempt, or at last by plain SQL.
+
+    :param left_as: states in which the job was left if an earlier try went well
+    """
     problem: BaseException = RuntimeError("it was undone again and again")
     for number in range(SETTLE_TRIES):
         try:
             with _settlement(job) as guard:
-                if not _take_row(job, began_as):
-                    return None
+                state = _take_row(job, began_as, left_as)
+                if state != began_as:
+                    return None if state == DONE else decision
                 _write(job, cause, decision, failure)
                 if number == 0 and isinstance(decision, Fail):
                     _call_on_fail(job, failure, guard)
@@ -177,6 +208,45 @@ def _may_pass(error: BaseException) -> bool:
     return isinstance(error, JobInterrupted)
 
 
+def _may_settle_here(job, decision) -> bool:
+    """Whether the session of the attempt may write its end; not where a method of the
+    job, `on_fail`, is called on the way."""
+    if isinstance(decision, Fail) and job.on_fail_method_name:
+        return False
+    return not config["test_enable"] and job_session.may_settle(job.env.cr)
+
+
+def _settle_here(job, cause, decision, failure, began_as) -> Decision | None:
+    """Settle in the session of the attempt; the result is that of `settle`."""
+    with _own_session(job, goes_with_commit=isinstance(decision, Retry)):
+        if _take_row(job, began_as) != began_as:
+            return None
+        _write(job, cause, decision, failure, careful=False)
+    return decision
+
+
+@contextmanager
+def _own_session(job, *, goes_with_commit: bool) -> Iterator[None]:
+    """A transaction in the session of the attempt, committed at the end by a message
+    that starts the next job as well.
+
+    :param goes_with_commit: so does the statement that writes the row: nothing follows
+        that has to see it written
+    """
+    cr = job.env.cr
+    with Guard(cr, job, fenced=False) as guard:
+        try:
+            if goes_with_commit:
+                job_session.defer_last(cr)
+            else:
+                job_session.start_with_commit(cr)
+            yield
+            guard.commit_work()
+        except BaseException:
+            undo(job.env, job)
+            raise
+
+
 @contextmanager
 def _settlement(job) -> Iterator[Guard | None]:
     """A transaction of its own, committed at the end; what hooks raise after that is
@@ -187,22 +257,24 @@ def _settlement(job) -> Iterator[Guard | None]:
             return
         cr, lock = job.env.cr, claims.HOLD_SETTLEMENT
         with Guard(cr, job, fenced=False, lock=lock) as guard:
-            hold_transaction(cr, job.id, lock)
+            job_session.hold_transaction(cr, job.id, lock)
             yield guard
             guard.commit_work()
 
 
-def _take_row(job, began_as: str) -> bool:
+def _take_row(job, began_as: str, left_as: tuple[str, ...] = ()) -> str:
     """Lock the row and fill the job with it, but for the count of its attempts.
 
-    :return: False if the attempt was committed after all
+    :param left_as: states in which an earlier try may have left it
+    :return: its state: that in which the attempt began; done, if the attempt was
+        committed after all; or one of `left_as`
     :raise JobFenced: the row belongs to another attempt, or to none
     """
     if job.id is None:
-        return True
+        return began_as
     cr = job.env.cr
-    job.env["queue.job"].flush_model()
-    cr.execute(TAKE_ROW, [job.id])
+    caches.flush(job.env["queue.job"].browse(job.id))
+    prepared_statements.execute(cr, TAKE_ROW, [job.id])
     found = cr.fetchone()
     row = found and dict(zip(row_mapper.LOAD_COLUMNS, found, strict=True))
     if row is None or row["claim_token"] != job.claim_token:
@@ -212,22 +284,22 @@ def _take_row(job, began_as: str) -> bool:
         _logger.warning(
             "%s: job %s: its work was committed before the error", cr.dbname, job.uuid
         )
-        return False
-    if row["state"] != began_as:
+        return DONE
+    if row["state"] not in (began_as, *left_as):
         raise JobFenced(f"Job {job.uuid} was set to {row['state']} meanwhile")
     retry = job.retry
     row_mapper.from_row(job, row)
     job.retry = retry
-    return True
+    return job.state
 
 
-def _write(job, cause, decision, failure) -> None:
+def _write(job, cause, decision, failure, *, careful: bool = True) -> None:
     if isinstance(decision, Retry):
         _settle_retry(job, cause, decision)
     elif isinstance(decision, Cancel):
         _settle_cancel(job, decision, failure)
     else:
-        _settle_failure(job, cause, failure)
+        _settle_failure(job, cause, failure, careful)
 
 
 def _is_settled(job, began_as: str) -> bool:
@@ -260,12 +332,15 @@ def _settle_cancel(job, decision, failure):
     announce_end(job)
 
 
-def _settle_failure(job, cause, failure):
+def _settle_failure(job, cause, failure, careful):
     record_attempt(
         job, ATTEMPT_OF[cause], failure.get("exc_name"), failure.get("exc_message")
     )
     job.set_failed(**failure)
-    _tell_failure(job)
+    if careful:
+        _tell_failure(job)
+    else:
+        _store_failure(job)
 
 
 def _call_on_fail(job, failure, guard: Guard | None) -> None:
@@ -295,15 +370,19 @@ def _tell_failure(job):
     if that breaks, without."""
     try:
         with job.env.cr.savepoint():
-            job.store()
-            announce_end(job)
-            job.env.flush_all()
+            _store_failure(job)
     except (JobFenced, psycopg2.OperationalError, JobInterrupted):
         raise
     except BaseException:
         # a job that is neither failed nor done would be found dead and run again
         _logger.exception("the failure of job %s could not be told", job.uuid)
         repository.store_bare(job)
+
+
+def _store_failure(job):
+    job.store()
+    announce_end(job)
+    job.env.flush_all()
 
 
 def _settle_at_last(job, decision, failure, began_as, problem) -> Decision | None:
@@ -354,39 +433,6 @@ def _settle_at_last(job, decision, failure, began_as, problem) -> Decision | Non
 
 def _text_of(error: BaseException) -> str:
     return f"{errors.exception_name(error)}: {errors.exception_text(error)}"
-
-
-def finalize(job, cause: Cause) -> None:
-    """Write the end of a job whose worker has died.
-
-    :param job: the job, which this worker has claimed
-    :param cause: dead, timeout or cancel
-    :raise JobFenced: the job was given to another worker meanwhile
-    :raise DatabaseLost: the database can't be reached
-    """
-    said = signal_of(job.env.cr, job)
-    stack = _stack_of(job.env.cr, job)
-    job.retry += 1
-    if cause is Cause.DEAD:
-        events.tell_now(events.DEAD, job)
-    decision = decide(
-        cause,
-        job.retry,
-        job.max_retries,
-        message=said[1] if said else "",
-        limit_seconds=job.timeout or None,
-    )
-    failure = failure_of(decision)
-    if stack:
-        failure = {**(failure or {}), "exc_info": stack}
-    settle(job, cause, decision, failure)
-
-
-def _stack_of(cr, job) -> str | None:
-    """Where the code was that had to be killed."""
-    cr.execute(READ_STACK, {"id": job.id, "token": job.claim_token})
-    row = cr.fetchone()
-    return row and row[0]
 
 
 def failure_of(decision) -> dict | None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable
+from typing import Any
 
 from psycopg2.errors import LockNotAvailable
 
@@ -60,6 +61,15 @@ def flush(record: BaseModel) -> None:
     transaction = record.env.transaction
     if transaction.field_dirty or transaction.tocompute:
         record.flush_recordset()
+
+
+def fill(record: BaseModel, values: Iterable[tuple[str, Any]]) -> None:
+    """Let the ORM know the values of fields, which SQL has read, of one record.
+
+    :param values: (name of a field, value of its column)
+    """
+    for name, value in values:
+        record._fields[name]._insert_cache(record, [value])
 
 
 def written(

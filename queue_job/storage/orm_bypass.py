@@ -13,6 +13,10 @@ So it is used only when nothing hangs there:
 
 What is not stored hinders nothing: `caches` takes care of it.
 
+The followers and the message of a failed job are written by SQL under the same
+conditions (`allows_chatter`). There the methods of Odoo itself count as ours: they have
+nothing to do for a message that notifies nobody.
+
 The second part is worked out once for each set-up of the registry, the first part at
 every call: patches come and go.
 """
@@ -26,6 +30,26 @@ from odoo.models import BaseModel
 from odoo.modules.registry import Registry
 
 _ADDON = "odoo.addons.queue_job."
+#: Of Odoo: what it hangs on messages does nothing where nobody is notified.
+_OF_ODOO = ("mail", "rating", "sms", "portal", "account", "snailmail", "im_livechat")
+_MAIL = (
+    "odoo.orm.models",
+    _ADDON,
+    *(f"odoo.addons.{name}." for name in _OF_ODOO),
+)
+#: model -> the methods by which it lets users follow a record, and posts there
+CHATTER = {
+    "queue.job": (
+        "message_post",
+        "message_subscribe",
+        "_message_subscribe",
+        "_message_create",
+        "_message_post_after_hook",
+        "_notify_thread",
+    ),
+    "mail.message": ("create",),
+    "mail.followers": ("create", "_insert_followers"),
+}
 #: What we count or draw over many jobs, so that no field it depends on can tell of it.
 OVERVIEWS = {
     "queue.job": ("dependency_graph", "graph_jobs_count", "held_by"),
@@ -45,6 +69,8 @@ class Findings(NamedTuple):
     overviews: tuple[Any, ...]
     #: Names of the fields of a job from which stored fields are computed.
     stored_from: frozenset[str]
+    #: Other addons derive something from messages or followers.
+    chatter_is_extended: bool
 
 
 def allows(env: Environment, method: str) -> bool:
@@ -53,12 +79,26 @@ def allows(env: Environment, method: str) -> bool:
     :param method: "create" or "write"
     """
     registry = env.registry
+    return is_own_method(registry, method) and not findings(registry).is_extended
+
+
+def is_own_method(registry: Registry, method: str) -> bool:
+    """Return whether no other addon overrides or patches a method of `queue.job`."""
     for cls in registry["queue.job"].__mro__:
         if method in cls.__dict__:
-            if not cls.__module__.startswith(_ADDON):
-                return False
-            break
-    return not findings(registry).is_extended
+            return cls.__module__.startswith(_ADDON)
+    return True
+
+
+def allows_chatter(env: Environment) -> bool:
+    """Return whether SQL may take the place of the methods in `CHATTER`."""
+    registry = env.registry
+    return not findings(registry).chatter_is_extended and all(
+        cls.__module__.startswith(_MAIL)
+        for model, methods in CHATTER.items()
+        for cls in registry[model].__mro__
+        if not cls.__dict__.keys().isdisjoint(methods)
+    )
 
 
 def orm_jobs(env: Environment) -> BaseModel:
@@ -97,6 +137,21 @@ def _work_out(registry) -> Findings:
         derived=frozenset([*fields, *overviews]).union(*dependents.values()),
         overviews=tuple(overviews),
         stored_from=stored_from,
+        chatter_is_extended=_is_chatter_extended(registry),
+    )
+
+
+def _is_chatter_extended(registry) -> bool:
+    models = [registry["mail.message"], registry["mail.followers"]]
+    seen = registry["queue.job"]._fields
+    return any(
+        dependent.store
+        for name in ("message_ids", "message_follower_ids", "message_partner_ids")
+        for dependent in registry.get_dependent_fields(seen[name])
+    ) or any(
+        _is_derived(field) and not set(_OF_ODOO).intersection(field._modules)
+        for model in models
+        for field in model._fields.values()
     )
 
 

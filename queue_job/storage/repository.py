@@ -9,8 +9,8 @@
   work of the transaction must be rolled back. For any other job they are compared
   with the row as this transaction sees it.
 - SQL writes the row where no other addon is interested (`orm_bypass`); otherwise the
-  ORM does, as superuser and with the edit sentinel. A failure always goes through the
-  ORM, because the followers are told there. In both ways the caches of the ORM, and
+  ORM does, as superuser and with the edit sentinel. In both ways the followers of a
+  failed job are notified (`_message_post_on_failure`), and the caches of the ORM, and
   what is computed from a job, show what the row holds (`caches`).
 - A transition that `states` does not know is refused for a claimed job, and logged
   for the others: code which drives jobs by itself knows what it does.
@@ -60,6 +60,9 @@ READ_MUTABLE = f"""
 SELECT {row_mapper.columns(MUTABLE_COLUMNS)}, identity_scope
   FROM queue_job WHERE id = %s"""
 FIND_ID = "SELECT id FROM queue_job WHERE uuid = %s"
+
+#: By which the followers of a failed job are found.
+NOTICE_COLUMNS = ("job_function_id", "channel", "company_id", "user_id")
 
 # Locks the row as long as the claim holds.
 ASSERT_CLAIM = """
@@ -194,14 +197,17 @@ def _check_transition(job: StoredJob, old: str) -> None:
 
 def _update(job: StoredJob, old_state: str, changed: dict, extra: dict) -> None:
     env = job.env
-    by_sql = (
-        not extra and changed.get("state") != FAILED and orm_bypass.allows(env, "write")
-    )
-    if by_sql:
-        _update_by_sql(job, old_state, changed)
-        caches.written(env, [job.id], changed)
-        return
     record = orm_bypass.orm_jobs(env).browse(job.id)
+    if not extra and orm_bypass.allows(env, "write"):
+        if changed.get("state") != FAILED:
+            _update_by_sql(job, old_state, changed)
+            caches.written(env, [job.id], changed)
+            return
+        row = _update_by_sql(job, old_state, changed, returning=NOTICE_COLUMNS)
+        caches.written(env, [job.id], changed)
+        caches.fill(record, zip(NOTICE_COLUMNS, row, strict=True))
+        record._message_post_on_failure()
+        return
     if job.claim_token is not None:
         caches.flush(record)  # the state that this object has stored last
         env.cr.execute(ASSERT_CLAIM, [job.id, job.claim_token, old_state])
@@ -218,22 +224,26 @@ def _tell_of_change(job: StoredJob, old: str) -> None:
         events.tell_after_commit(name, [job])
 
 
-def _update_by_sql(job: StoredJob, old_state: str, changed: dict) -> None:
+def _update_by_sql(
+    job: StoredJob, old_state: str, changed: dict, returning: Iterable[str] = ()
+) -> tuple | None:
     env = job.env
     caches.flush(env["queue.job"].browse(job.id))
     # all names are columns of ours
     assignments = ", ".join(f"{name} = %s" for name in changed)
     query = f"UPDATE queue_job SET {assignments} WHERE id = %s"
     params = [*changed.values(), job.id]
-    if job.claim_token is None:
-        prepared_statements.execute(env.cr, query, params)
-        return
-    query += " AND claim_token = %s AND state = %s"
-    params += [job.claim_token, old_state]
-    if job_session.take_last(env.cr, claims.FENCED.format(query), params):
-        return
+    if job.claim_token is not None:
+        query += " AND claim_token = %s AND state = %s"
+        params += [job.claim_token, old_state]
+        if job_session.take_last(env.cr, claims.FENCED.format(query), params):
+            return None
+    if returning:
+        query += f" RETURNING {', '.join(returning)}"
     prepared_statements.execute(env.cr, query, params)
-    _assert_claimed(job)
+    if job.claim_token is not None:
+        _assert_claimed(job)
+    return env.cr.fetchone() if returning else None
 
 
 def _assert_claimed(job: StoredJob) -> None:

@@ -44,6 +44,7 @@ from . import test_runner_config
 from . import test_security
 from . import test_served_databases
 from . import test_server_hooks
+from . import test_settlement
 from . import test_shared_heap
 from . import test_trap
 from . import test_triggers

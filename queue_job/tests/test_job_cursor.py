@@ -71,6 +71,40 @@ class TestOneMessage(JobCursorCase):
         self.assertTrue(self.jobs.begin_is_due)
         self.assertEqual(self.states(), ["done", "started", "enqueued"])
 
+    def test_a_commit_alone_starts_the_next(self):
+        """As for a failed job, whose row is written earlier."""
+        self.cr.execute("UPDATE life SET state = 'failed' WHERE id = 1")
+        self.jobs.start_with_commit()
+        self.jobs.commit_last(self.cr)
+        self.assertEqual(self.jobs.started, [("started",)])
+        self.assertEqual(self.states(), ["failed", "started", "enqueued"])
+
+    def test_a_commit_starts_one_only(self):
+        self.jobs.start_with_commit()
+        self.jobs.commit_last(self.cr)
+        self.jobs.next_start = lambda: (START, [3])
+        self.jobs.commit_last(self.cr)
+        self.assertEqual(self.states(), ["started", "started", "enqueued"])
+
+    def test_which_session_may_settle(self):
+        """One that the method has left as it was, with nothing under way in it."""
+        self.assertTrue(self.jobs.is_clean)
+        for query, is_clean in (
+            ("UPDATE life SET state = 'worked'", True),
+            ("CREATE TEMP TABLE queue_job (id int)", False),
+        ):
+            with self.subTest(query=query):
+                self.cr.execute(query)
+                self.assertFalse(self.jobs.is_clean)
+                self.cr.rollback()
+                self.assertEqual(self.jobs.is_clean, is_clean)
+
+    def test_a_session_with_another_mode_may_not_settle(self):
+        self.cr._cnx.autocommit = True
+        self.assertFalse(self.jobs.is_clean)
+        self.cr._cnx.autocommit = False
+        self.assertTrue(self.jobs.is_clean)
+
     def test_a_void_claim_commits_nothing_and_starts_nothing(self):
         self.cr.execute("UPDATE life SET claimed = 0")
         self.cr.commit()
@@ -231,12 +265,12 @@ class TestBegin(JobCursorCase):
 
     def test_commit_and_rollback_of_nothing(self):
         """PostgreSQL would warn of each that is outside of a transaction."""
-        for end in (self.cr.commit, self.cr.rollback):
+        for end, is_sent in ((self.cr.commit, True), (self.cr.rollback, False)):
             with self.subTest(end=end.__name__):
                 self.cr._cnx.notices.clear()
                 end()
                 self.assertEqual(self.cr._cnx.notices, [])
-                self.assertFalse(self.jobs.begin_is_due)
+                self.assertEqual(self.jobs.begin_is_due, not is_sent)
                 self.end_job()
 
 

@@ -146,12 +146,12 @@ def _settle_error(controller, env, job, exc, began_as: str) -> bool:
 
     :return: whether the job failed
     """
-    trace = exception_traceback(exc)
     lost = session_is_lost(env.cr, exc)
     transactions.undo(env, job)
     cause, decision = _judge(job, exc, lost=lost)
     failure = None
     if isinstance(decision, Fail):
+        trace = exception_traceback(exc)
         _logger.error("%s: job %s failed\n%s", env.cr.dbname, job.uuid, trace)
         failure = _failure_values(controller, job, trace, exc)
         if cause is not Cause.EXCEPTION:
@@ -160,7 +160,7 @@ def _settle_error(controller, env, job, exc, began_as: str) -> bool:
     else:
         _logger.info("job %s: %s: %s", job.uuid, cause.value, decision.message)
         if issubclass(type(exc), JobInterrupted):
-            failure = {"exc_info": trace}  # where the code was
+            failure = {"exc_info": exception_traceback(exc)}  # where the code was
     try:
         decision = settlement.settle(job, cause, decision, failure, began_as=began_as)
     except JobFenced as error:

@@ -37,7 +37,8 @@ from ..core.retry import Cancel, Cause
 from ..sessions import prepared_statements
 from ..sessions.job_session import JobSession, hold_transaction
 from ..sessions.transactions import autocommit
-from ..settle.settlement import finalize, settle
+from ..settle.finalization import finalize
+from ..settle.settlement import settle
 from ..storage import caches, row_mapper
 from . import active_leases, attempt, stale_registry
 from .batch import Batch, batch_size
@@ -350,7 +351,6 @@ class LeaseRun:
         job = self._load(env, values)
         if job is None:
             return
-        env.cr.commit()  # the settlement needs a snapshot of its own
         finalize(job, Cause(self.lease.cause))
         self._ended.append(job.id)
         self._release()

@@ -1,5 +1,5 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""What a job that does nothing costs PostgreSQL, counted on a real server.
+"""What a job costs PostgreSQL beside its work, counted on a real server.
 
 Statements, write transactions and notifications, not time: so the test holds on any
 machine. A lease has costs of its own, whatever it carries, and the runner looks around
@@ -15,6 +15,11 @@ from tests.harness.rpc import PROBE
 #: Of each job: what issue and design allow.
 STATEMENTS, COMMITS, NOTIFICATIONS = 6, 3, 0.05
 
+#: Of each job that ends otherwise. A failure writes the row, the attempt, and by one
+#: statement its followers, its message and the note for the digest. What the method
+#: itself does is counted too, and its transaction, which is rolled back.
+FAILED, RETRIED, OTHERWISE_COMMITS = 10, 8, 4
+
 LINKS = 40
 
 #: Of the leases and the runner, for as long as the test watches. A lease whose time is
@@ -29,6 +34,11 @@ SELECT coalesce(sum(calls), 0)::int /* budget */
    AND query NOT LIKE '%/* budget */%' AND query NOT LIKE 'SELECT state, count(%'
    AND query !~* '^(BEGIN|COMMIT|ROLLBACK|SET |SHOW |DISCARD|LISTEN|SELECT 1$)'
 """
+_ATTEMPTS = """
+SELECT count(*) /* budget */
+  FROM queue_job_attempt a JOIN queue_job j ON j.id = a.job_id
+ WHERE j.uuid = ANY(%s)
+"""
 _COPIES = """
 WITH /* budget */ copies AS (
     INSERT INTO queue_job
@@ -39,7 +49,8 @@ WITH /* budget */ copies AS (
                to_jsonb(original) || jsonb_build_object(
                    'number', number, 'id', nextval('queue_job_id_seq'),
                    'uuid', gen_random_uuid(), 'state', 'pending', 'retry', 0,
-                   'date_done', NULL, 'date_started', NULL, 'exec_time', NULL)
+                   'date_done', NULL, 'date_started', NULL, 'exec_time', NULL,
+                   'eta', NULL, 'scheduled', false)
            ) AS copy
      WHERE original.uuid = %s
  RETURNING uuid)
@@ -72,6 +83,28 @@ def notified(connection) -> int:
     heard = [each for each in connection.notifies if each.payload == "jobs"]
     connection.notifies.clear()
     return len(heard)
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "state", "budget"),
+    [
+        ("write_and_fail", ["bad"], "failed", FAILED),
+        ("fail_until_attempt", [3, "later", 3600], "pending", RETRIED),
+    ],
+)
+def test_a_job_that_ends_otherwise(counted, method, arguments, state, budget):
+    counted.expect_log("The probe .* fails")
+    db, count = counted.db, 300
+    original = counted.client().delay(method, *arguments)
+    db.wait(_ATTEMPTS, [original], what="the first attempt")
+    statements, commits = db.value(_STATEMENTS), transactions(db)
+    uuids = db.column(_COPIES, count, original)
+    db.wait(_ATTEMPTS, uuids, until=count.__eq__, what="the attempts")
+    assert db.states(uuids) == {state: count}
+    statements = db.value(_STATEMENTS) - statements
+    commits = transactions(db) - commits
+    assert statements <= budget * count + FEW_STATEMENTS
+    assert commits <= OTHERWISE_COMMITS * count + FEW_COMMITS
 
 
 @pytest.mark.parametrize("count", [1, 10, 1000])
