@@ -76,6 +76,8 @@ class Lease:
     :param seconds: how long the worker may go on starting jobs
     :param longest: how long it may last while no other channel has jobs to run
     :param exclusive: run this one job only
+    :param in_order: the channel is sequential: the worker starts one job after the
+        other, each of which is the first of the channel when it starts
     :param kind: `RUN`, or `FINALIZE` for a dead job whose failure must be settled
     :param cause: of a `FINALIZE`: why the job ends (a cause of :mod:`..core.retry`)
     :param issued: Unix time of the issue
@@ -92,6 +94,7 @@ class Lease:
     seconds: float = LEASE_SECONDS
     longest: float = LEASE_SECONDS
     exclusive: bool = False
+    in_order: bool = False
     kind: str = RUN
     cause: str | None = None
     issued: float = 0.0

@@ -87,6 +87,7 @@ from .schedule.channel_config import split_strip as split_strip
 from .schedule.channel_queue import ChannelJob, JobFacts
 from .schedule.channel_queue import ChannelQueue as ChannelQueue
 from .schedule.channel_queue import JobSortingKey as JobSortingKey
+from .schedule.lease_terms import LeaseTerms, terms_of
 from .schedule.priority_queue import PriorityQueue as PriorityQueue
 from .schedule.rate import Rate
 from .schedule.slots import SharedSlots
@@ -362,14 +363,10 @@ class ChannelManager:
         with self._lock:
             return self._locate(channel_name).sequential
 
-    def is_exclusive(self, channel_name: str | None) -> bool:
-        """Tell whether each job of a channel needs a lease of its own.
-
-        That is so if the channel or an ancestor is sequential, throttled or has a rate.
-        """
+    def lease_terms(self, channel_name: str | None) -> LeaseTerms:
+        """Return what a lease for a job of a channel may do with its slot."""
         with self._lock:
-            path = self._locate(channel_name).path()
-            return any(each.sequential or each.throttle or each.rate for each in path)
+            return terms_of(self._locate(channel_name))
 
     def interchangeable(
         self, channel_name: str | None, others: Iterable[str]

@@ -97,6 +97,7 @@ def lease_values():
         *((name, "\ud800") for name in ("database", "channel", "cause", "runner")),
         *(("channels", each) for each in ("root", ["a", 1], ["a\0"], [None])),
         *(("exclusive", each) for each in (1, "yes", None)),
+        *(("in_order", each) for each in (1, "yes", None)),
         *(("kind", each) for each in ("bury", "dance")),
         ("cause", "dead"),
         ("issued", 10**400),

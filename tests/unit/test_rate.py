@@ -54,7 +54,7 @@ def test_of_the_channel_and_those_below():
     cm = manager("root:9:rate=2/10")
     cm.notify("db", "B", "b", 99, 0, 1, None, "pending")
     assert start(cm, 100) == 2
-    assert cm.is_exclusive("A") and cm.is_exclusive(None)
+    assert all(cm.lease_terms(name).exclusive for name in ("A", None))
 
 
 def test_a_rate_is_changed_while_it_works():

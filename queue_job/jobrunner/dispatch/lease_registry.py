@@ -93,8 +93,8 @@ class LeaseRegistry:
             lease_id,
             claim_token,
             channels=channels,
-            exclusive=self.manager.is_exclusive(job["channel"]),
             longest=self.longest,
+            **self.manager.lease_terms(job["channel"])._asdict(),
         )
 
     def _take_slot(self, job, lease_id):
