@@ -25,6 +25,7 @@ Why a job is done at most once, and by whom it may be settled:
 """
 
 import logging
+import math
 import time
 
 import psycopg2
@@ -95,7 +96,8 @@ class LeaseRun:
                 self._close()
             finally:
                 self._batch.give_back()
-        return {"lease": self.lease.id, "outcomes": self.outcomes}
+        seconds = time.monotonic() - self._began
+        return {"lease": self.lease.id, "seconds": seconds, "outcomes": self.outcomes}
 
     def _close(self):
         try:
@@ -132,11 +134,15 @@ class LeaseRun:
 
     def _may_go_on(self) -> bool:
         """Whether the lease may claim more jobs of its channels."""
-        if self.lease.exclusive or not self.lease.channels:
+        if self._starts_left() < 1 or not self.lease.channels:
             return False
         if not self._open_session():
             return False
         return time.monotonic() < self._until or self._prolong()
+
+    def _starts_left(self) -> float:
+        """How many more jobs the lease may start."""
+        return (self.lease.starts or math.inf) - len(self.outcomes)
 
     def _prolong(self) -> bool:
         """Let the lease go on for as long again, if no other channel waits for it.
@@ -173,7 +179,8 @@ class LeaseRun:
         values = self._start_next_of_key()
         if values is None:
             self._admit()
-            size = 1 if self.lease.in_order else batch_size(self.outcomes)
+            size = min(batch_size(self.outcomes), self._starts_left())
+            size = 1 if self.lease.in_order else size
             if size > 1:
                 return self._attempt_batch(size)
             values = self._start_next()
@@ -261,6 +268,7 @@ class LeaseRun:
                 "function": function,
                 "channel": values["channel"],
                 "state": state,
+                "at": round(began - self._began, 6),
                 "seconds": round(time.monotonic() - began, 6),
                 "wait": waited_seconds(values),
             }

@@ -96,7 +96,7 @@ def lease_values():
         *((name, "a\0b") for name in ("database", "channel", "kind", "runner")),
         *((name, "\ud800") for name in ("database", "channel", "cause", "runner")),
         *(("channels", each) for each in ("root", ["a", 1], ["a\0"], [None])),
-        *(("exclusive", each) for each in (1, "yes", None)),
+        *(("starts", each) for each in (1.5, True, "yes", None)),
         *(("in_order", each) for each in (1, "yes", None)),
         *(("kind", each) for each in ("bury", "dance")),
         ("cause", "dead"),

@@ -11,9 +11,11 @@ from queue_job.jobrunner.schedule.lease_terms import LeaseTerms
 
 CHANNELS = (
     "root:4,wide:2,list:1:sequential,tree:1:sequential,tree.leaf:1,"
-    "slow:4:throttle=1,slow.list:1:sequential,paused:1:sequential:paused"
+    "slow:4:throttle=1,slow.list:1:sequential,paused:1:sequential:paused,"
+    "shop:4:rate=9/60,shop.list:1:sequential,shop.slow:1:throttle=2"
 )
 FREE, IN_ORDER, ONE_JOB = LeaseTerms(), LeaseTerms(in_order=True), LeaseTerms(True)
+RATED = LeaseTerms(rated=True)
 
 TERMS = [
     (None, FREE),
@@ -31,6 +33,10 @@ TERMS = [
     ("slow", ONE_JOB),
     ("slow.below", ONE_JOB),
     ("slow.list", ONE_JOB),
+    ("shop", RATED),
+    ("shop.below", RATED),
+    ("shop.list", LeaseTerms(in_order=True, rated=True)),
+    ("shop.slow", ONE_JOB),
 ]
 
 
