@@ -22,6 +22,8 @@ STAGES = (
         (
             "worker.control_session:ControlSession.fetch_batch",
             "worker.control_session:ControlSession.start_next",
+            "worker.control_session:ControlSession.start_next_of_key",
+            "worker.control_session:ControlSession.start_in_order",
             "worker.batch:Batch._start",
             "worker.batch:Batch.next_start",
         ),
@@ -98,7 +100,10 @@ STAGES = (
     ),
     Stage(
         "release: children and keys",
-        ("worker.lease_run:LeaseRun._release",),
+        (
+            "worker.lease_run:LeaseRun._release_children",
+            "worker.lease_run:LeaseRun._admit",
+        ),
         "once for a batch instead of for each job",
     ),
     Stage(

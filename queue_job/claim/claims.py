@@ -145,7 +145,42 @@ NEXT_OF_SEVERAL = f"""
        FOR NO KEY UPDATE SKIP LOCKED
 """
 
-# Claims the next batch of a lease: (one of the two above), lease.
+#: Of jobs that are `scheduled`: those that wait for a date, not for others of their
+#: key. One that was admitted is among them if the clock was set back.
+NOT_BLOCKED = "(gate_state IS NULL OR gate_state IN ('later', 'open'))"
+
+# The next job of a sequential channel: channel, the last job of the lease, runner. It
+# is the first of all that wait there, for a date as well, and it may run; no job of the
+# channel has failed. The lease holds the only slot of the channel, so no other lease
+# has a job of it in flight. The last one of this lease is, if its end couldn't be
+# written: it will be found dead.
+NEXT_IN_ORDER = f"""
+    SELECT j.id
+      FROM (SELECT %s::text AS channel, %s::int AS last) line
+     CROSS JOIN LATERAL (
+           SELECT id FROM (
+                 (SELECT id, priority, date_created FROM queue_job
+                   WHERE state = 'pending' AND scheduled IS NOT TRUE
+                     AND channel = line.channel
+                   ORDER BY priority, date_created, id LIMIT 1)
+                  UNION ALL
+                 (SELECT id, priority, date_created FROM queue_job
+                   WHERE state = 'pending' AND scheduled AND {NOT_BLOCKED}
+                     AND channel = line.channel
+                   ORDER BY priority, date_created, id LIMIT 1)) waiting
+            ORDER BY priority, date_created, id LIMIT 1) head
+      JOIN queue_job j ON j.id = head.id
+     WHERE j.state || '' = 'pending' AND j.scheduled IS NOT TRUE
+       AND j.channel = line.channel AND (j.eta IS NULL OR j.eta <= {UTC_NOW})
+       AND {LEADS.format("%s")}
+       AND NOT EXISTS (SELECT 1 FROM queue_job
+                        WHERE state = 'failed' AND channel = line.channel)
+       AND NOT EXISTS (SELECT 1 FROM queue_job
+                        WHERE state IN ('enqueued', 'started') AND id = line.last)
+       FOR NO KEY UPDATE OF j SKIP LOCKED
+"""
+
+# Claims the next batch of a lease: (one of the first two above), lease.
 CLAIM_BATCH = f"""
 WITH candidate AS MATERIALIZED ({{next}}), claimed AS (
     UPDATE queue_job j
@@ -170,14 +205,15 @@ UPDATE queue_job j
 RETURNING {{columns}}
 """
 
-# Claims and starts the next job of a lease at once: (one of the two above), worker_pid,
-# worker_host, lease. It is never enqueued to the eye, and one row version less.
+# Claims and starts the next job of a lease at once: (one of the above, or the next job
+# of a key, see keys/admission.py), worker_pid, worker_host, lease. It is never enqueued
+# to the eye, and one row version less.
 START_NEXT = f"""
 WITH candidate AS MATERIALIZED ({{next}})
 UPDATE queue_job j
    SET state = 'started', date_enqueued = {UTC_NOW}, date_started = {UTC_NOW},
        worker_pid = %s, worker_host = %s, lease_id = %s,
-       claim_token = {next_token("j.claim_token")},
+       claim_token = {next_token("j.claim_token")}{{admitted}},
        identity_slot = CASE WHEN j.identity_scope = 'done' THEN j.identity_slot END
   FROM candidate c, {QUICK}
  WHERE j.id = c.id

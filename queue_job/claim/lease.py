@@ -2,10 +2,10 @@
 """The lease: what the runner asks a worker to do, and the proof that it asks.
 
 A lease is one HTTP request that holds one slot of a channel and its ancestors. It names
-a job that the runner has claimed; the worker runs it and, unless the lease is
-``exclusive``, goes on with the next jobs until ``seconds`` are over: those of the
-channel and of the channels that are interchangeable with it, which are ruled by the
-same limits, so that the slot could have been theirs as well.
+a job that the runner has claimed. The worker runs it and goes on with the next jobs
+until the ``seconds`` or the ``starts`` of the lease are over: those of the channel and
+of the channels that are interchangeable with it, which are ruled by the same limits, so
+that the slot could have been theirs as well.
 
 Only the runner of the same database may grant one: the body is signed with a key
 derived from the database's own secret, and carries the moment of its issue. A
@@ -75,7 +75,9 @@ class Lease:
         the worker fetches more jobs
     :param seconds: how long the worker may go on starting jobs
     :param longest: how long it may last while no other channel has jobs to run
-    :param exclusive: run this one job only
+    :param starts: how many jobs the worker may start, this one included; 0 for no limit
+    :param in_order: the channel is sequential: the worker starts one job after the
+        other, each of which is the first of the channel when it starts
     :param kind: `RUN`, or `FINALIZE` for a dead job whose failure must be settled
     :param cause: of a `FINALIZE`: why the job ends (a cause of :mod:`..core.retry`)
     :param issued: Unix time of the issue
@@ -91,7 +93,8 @@ class Lease:
     channels: list[str] = field(default_factory=list)
     seconds: float = LEASE_SECONDS
     longest: float = LEASE_SECONDS
-    exclusive: bool = False
+    starts: int = 0
+    in_order: bool = False
     kind: str = RUN
     cause: str | None = None
     issued: float = 0.0

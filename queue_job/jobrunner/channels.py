@@ -66,6 +66,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -87,8 +88,9 @@ from .schedule.channel_config import split_strip as split_strip
 from .schedule.channel_queue import ChannelJob, JobFacts
 from .schedule.channel_queue import ChannelQueue as ChannelQueue
 from .schedule.channel_queue import JobSortingKey as JobSortingKey
+from .schedule.lease_terms import LeaseTerms, terms_of
 from .schedule.priority_queue import PriorityQueue as PriorityQueue
-from .schedule.rate import Rate
+from .schedule.rate import Owner, Rate
 from .schedule.slots import SharedSlots
 
 _logger = logging.getLogger(__name__)
@@ -129,6 +131,8 @@ class ChannelManager:
         self._configured: dict[str, bool] = {}
         self._root_capacity = root_capacity
         self._root_channel = Channel(ROOT, None, root_capacity)
+        # The leases that may make more starts in channels with a rate.
+        self._reserving: set[Owner] = set()
 
     # -- settings ---------------------------------------------------------------
 
@@ -304,6 +308,9 @@ class ChannelManager:
             for job in list(jobs):
                 job.channel.remove(job)
                 del self._jobs[job.db_name, job.uuid]
+                owner = job.db_name, job.uuid
+                for channel in self._reserved_by(owner):  # a lease that was lost
+                    channel._slots.starts.use(owner, time.time())
 
     # -- rates ------------------------------------------------------------------
 
@@ -316,10 +323,52 @@ class ChannelManager:
                 if channel.rate and not channel.rate_is_counted
             ]
 
-    def count_starts(self, channel: Channel, times: list[float]) -> None:
-        """Take note of what this database has started in a channel."""
+    def count_starts(
+        self, channel: Channel, times: list[float], now: float = -math.inf
+    ) -> None:
+        """Take note of what this database has started in a channel until now."""
         with self._lock:
-            channel.count_starts(next(iter(self._databases), ""), times)
+            channel.count_starts(next(iter(self._databases), ""), times, now)
+
+    def reserve_starts(
+        self, channel_name: str | None, owner: Owner, wanted: int, now: float
+    ) -> int:
+        """Let a lease make more starts than that of the job for which it is granted.
+
+        :param owner: the database, and the name of the lease's slot
+        :param wanted: how many, at most
+        :return: how many the rates of the channel and its ancestors leave
+        """
+        with self._lock:
+            rated = [each for each in self._locate(channel_name).path() if each.rate]
+            room = [each._slots.starts.room(each.rate, now) for each in rated]
+            number = int(min([wanted, *room]))
+            if number > 0:
+                self._reserving.add(owner)
+                for channel in rated:
+                    channel._slots.starts.reserve(owner, number)
+            return number
+
+    def settle_starts(self, owner: Owner, times: list[float]) -> None:
+        """Take note of the further starts that a lease has made."""
+        with self._lock:
+            for channel in self._reserved_by(owner):
+                channel._slots.starts.settle(owner, times)
+
+    def release_starts(self, owner: Owner) -> bool:
+        """Let a lease that is busy with a long job make no further starts.
+
+        :return: whether it could have made some; its channels are uncounted then
+        """
+        with self._lock:
+            channels = self._reserved_by(owner)
+            return sum(channel.release_starts(owner) for channel in channels) > 0
+
+    def _reserved_by(self, owner: Owner) -> list[Channel]:
+        if owner not in self._reserving:
+            return []
+        self._reserving.discard(owner)
+        return list(self._root_channel.tree())
 
     # -- what may start ---------------------------------------------------------
 
@@ -362,14 +411,10 @@ class ChannelManager:
         with self._lock:
             return self._locate(channel_name).sequential
 
-    def is_exclusive(self, channel_name: str | None) -> bool:
-        """Tell whether each job of a channel needs a lease of its own.
-
-        That is so if the channel or an ancestor is sequential, throttled or has a rate.
-        """
+    def lease_terms(self, channel_name: str | None) -> LeaseTerms:
+        """Return what a lease for a job of a channel may do with its slot."""
         with self._lock:
-            path = self._locate(channel_name).path()
-            return any(each.sequential or each.throttle or each.rate for each in path)
+            return terms_of(self._locate(channel_name))
 
     def interchangeable(
         self, channel_name: str | None, others: Iterable[str]

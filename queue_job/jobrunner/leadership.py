@@ -202,7 +202,6 @@ class Leadership:
                 for row in rows
             ]
         )
-        count_recent_starts(self.database, self.manager)
 
     # -- what has happened -----------------------------------------------------------
 
@@ -327,6 +326,7 @@ class Leadership:
         self.leases.longest = self._longest_lease()
         due = None if seconds is None else now + min(seconds, LONGEST_WAIT)
         self._timers.due = due
+        count_recent_starts(self.database, self.manager)
         for claim in self._round.run():
             self.change_feed.changed()
             if claim["timeout"]:

@@ -12,8 +12,9 @@ Guarantees, and what gives each:
 1. The limit holds, however many call at the same time. `LOCK_KEYS` takes an advisory
    lock for each key. The snapshot of `ADMIT` is made after that, so it shows what the
    call before has admitted: the lock is released after the commit. A job becomes `open`
-   nowhere else, and counts from then on until it has left its place, in whatever state
-   it is between (pending, enqueued, started).
+   by `ADMIT` or, started at once and under the same lock, by `NEXT_OF_KEY`. It counts
+   from then on until it has left its place, in whatever state it is between (pending,
+   enqueued, started).
 2. No place stays empty. A job that leaves its place is marked as new in the same
    transaction; the mark is removed by a call whose snapshot shows the change, and only
    if the row is still what it saw (`is_as_seen`, read from the locked row).
@@ -39,7 +40,7 @@ from typing import Any, NamedTuple
 
 from psycopg2.errors import LockNotAvailable
 
-from ..claim.claims import QUICK, UTC_NOW
+from ..claim.claims import LEADS, QUICK, UTC_NOW
 from .rules import MOST, OPEN
 
 _logger = logging.getLogger(__name__)
@@ -54,9 +55,6 @@ PAGES_OF_A_ROUND = 2
 #: Keys of one step of the sweep, which is a net and has time.
 SWEEP_PAGE = 50
 
-#: Of jobs that are `scheduled`: those that wait for a date, not for others of their
-#: key. One that was admitted is among them if the clock was set back.
-NOT_BLOCKED = "(gate_state IS NULL OR gate_state IN ('later', 'open'))"
 #: Jobs whose key is to be decided about; the row of a job in flight is its worker's.
 MARKED = "gate_state = 'new' AND state NOT IN ('enqueued', 'started')"
 #: What takes a place besides jobs that are open; a failure stops a sequence.
@@ -161,6 +159,54 @@ UPDATE queue_job j
  WHERE j.id = ANY(ARRAY(SELECT id FROM touched)) AND j.id = t.id
    AND t.is_as_seen AND j.gate_state IS DISTINCT FROM t.verdict
 RETURNING j.id, j.gate_state"""
+
+# Locks a key without waiting for whoever holds it: channel, gate. What is executed
+# after it in the same message is of the same transaction, and sees whether it has the
+# lock; its snapshot is made after that.
+TRY_KEY = f"""
+SELECT set_config('queue_job.holds_key',
+                  pg_try_advisory_xact_lock(
+                      {KEY_LOCK}, hashtext(%s || ' ' || %s))::text, true)"""
+
+# The next job of a sequence, for a lease that has just ended one of its jobs and starts
+# it at once: channel, gate, runner, channels of the lease. It comes after `TRY_KEY`.
+# The rules are those of `ADMIT`: the first in the line, when nothing of the key is in
+# flight, has failed, or was admitted besides. And it has to be the next one of the
+# lease, too: none of the jobs that it could take instead is before it.
+NEXT_OF_KEY = f"""
+    SELECT j.id
+      FROM (SELECT %s::text AS channel, %s::text AS gate) line
+     CROSS JOIN LATERAL (
+           SELECT first.id
+             FROM unnest(ARRAY['new', 'waiting', 'later', 'open']) AS s (gate_state)
+            CROSS JOIN LATERAL (
+                  SELECT priority, date_created, id FROM queue_job
+                   WHERE gate = line.gate AND channel = line.channel
+                     AND state = 'pending' AND gate_state = s.gate_state
+                   ORDER BY {_ORDER} LIMIT 1) first
+            ORDER BY {_ORDER} LIMIT 1) head
+      JOIN queue_job j ON j.id = head.id
+     WHERE current_setting('queue_job.holds_key', true) = 'true'
+       AND j.state || '' = 'pending' AND j.gate_limit = 0
+       AND j.channel = line.channel AND j.gate || '' = line.gate
+       AND (j.eta IS NULL OR j.eta <= {UTC_NOW})
+       AND {LEADS.format("%s")}
+       AND NOT EXISTS (SELECT 1 FROM queue_job
+                        WHERE gate = line.gate AND channel = line.channel AND {BUSY})
+       AND NOT EXISTS (SELECT 1 FROM queue_job
+                        WHERE gate = line.gate AND channel = line.channel
+                          AND state = 'pending' AND gate_state = 'open'
+                          AND id <> head.id)
+       AND NOT EXISTS (
+           SELECT 1 FROM unnest(%s::text[]) AS served (channel) CROSS JOIN LATERAL (
+                  SELECT priority, date_created, id FROM queue_job
+                   WHERE state = 'pending' AND scheduled IS NOT TRUE
+                     AND channel = served.channel AND (eta IS NULL OR eta <= {UTC_NOW})
+                   ORDER BY {_ORDER} LIMIT 1) other
+            WHERE (other.priority, other.date_created, other.id)
+                  < (j.priority, j.date_created, j.id))
+       FOR NO KEY UPDATE OF j SKIP LOCKED"""
+ADMITTED = ", gate_state = 'open', scheduled = FALSE"
 
 # A page of the sweep: the keys with pending jobs, hopping from key to key.
 _NEXT = """

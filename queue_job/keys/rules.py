@@ -139,6 +139,27 @@ def block(rows: Iterable[dict[str, Any]], now: datetime) -> None:
             marked.add(key)
 
 
+def sequence_of(ended: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return a job of the sequence in which a lease may go on, None for none.
+
+    It may start the next job of a key without more ado if it has ended jobs of that key
+    only: those of others would wait for their turn.
+
+    :param ended: rows of the jobs with a key that have ended since the last admission:
+        channel, gate and gate_limit
+
+    >>> rows = [{"channel": "a", "gate": f"sequence:{key}", "gate_limit": 0}
+    ...         for key in ("x", "x", "y")]
+    >>> sequence_of(rows[:2]) == rows[1], sequence_of(rows), sequence_of([])
+    (True, None, None)
+    """
+    rows = list(ended)
+    if len({(row["channel"], row["gate"]) for row in rows}) != 1:
+        return None
+    last = rows[-1]
+    return last if last["gate_limit"] == 0 and last["channel"] else None
+
+
 def consequences(state: str) -> dict[str, Any]:
     """Return the columns that change when a job with a key comes into a state."""
     if state in IN_FLIGHT:

@@ -7,7 +7,8 @@ For the rules see `keys.rules`, for who is admitted `keys.admission`.
 from odoo import api, fields, models
 from odoo.tools.misc import file_open
 
-from ..keys.admission import BUSY, MARKED, NOT_BLOCKED
+from ..claim.claims import NOT_BLOCKED
+from ..keys.admission import BUSY, MARKED
 from ..storage import caches
 
 #: What the trigger of the keys looks at.

@@ -6,9 +6,8 @@ partial indexes and counted up to `CAP`; what is over comes from the statistics.
 count that reaches the cap is replaced by PostgreSQL's own estimate of the index.
 """
 
-from ..claim.claims import UTC_NOW, seconds_since
+from ..claim.claims import NOT_BLOCKED, UTC_NOW, seconds_since
 from ..core.states import ENQUEUED, FAILED, PENDING, STARTED, WAIT_DEPENDENCIES
-from ..keys.admission import NOT_BLOCKED
 from ..storage.odd_rows import readable
 
 #: Nothing is counted further than this.

@@ -7,6 +7,7 @@ from unittest.mock import patch
 from odoo.tests import TransactionCase
 
 from ..claim import claims
+from ..keys import admission
 from ..worker.control_session import ControlSession
 
 LEASE = 7
@@ -111,6 +112,152 @@ class TestControlSession(ControlSessionCase):
             "UPDATE queue_job_channel SET write_date = now() AT TIME ZONE 'UTC'"
         )
         self.assertTrue(self.control.others_wait(["root.a"], issued))
+
+
+class TestInOrder(ControlSessionCase):
+    """The next job of a sequential channel, or none."""
+
+    def start(self, last=0, control=None):
+        values = (control or self.control).start_in_order("root.a", last)
+        return values and values["id"]
+
+    def write(self, job_id, **values):
+        self.env["queue.job"].browse(job_id).write(values)
+        self.env.flush_all()
+
+    def test_the_first_of_the_channel(self):
+        last, first = self.delay("root.a"), self.delay("root.a", priority=1)
+        self.delay("root.b", priority=0)
+        self.assertEqual(
+            [self.start(), self.start(), self.start()], [first, last, None]
+        )
+
+    def test_one_that_has_come_since(self):
+        jobs = [self.delay("root.a") for _number in range(2)]
+        self.assertEqual(self.start(), jobs[0])
+        urgent = self.delay("root.a", priority=1)
+        self.assertEqual([self.start(), self.start()], [urgent, jobs[1]])
+
+    def test_one_before_it_waits_for_its_date(self):
+        first = self.delay("root.a", eta=60)
+        second = self.delay("root.a")
+        self.assertIsNone(self.start())
+        self.write(first, priority=20)
+        self.assertEqual(self.start(), second)
+        self.assertIsNone(self.start())
+
+    def test_a_date_that_plain_sql_has_written(self):
+        first = self.delay("root.a")
+        self.delay("root.a")
+        self.env.cr.execute(
+            "UPDATE queue_job SET eta = now() + interval '1 day' WHERE id = %s", [first]
+        )
+        self.assertIsNone(self.start())
+
+    def test_a_failed_job_of_the_channel(self):
+        failed, other, _next = (self.delay("root.a") for _number in range(3))
+        self.write(failed, state="failed")
+        self.assertIsNone(self.start())
+        self.write(failed, channel="root.c")
+        self.assertEqual(self.start(), other)
+
+    def test_the_last_one_has_no_end(self):
+        first, second = (self.delay("root.a") for _number in range(2))
+        self.assertEqual(self.start(), first)
+        self.assertIsNone(self.start(last=first))
+        self.write(first, state="done")
+        self.assertEqual(self.start(last=first), second)
+
+    def test_who_leads_no_more(self):
+        self.delay("root.a")
+        old = ControlSession(self.env.cr, LEASE, "the one before")
+        self.assertIsNone(self.start(control=old))
+
+    def test_what_is_blocked_by_its_key_holds_up_nobody(self):
+        first = self.delay("root.a", sequence_key="k")
+        self.delay("root.a", sequence_key="k")
+        self.env.flush_all()
+        admission.admit(self.env.cr, [("root.a", "sequence:k")], [first])
+        third = self.delay("root.a")
+        self.assertEqual([self.start(), self.start()], [first, third])
+
+
+class TestNextOfKey(ControlSessionCase):
+    """The next job of a sequence, started by the lease that has ended the last one."""
+
+    ENDED = {"channel": "root.a", "gate": "sequence:k"}
+
+    def setUp(self):
+        super().setUp()
+        self.jobs = [self.keyed() for _number in range(3)]
+
+    def keyed(self, **options):
+        return self.delay("root.a", sequence_key="k", **options)
+
+    def start(self, channels=("root.a",), control=None):
+        control = control or self.control
+        values = control.start_next_of_key(self.ENDED, list(channels))
+        return values and values["id"]
+
+    def write(self, job_id, **values):
+        self.env["queue.job"].browse(job_id).write(values)
+        self.env.flush_all()
+
+    def test_one_after_the_other(self):
+        for job_id in self.jobs:
+            self.assertEqual(self.start(), job_id)
+            self.assertIsNone(self.start(), "one of the key is in flight")
+            self.write(job_id, state="done")
+        self.assertIsNone(self.start())
+
+    def test_it_is_admitted(self):
+        self.start()
+        self.env.cr.execute(
+            "SELECT state, gate_state, scheduled, lease_id FROM queue_job"
+            " WHERE id = %s",
+            self.jobs[:1],
+        )
+        self.assertEqual(self.env.cr.fetchone(), ("started", "open", False, LEASE))
+
+    def test_one_that_was_admitted_meanwhile(self):
+        admission.admit(self.env.cr, [("root.a", "sequence:k")], self.jobs[:1])
+        self.assertEqual(self.start(), self.jobs[0])
+
+    def test_a_more_urgent_one_has_come_after_that(self):
+        """The admitted one goes back first: that is for the admission."""
+        admission.admit(self.env.cr, [("root.a", "sequence:k")], self.jobs[:1])
+        self.keyed(priority=1)
+        self.env.flush_all()
+        self.assertIsNone(self.start())
+
+    def test_it_waits_for_its_date(self):
+        self.keyed(priority=1, eta=60)
+        self.assertIsNone(self.start())
+
+    def test_a_failure_stops_the_sequence(self):
+        self.write(self.jobs[1], state="failed")
+        self.assertIsNone(self.start())
+
+    def test_other_jobs_that_the_lease_could_take_are_before_it(self):
+        other = self.delay("root.b", priority=1)
+        self.assertIsNone(self.start(CHANNELS))
+        self.assertEqual(self.start(), self.jobs[0], "the lease doesn't serve root.b")
+        self.write(self.jobs[0], state="done")
+        self.write(other, priority=11)
+        self.assertEqual(self.start(CHANNELS), self.jobs[1])
+
+    def test_somebody_else_decides_about_the_key(self):
+        with self.registry.cursor() as other:
+            other.execute(
+                "SELECT pg_advisory_xact_lock(%s, hashtext(%s))",
+                [admission.KEY_LOCK, "root.a sequence:k"],
+            )
+            self.assertIsNone(self.start())
+        self.assertEqual(self.start(), self.jobs[0])
+
+    def test_who_leads_no_more(self):
+        old = ControlSession(self.env.cr, LEASE, "the one before")
+        self.assertIsNone(self.start(control=old))
 
 
 class TestRelease(ControlSessionCase):

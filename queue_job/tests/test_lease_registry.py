@@ -1,13 +1,17 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Who holds a slot: open leases, suspect ones, leases of others."""
 
+import time
 from unittest.mock import patch
 
 from odoo.tests import BaseCase
 
 from odoo.addons.queue_job.jobrunner.channels import ChannelManager
 from odoo.addons.queue_job.jobrunner.dispatch.dispatcher import Answer
-from odoo.addons.queue_job.jobrunner.dispatch.lease_registry import LeaseRegistry
+from odoo.addons.queue_job.jobrunner.dispatch.lease_registry import (
+    TOO_OLD,
+    LeaseRegistry,
+)
 from odoo.addons.queue_job.jobrunner.recovery.liveness import SCAN_INTERVAL
 from odoo.addons.queue_job.jobrunner.recovery.reaper import EPOCH_GRACE, Reaper
 from odoo.addons.queue_job.jobrunner.recovery.sweeps import Sweeps
@@ -102,7 +106,7 @@ class TestSlots(BaseCase):
 
     def test_a_report_frees_the_slot(self):
         self.assertEqual(self.taken(), 1)
-        self.answer(report={"outcomes": []})
+        self.answer(report={"seconds": 0.0})
         self.assertEqual(self.taken(), 0)
         self.scan(0.0)
         self.assertFalse(self.epochs())
@@ -165,6 +169,70 @@ class TestSlots(BaseCase):
         rows = ({"lease_id": 7}, {"lease_id": 7, "id": 2, "state": "enqueued"})
         self.scan(100.0, *rows, {"lease_id": self.lease_id, "id": 3})
         self.assertEqual(self.taken(), 2)
+
+    def grant(self):
+        """Grant a lease in a channel with a rate; return how many it may start."""
+        row = {**ROW, "channel": "root.rated"}
+        self.leases.grant(row, self.leases.new_id(), 2, ["root.rated"])
+        return self.dispatcher.sent[-1].starts
+
+    def report(self, count, seconds=0.05):
+        outcomes = [
+            {"at": number * seconds, "seconds": seconds} for number in range(count)
+        ]
+        seconds *= count
+        self.answer(report={"seconds": seconds}, outcomes=outcomes)
+
+    def rated_slots(self):
+        self.manager.simple_configure(f"root:{CAPACITY},rated:0:rate=9/60")
+        self.answer(report={"seconds": 0.0})
+        channel = self.manager.get_channel_by_name("rated")
+        return lambda: channel.free_slots("db", time.time())
+
+    def test_a_lease_reserves_as_many_starts_as_its_jobs_are_short(self):
+        left = self.rated_slots()
+        self.assertEqual((self.grant(), left()), (1, 9))
+        self.report(1, seconds=0.05)
+        self.assertEqual((self.grant(), left()), (5, 5))
+        self.report(2)
+        self.assertEqual(left(), 8, "what it has not used is given back")
+        self.grant()
+        self.report(1, seconds=60.0)
+        self.assertEqual(self.grant(), 1)
+
+    def test_a_rate_is_kept_when_a_lease_is_lost(self):
+        left = self.rated_slots()
+        self.grant()
+        self.report(1)
+        self.grant()
+        self.answer(error="connection reset")
+        self.assertEqual(left(), 5)
+        for now in (100.0, 100.0 + EPOCH_GRACE, 103.0):
+            self.scan(now)
+        self.assertEqual((self.taken(), left()), (0, 5), "all four count as used")
+
+    def test_nobody_took_a_lease_with_reserved_starts(self):
+        left = self.rated_slots()
+        self.grant()
+        self.report(1)
+        self.grant()
+        self.answer(unreachable=True)
+        self.assertEqual(left(), 9)
+
+    def test_what_a_lease_with_a_long_job_has_reserved_is_for_others(self):
+        left = self.rated_slots()
+        self.grant()
+        self.report(1)
+        self.grant()
+        lease_id = self.dispatcher.sent[-1].id
+        self.scan(100.0, {"lease_id": lease_id, "running_seconds": 3.0})
+        self.assertEqual(left(), 5)
+        _wait, freed = self.scan(
+            102.0, {"lease_id": lease_id, "running_seconds": TOO_OLD + 0.1}
+        )
+        self.assertEqual((left(), freed), (9, True))
+        names = [each.fullname for each, _rate in self.manager.uncounted_rates()]
+        self.assertEqual(names, ["root.rated"])
 
     def test_later_leases_are_of_the_new_epoch(self):
         self.answer(error="connection reset")

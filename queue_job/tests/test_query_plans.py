@@ -10,7 +10,9 @@ from lxml import etree
 from odoo.tests import TransactionCase
 from odoo.tools import SQL
 
+from ..claim import claims
 from ..jobrunner.session.queries import AFFAIRS
+from ..keys import admission
 from ..monitoring import dashboard_queries as queries
 from ..monitoring import metrics
 from ..sessions import prepared_statements
@@ -94,6 +96,35 @@ class TestQueryPlans(TransactionCase):
             plan, r"queue_job_pkey on queue_job .*\n *Index Cond: \(id = ANY"
         )
         self.assertNotIn("Rows Removed by Filter", plan)
+
+    def test_what_comes_next_in_an_order_is_read_by_indexes(self):
+        self.env.cr.execute(SQL(_FILL, names=["root.a"] * 12, count=1200))
+        self.env.cr.execute(
+            "UPDATE queue_job"
+            "   SET gate = 'sequence:k', gate_limit = 0, scheduled = true,"
+            " gate_state = 'waiting' WHERE channel = 'root.a' AND id % 2 = 0"
+        )
+        self.env["queue.job.runner"].create({"uuid": "the leader", "leader": True})
+        self.env.flush_all()
+        self.env.cr.execute(
+            prepared_statements.SETTLE_DOWN, [self.env.cr._cnx.info.backend_pid]
+        )
+        key = ["root.a", "sequence:k"]
+        self.env.cr.execute(admission.TRY_KEY, key)
+        for query, params in (
+            (claims.NEXT_IN_ORDER, ["root.a", 0, "the leader"]),
+            (admission.NEXT_OF_KEY, [*key, "the leader", ["root.b"]]),
+        ):
+            numbers = tuple(f"${number}" for number in range(1, len(params) + 1))
+            prepare = f"PREPARE take AS {query % numbers}"
+            self.env.cr.execute(prepare)  # pylint: disable=sql-injection
+            values = SQL(", ").join(SQL("%s", value) for value in params)
+            self.env.cr.execute(SQL("EXPLAIN (ANALYZE) EXECUTE take(%s)", values))
+            plan = "\n".join(line for (line,) in self.env.cr.fetchall())
+            self.env.cr.execute("DEALLOCATE take")
+            self.assertNotRegex(plan, r"Seq Scan on queue_job( |$)")
+            self.assertNotRegex(plan, r"Rows Removed by Filter: \d\d")
+            self.assertRegex(plan, r"LockRows.*rows=1 ")
 
     def test_the_sweep_asks_for_the_parents_of_each_child_whatever_was_before(self):
         """Statistics of a graph with one child call all edges those of one child."""

@@ -68,8 +68,22 @@ def _claim_batch(channels: int, limit: int) -> str:
 @cache
 def _start_next(channels: int, exact: bool) -> str:
     return claims.START_NEXT.format(
-        next=_next(channels, 1), columns=_ROW_AND_NUMBERS[exact]
+        next=_next(channels, 1), columns=_ROW_AND_NUMBERS[exact], admitted=""
     )
+
+
+_START_IN_ORDER = {
+    exact: claims.START_NEXT.format(
+        next=claims.NEXT_IN_ORDER, columns=columns, admitted=""
+    )
+    for exact, columns in _ROW_AND_NUMBERS.items()
+}
+_START_OF_KEY = {
+    exact: claims.START_NEXT.format(
+        next=admission.NEXT_OF_KEY, columns=columns, admitted=admission.ADMITTED
+    )
+    for exact, columns in _ROW_AND_NUMBERS.items()
+}
 
 
 def _served(channels: list[str]) -> str | list[str]:
@@ -119,14 +133,46 @@ class ControlSession:
         :param channels: the channels that the lease serves
         :return: its row, see :func:`read_started`; None if there is no job
         """
-        served, worker = _served(channels), (self._pid, self._host)
-        prepared_statements.execute(
-            self.cr,
-            _start_next(len(channels), self.exact),
-            [served, self.runner, *worker, self.lease_id],
+        return self._start_one(
+            _start_next(len(channels), self.exact), [_served(channels), self.runner]
         )
+
+    def start_in_order(self, channel: str, last: int) -> dict | None:
+        """Claim and start the next job of a sequential channel, by one statement.
+
+        :param channel: the channel, whose only slot the lease holds
+        :param last: id of the job that the lease has run last
+        :return: its row, see :func:`read_started`; None if no job may start there
+        """
+        return self._start_one(
+            _START_IN_ORDER[self.exact], [channel, last, self.runner]
+        )
+
+    def start_next_of_key(self, ended: dict, channels: list[str]) -> dict | None:
+        """Claim and start the next job of a sequence, by one message.
+
+        :param ended: row of a job of that key which has ended: channel and gate
+        :param channels: the channels that the lease serves
+        :return: its row, see :func:`read_started`; None if it may not start, or isn't
+            the next job of the lease
+        """
+        key = [ended["channel"], ended["gate"]]
+        return self._start_one(
+            _START_OF_KEY[self.exact], [*key, self.runner, channels], locked=key
+        )
+
+    def _start_one(
+        self, query: str, params: list, locked: list[str] | None = None
+    ) -> dict | None:
+        """Claim and start one job, under the lock of a key if one is given."""
+        params = [*params, self._pid, self._host, self.lease_id]
+        query, params = prepared_statements.prepare(self.cr, query, params)
+        if locked:
+            query, params = f"{admission.TRY_KEY}; {query}", [*locked, *params]
+        self.cr.execute(query, params)
         values = read_started(self.cr.fetchone())
-        self.notify_others([values["id"]] if values else [])
+        if values or not locked:  # after a key there are other jobs to claim
+            self.notify_others([values["id"]] if values else [])
         return values
 
     def others_wait(self, channels: list[str], issued: float) -> bool:

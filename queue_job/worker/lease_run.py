@@ -25,6 +25,7 @@ Why a job is done at most once, and by whom it may be settled:
 """
 
 import logging
+import math
 import time
 
 import psycopg2
@@ -34,6 +35,7 @@ from odoo import SUPERUSER_ID, api
 from ..claim.lease import FINALIZE, Lease, LeaseRefused
 from ..core import options
 from ..core.retry import Cancel, Cause
+from ..keys.rules import sequence_of
 from ..sessions import prepared_statements
 from ..sessions.job_session import JobSession, hold_transaction
 from ..sessions.transactions import autocommit
@@ -47,6 +49,9 @@ from .job_loading import fail_unloadable, load_whole
 from .process_state import ProcessState, work_for
 
 _logger = logging.getLogger(__name__)
+
+#: After so many jobs of one key that a lease has run, their marks are removed.
+ADMIT_LIMIT = 50
 
 
 class LeaseRun:
@@ -92,7 +97,8 @@ class LeaseRun:
                 self._close()
             finally:
                 self._batch.give_back()
-        return {"lease": self.lease.id, "outcomes": self.outcomes}
+        seconds = time.monotonic() - self._began
+        return {"lease": self.lease.id, "seconds": seconds, "outcomes": self.outcomes}
 
     def _close(self):
         try:
@@ -109,9 +115,10 @@ class LeaseRun:
             self._refuse_replay()
             return
         self._attempt(values)
-        self._release()
+        self._release_children()
         while self._may_go_on() and self._attempt_next():
-            self._release()
+            self._release_children()
+        self._admit()
         self.control.notify_others([])
 
     def _refuse_replay(self):
@@ -128,11 +135,15 @@ class LeaseRun:
 
     def _may_go_on(self) -> bool:
         """Whether the lease may claim more jobs of its channels."""
-        if self.lease.exclusive or not self.lease.channels:
+        if self._starts_left() < 1 or not self.lease.channels:
             return False
         if not self._open_session():
             return False
         return time.monotonic() < self._until or self._prolong()
+
+    def _starts_left(self) -> float:
+        """How many more jobs the lease may start."""
+        return (self.lease.starts or math.inf) - len(self.outcomes)
 
     def _prolong(self) -> bool:
         """Let the lease go on for as long again, if no other channel waits for it.
@@ -166,15 +177,36 @@ class LeaseRun:
 
         :return: False when there is none
         """
-        size = batch_size(self.outcomes)
-        if size > 1:
-            return self._attempt_batch(size)
-        self._prepare_statements()
-        values = self.control.start_next(self.lease.channels)
+        values = self._start_next_of_key()
+        if values is None:
+            self._admit()
+            size = min(batch_size(self.outcomes), self._starts_left())
+            size = 1 if self.lease.in_order else size
+            if size > 1:
+                return self._attempt_batch(size)
+            values = self._start_next()
         if values is None:
             return False
         self._attempt(values)
         return True
+
+    def _start_next_of_key(self) -> dict | None:
+        """Start the next job of the sequence in which the lease is, if it is next."""
+        ended = None if self.lease.in_order else sequence_of(self._keys_left)
+        if ended is None:
+            return None
+        self._prepare_statements()
+        values = self.control.start_next_of_key(ended, self.lease.channels)
+        if values is not None and len(self._keys_left) >= ADMIT_LIMIT:
+            self._admit()
+        return values
+
+    def _start_next(self) -> dict | None:
+        self._prepare_statements()
+        if self.lease.in_order:
+            last = self.outcomes[-1]["id"]
+            return self.control.start_in_order(self.lease.channel, last)
+        return self.control.start_next(self.lease.channels)
 
     def _attempt_batch(self, size: int) -> bool:
         if not self._batch.claim(self.lease.channels, size):
@@ -209,12 +241,15 @@ class LeaseRun:
             prepared_statements.enable(control_cr)
             prepared_statements.enable(self._session.cr)
 
-    def _release(self):
-        """Release what has waited for the jobs that have ended."""
+    def _release_children(self):
+        """Release the jobs that have waited for those that have ended."""
         if self._ended:
             released = self.control.release_children(self._ended)
             caches.tell_released(self.registry, released)
             self._ended.clear()
+
+    def _admit(self):
+        """Admit the jobs that have waited for others of their key."""
         if self._keys_left:
             self.control.admit_after(self._keys_left)
             self._keys_left.clear()
@@ -234,6 +269,7 @@ class LeaseRun:
                 "function": function,
                 "channel": values["channel"],
                 "state": state,
+                "at": round(began - self._began, 6),
                 "seconds": round(time.monotonic() - began, 6),
                 "wait": waited_seconds(values),
             }
@@ -353,7 +389,8 @@ class LeaseRun:
             return
         finalize(job, Cause(self.lease.cause))
         self._ended.append(job.id)
-        self._release()
+        self._release_children()
+        self._admit()
         self.control.notify_others([])
 
     def _read_dead(self, cr) -> dict:

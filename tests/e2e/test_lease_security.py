@@ -42,7 +42,7 @@ def lease(server, database):
         job_id,
         _claim(database, job_id, 77),
         "root",
-        exclusive=True,
+        starts=1,
         issued=time.time(),
     )
 
@@ -72,7 +72,7 @@ CASES = {
         protocol.sign(protocol.derive_key("guess"), lease.encode()),
     ),
     "changed after signing": lambda key, lease: (
-        replace(lease, exclusive=False).encode(),
+        replace(lease, starts=0).encode(),
         protocol.sign(key, lease.encode()),
     ),
     "stale": lambda key, lease: _signed(key, replace(lease, issued=lease.issued - 301)),
@@ -126,7 +126,7 @@ class TestCaptured:
             "UPDATE queue_job_runner SET uuid = 'next' WHERE uuid = %s", RUNNER
         )
         more = {"seconds": 5.0, "longest": 5.0, "runner": RUNNER}
-        lease = replace(lease, exclusive=False, **more)
+        lease = replace(lease, starts=0, **more)
         answer = send(server, *_signed(key, lease))
         assert [each["state"] for each in answer.json()["outcomes"]] == ["done"]
         assert database.states(others) == {"pending": 5}

@@ -29,6 +29,9 @@ POSTPONED = DONE.replace("'done'", "'pending'")
 #: Each way to settle an attempt.
 SETTLEMENTS = (DONE, CANCELLED, FAILED, POSTPONED)
 START = claims.START.format(columns="j.id")
+START_IN_ORDER = claims.START_NEXT.format(
+    next=claims.NEXT_IN_ORDER, columns="j.id", admitted=""
+)
 MARK = "INSERT INTO property_mark VALUES (%s)"
 #: What the model says, of each job.
 TABLE = """

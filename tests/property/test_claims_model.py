@@ -52,6 +52,7 @@ from .model import (
     RUNNER,
     SETTLEMENTS,
     START,
+    START_IN_ORDER,
     TABLE,
     WORKERS,
     Job,
@@ -71,6 +72,8 @@ AT_LEAST = {
     "commits in mid-job": 30,
     "committed ends judged again": 50,
     "jobs deleted": 30,
+    "jobs started in order": 50,
+    "channels that stand still": 50,
 }
 
 
@@ -172,6 +175,28 @@ class Claims(RuleBasedStateMachine):
         for job in chosen:
             self._claimed(job, lease)
         assert [row[:2] for row in got] == [(job.id, job.token) for job in chosen]
+
+    def start_in_order(self, data):
+        """What a lease of a sequential channel does after one of its jobs."""
+        worker, lease = self.idle()[0], self._new_lease()
+        leads = data.draw(st.integers(0, 4)) > 0
+        last = data.draw(st.sampled_from([None, *self.jobs]))
+        last_id = last.id if last else 0
+        runner = RUNNER if leads else "another runner"
+        got = self.ask(START_IN_ORDER, [CHANNEL, last_id, runner, 1, "host", lease])
+        in_flight = last in self.of_state("enqueued", "started")
+        if not leads or in_flight or self.of_state("failed"):
+            assert got == []
+            self.happened["channels that stand still"] += 1
+            return
+        chosen = self.of_state("pending")[:1]
+        assert [job_id for (job_id,) in got] == [job.id for job in chosen]
+        for job in chosen:
+            self._claimed(job, lease)
+            job.state = "started"
+            worker.job, worker.token = job, job.token
+            self._hold(worker)
+            self.happened["jobs started in order"] += 1
 
     def _new_lease(self) -> int:
         self.next_lease += 1
@@ -465,6 +490,7 @@ ACTIONS = {
     "enqueue": (1, lambda self: len(self.jobs) < MAX_JOBS),
     "claim": (3, lambda self: self.of_state("pending")),
     "fetch_batch": (2, lambda self: self.of_state("pending")),
+    "start_in_order": (2, lambda self: self.idle() and self.of_state("pending")),
     "return_lease": (1, lambda self: self.of_state("enqueued")),
     "return_behind_long_job": (1, lambda self: self.of_state("enqueued")),
     "start": (8, lambda self: self.idle() and self.of_state("enqueued")),

@@ -11,6 +11,8 @@ has judged:
 At the end everything runs that nothing blocks: nobody is held for ever.
 """
 
+from collections import Counter
+
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -49,6 +51,19 @@ UPDATE queue_job SET state = 'enqueued', claim_token = coalesce(claim_token, 0) 
                 AND (eta IS NULL OR eta <= {claims.UTC_NOW})
               ORDER BY priority, date_created, id LIMIT 1)
 """
+LEAD = """
+INSERT INTO queue_job_runner (uuid, leader) VALUES ('the leader', TRUE)
+ON CONFLICT (uuid) DO NOTHING
+"""
+FOLLOW = claims.START_NEXT.format(
+    next=admission.NEXT_OF_KEY, columns="j.id", admitted=admission.ADMITTED
+)
+CLAIM_SEQUENCES = (
+    CLAIM[: CLAIM.index(" WHERE id")]
+    + """
+ WHERE state = 'pending' AND gate_state = 'open' AND gate_limit = 0
+"""
+)
 READ = f"""
 SELECT id, state, channel, gate, gate_limit, gate_state, priority, date_created,
        coalesce(eta > {claims.UTC_NOW}, FALSE) AS early, scheduled
@@ -56,8 +71,13 @@ SELECT id, state, channel, gate, gate_limit, gate_state, priority, date_created,
 """
 
 
+def rank(row):
+    return row["priority"], row["date_created"], row["id"]
+
+
 class Gates(RuleBasedStateMachine):
     database = ""
+    happened: Counter[str] = Counter()
 
     def __init__(self):
         super().__init__()
@@ -98,6 +118,7 @@ class Gates(RuleBasedStateMachine):
     @initialize()
     def clean(self):
         self.ask("TRUNCATE queue_job CASCADE")
+        self.ask(LEAD)
 
     @rule(
         channel=st.sampled_from(CHANNELS),
@@ -106,6 +127,9 @@ class Gates(RuleBasedStateMachine):
         state=st.sampled_from(("pending", "pending", "pending", "wait_dependencies")),
         later=st.sampled_from((False, False, False, True)),
     )
+    def enqueue_one(self, channel, gate, priority, state, later):
+        self.enqueue(channel, gate, priority, state, later)
+
     def enqueue(self, channel, gate, priority, state, later):
         self.ask(
             INSERT,
@@ -161,6 +185,56 @@ class Gates(RuleBasedStateMachine):
             with self.connection.cursor() as cursor:
                 key = job["channel"], job["gate"]
                 admission.admit(cursor, [key], [job["id"]])
+
+    @rule(
+        data=st.data(),
+        channels=st.sampled_from((CHANNELS, CHANNELS[:1], ())),
+        priorities=st.lists(st.sampled_from((5, 10)), max_size=3),
+    )
+    def serve_a_lease(self, data, channels, priorities):
+        """It goes on with the next job of a key for as long as that is its next one."""
+        for priority in priorities:
+            self.enqueue(CHANNELS[0], "sequence:a", priority, "pending", False)
+        if not self.in_sequence(*IN_FLIGHT):
+            self.turn()
+            self.ask(CLAIM_SEQUENCES)
+        running = self.in_sequence(*IN_FLIGHT)
+        job = data.draw(st.sampled_from(running)) if running else None
+        while job:
+            job = self.end_and_follow(job, channels)
+
+    def end_and_follow(self, job, channels):
+        """Return the job that was started, None without one."""
+        self.ask("UPDATE queue_job SET state = 'done' WHERE id = %s", (job["id"],))
+        key = job["channel"], job["gate"]
+        expected = self.next_of(key, {job["channel"], *channels})
+        served = [job["channel"], *channels]
+        lease = ["the leader", served, 1, "host", 1]
+        started = self.ask(f"{admission.TRY_KEY}; {FOLLOW}", [*key, *key, *lease])
+        assert [row[0] for row in started] == expected
+        self.happened["followed" if expected else "not followed"] += 1
+        self.limits_hold()
+        return next((row for row in self.jobs() if [row["id"]] == expected), None)
+
+    def in_sequence(self, *states):
+        return [row for row in self.jobs(*states) if not row["gate_limit"]]
+
+    def next_of(self, key, channels):
+        """The ids of the job of a key that may start now, none or one."""
+        line = self.lines()[key]
+        waiting = sorted((row for row in line if row["state"] == "pending"), key=rank)
+        is_open = [row for row in waiting if row["gate_state"] == "open"]
+        if any(row["state"] in (*IN_FLIGHT, "failed") for row in line):
+            return []
+        if not waiting or waiting[0]["early"] or is_open not in ([], waiting[:1]):
+            return []
+        others = [
+            row
+            for row in self.jobs("pending")
+            if row["channel"] in channels and not row["scheduled"] and not row["early"]
+        ]
+        first = min([waiting[0], *others], key=rank)
+        return [first["id"]] if first == waiting[0] else []
 
     @precondition(
         lambda self: self.jobs("pending", "failed", "done", "wait_dependencies")
@@ -236,7 +310,7 @@ class Gates(RuleBasedStateMachine):
             strict = not GATES[gate]
             line = sorted(
                 (row for row in rows if row["state"] == "pending"),
-                key=lambda row: (row["priority"], row["date_created"], row["id"]),
+                key=rank,
             )
             due = [row for row in line if not row["early"]]
             is_open = [row for row in line if row["gate_state"] == "open"]
@@ -269,6 +343,7 @@ class Gates(RuleBasedStateMachine):
 
 def test_gates_as_the_model(database_name):
     Gates.database = database_name
+    Gates.happened = Counter()
     run_state_machine_as_test(
         Gates,
         settings=settings(
@@ -278,3 +353,4 @@ def test_gates_as_the_model(database_name):
             suppress_health_check=list(HealthCheck),
         ),
     )
+    assert min(Gates.happened[name] for name in ("followed", "not followed")) > 20

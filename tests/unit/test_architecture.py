@@ -38,6 +38,7 @@ PURE = [
     "jobrunner/schedule/priority_queue",
     "jobrunner/schedule/channel_config",
     "jobrunner/schedule/channel_queue",
+    "jobrunner/schedule/lease_terms",
     "jobrunner/schedule/rate",
     "jobrunner/dispatch/recent_starts",
     "jobrunner/schedule/channel",

@@ -335,15 +335,9 @@ def test_free_slots():
     assert free("U", 100) == channel.UNLIMITED
 
 
-def test_exclusive_and_sequential():
+def test_sequential():
     board = Board("root:4,T:4:throttle=1,S:1:sequential")
     manager = board.manager
-    assert [manager.is_exclusive(name) for name in ("T.a", "S.a", "A", None)] == [
-        True,
-        True,
-        False,
-        False,
-    ]
     assert [manager.is_sequential(name) for name in ("T", "S", "S.a")] == [
         False,
         True,

@@ -60,6 +60,18 @@ class Fact:
         return self.priority, self.created, self.id
 
 
+@dataclass
+class Lease:
+    """May make so many starts; those that it has made, the runner hears at its end."""
+
+    path: str
+    number: int
+    made: list[int]
+
+    def is_below(self, path):
+        return path in lineage(self.path)
+
+
 def lineage(path):
     """The channel and its ancestors."""
     parts = path.split(".")
@@ -77,6 +89,7 @@ class ChannelMachine(RuleBasedStateMachine):
         self.rules = {}
         self.throttled_until = dict.fromkeys(PATHS, 0)
         self.starts = {path: [] for path in PATHS}
+        self.leases = {}
 
     # -- what happens --
 
@@ -87,6 +100,8 @@ class ChannelMachine(RuleBasedStateMachine):
 
     @rule(path=st.sampled_from(PATHS), row=SETTINGS)
     def configure(self, path, row):
+        for job_id in list(self.leases):
+            self.report(job_id)
         if row["sequential"] or (path == "root" and not row["capacity"]):
             row = {**row, "capacity": 1}
         self.rules[path] = row
@@ -118,6 +133,48 @@ class ChannelMachine(RuleBasedStateMachine):
         job.state = state
         job.eta = self.now + 2 if state == "pending" else None
         self.tell(job)
+
+    @rule(data=st.data(), wanted=st.integers(1, 3))
+    @precondition(lambda self: self.in_state("started"))
+    def grant(self, data, wanted):
+        """The lease of a job may make further starts where there is a rate."""
+        job = data.draw(st.sampled_from(self.in_state("started")))
+        rated = [path for path in lineage(job.path) if self.rules[path]["rate_limit"]]
+        if job.id in self.leases or not rated:
+            return
+        owner = "db", f"lease {job.id}"
+        number = self.manager.reserve_starts(job.path, owner, wanted, self.now)
+        room = [self.rules[path]["rate_limit"] - self.counted(path) for path in rated]
+        assert number == max(0, min([wanted, *room]))
+        if number:
+            self.leases[job.id] = Lease(job.path, number, [])
+
+    @rule(data=st.data())
+    @precondition(lambda self: self.leases)
+    def start_further(self, data):
+        """A lease starts another job: never more in a period than the rate says."""
+        lease = self.leases[data.draw(st.sampled_from(sorted(self.leases)))]
+        if len(lease.made) == lease.number:
+            return
+        lease.made.append(self.now)
+        for path in lineage(lease.path):
+            limit = self.rules[path]["rate_limit"]
+            others = [each for each in self.leases.values() if each.is_below(path)]
+            made = [when for each in others for when in each.made]
+            period = self.rules[path]["rate_period"]
+            made = [when for when in made if when > self.now - period]
+            assert not limit or len(self.recent_starts(path)) + len(made) <= limit
+
+    @rule(data=st.data())
+    @precondition(lambda self: self.leases)
+    def end_lease(self, data):
+        self.report(data.draw(st.sampled_from(sorted(self.leases))))
+
+    def report(self, job_id):
+        lease = self.leases.pop(job_id)
+        self.manager.settle_starts(("db", f"lease {job_id}"), lease.made)
+        for path in lineage(lease.path):
+            self.starts[path] = sorted([*self.starts[path], *lease.made])
 
     @rule(data=st.data(), state=st.sampled_from(("started", "cancelled", "pending")))
     @precondition(lambda self: self.in_state("pending", "failed"))
@@ -191,9 +248,15 @@ class ChannelMachine(RuleBasedStateMachine):
         period = self.rules[path]["rate_period"]
         return [when for when in self.starts[path] if when > self.now - period]
 
+    def counted(self, path):
+        """The starts of the period, and those that open leases have reserved."""
+        reserved = [each for each in self.leases.values() if each.is_below(path)]
+        recent = self.recent_starts(path)
+        return len(recent) + sum(each.number for each in reserved)
+
     def is_open(self, path):
         row = self.rules[path]
-        if row["rate_limit"] and len(self.recent_starts(path)) >= row["rate_limit"]:
+        if row["rate_limit"] and self.counted(path) >= row["rate_limit"]:
             return False
         failed = any(job.path == path for job in self.in_state("failed"))
         return not (

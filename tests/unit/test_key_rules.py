@@ -89,6 +89,26 @@ def test_new_jobs_are_blocked():
     assert [each["scheduled"] for each in rows] == [bool(state) for state in states]
 
 
+def ended(key="sequence:a", channel="root", limit=0):
+    return {"gate": key, "channel": channel, "gate_limit": limit}
+
+
+SEQUENCES = [
+    ([], False),
+    ([ended()], True),
+    ([ended(), ended()], True),
+    ([ended(), ended("sequence:b")], False),
+    ([ended(), ended(channel="root.b")], False),
+    ([ended("concurrency:a", limit=1)], False),
+    ([ended(channel=None)], False),  # a row that nobody has put right yet
+]
+
+
+@pytest.mark.parametrize(("rows", "goes_on"), SEQUENCES)
+def test_a_lease_goes_on_in_the_one_sequence_that_it_is_in(rows, goes_on):
+    assert rules.sequence_of(rows) == (rows[-1] if goes_on else None)
+
+
 def test_what_a_state_leads_to():
     assert rules.consequences("pending") == {"gate_state": "new", "scheduled": True}
     assert rules.consequences("done") == {"gate_state": "new"}

@@ -2,6 +2,8 @@
 """So many starts in a period, and the window that counts them."""
 
 import doctest
+import math
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -10,6 +12,7 @@ from queue_job.jobrunner.channels import ChannelManager, ChannelSettings, Shared
 from queue_job.jobrunner.dispatch.recent_starts import count_recent_starts
 from queue_job.jobrunner.schedule import rate as rate_module
 from queue_job.jobrunner.schedule.channel_config import validate
+from queue_job.jobrunner.schedule.lease_terms import further_starts
 from queue_job.jobrunner.schedule.rate import Rate, StartWindow
 
 
@@ -54,7 +57,7 @@ def test_of_the_channel_and_those_below():
     cm = manager("root:9:rate=2/10")
     cm.notify("db", "B", "b", 99, 0, 1, None, "pending")
     assert start(cm, 100) == 2
-    assert cm.is_exclusive("A") and cm.is_exclusive(None)
+    assert all(cm.lease_terms(name).rated for name in ("A", None))
 
 
 def test_a_rate_is_changed_while_it_works():
@@ -99,6 +102,65 @@ def test_databases_share_the_rate_of_the_configuration():
     assert (start(first, 100), start(second, 101)) == (3, 0)
     first.count_starts(first.get_channel_by_name("A"), [100.0])
     assert start(second, 102) == 2
+
+
+LEASE = ("db", "lease 7")
+
+
+def test_what_a_lease_has_reserved_is_missing_to_others():
+    cm = manager("root:20,A:20:rate=5/10")
+    assert start(cm, 100) == 5
+    assert cm.reserve_starts("A", LEASE, 9, 100) == 0
+    assert cm.reserve_starts("A", LEASE, 3, 110) == 3
+    assert cm.free_slots("A", 110) == 2
+    assert cm.reserve_starts("A", ("db", "lease 8"), 9, 110) == 2
+    assert (cm.free_slots("A", 999), cm.get_wakeup_time()) == (0, math.inf)
+    cm.settle_starts(LEASE, [112.0])
+    assert cm.free_slots("A", 112) == 2
+    cm.settle_starts(("db", "lease 8"), [110.0, 111.0])
+    assert cm.free_slots("A", 112) == 2
+    assert [cm.free_slots("A", 120 + n) for n in range(3)] == [3, 4, 5]
+
+
+def test_reserved_in_each_channel_of_the_path():
+    cm = manager("root:9:rate=9/10,A:9:rate=5/10", jobs=0)
+    assert cm.reserve_starts("A.b", LEASE, 99, 100) == 5
+    assert (cm.free_slots(None, 100), cm.free_slots("A", 100)) == (4, 0)
+    assert cm.reserve_starts("C", ("db", "lease 8"), 99, 100) == 4
+    assert cm.reserve_starts("D", ("db", "lease 9"), 99, 100) == 0
+
+
+def test_a_lease_that_is_lost_may_have_made_all_its_starts():
+    cm = manager("root:9,A:9:rate=5/10", jobs=0)
+    cm.notify("db", "A", LEASE[1], 1, 0, 10, None, "started")
+    cm.reserve_starts("A", LEASE, 3, time.time() - 60)
+    cm.remove_job(LEASE[1])
+    now = time.time()
+    assert (cm.free_slots("A", now), cm.free_slots("A", now + 10)) == (2, 5)
+
+
+def test_a_lease_that_is_busy_makes_no_further_starts():
+    """What it has made is in the table; what another lease has made, as well."""
+    cm = manager("root:9,A:9:rate=5/10", jobs=0, db_name="db")
+    cm.count_starts(cm.get_channel_by_name("A"), [], 99.0)
+    cm.reserve_starts("A", LEASE, 3, 100)
+    cm.reserve_starts("A", ("db", "lease 8"), 2, 100)
+    assert not cm.uncounted_rates()
+    assert cm.release_starts(LEASE) and not cm.release_starts(LEASE)
+    ((channel, _rate),) = cm.uncounted_rates()
+    cm.count_starts(channel, [101.0, 102.0], 104.0)
+    assert cm.free_slots("A", 104) == 1
+    cm.settle_starts(("db", "lease 8"), [102.0, 105.0])
+    assert cm.free_slots("A", 105) == 2, "only the start at 105 was not counted"
+    cm.settle_starts(LEASE, [101.0])
+    assert cm.free_slots("A", 105) == 2
+
+
+def test_when_a_lease_has_started_its_jobs():
+    report = {"seconds": 2.0}
+    outcomes = [{"at": 0.1}, {"at": 0.5}, {"at": 1.5}]
+    assert further_starts(report, outcomes, 100.0) == [98.5, 99.5]
+    assert further_starts(report, outcomes[:1], 100.0) == []
 
 
 def test_starts_of_one_database_are_replaced():

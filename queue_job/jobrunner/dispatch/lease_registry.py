@@ -3,13 +3,15 @@
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from ...claim import lease as lease_protocol
 from ...claim.lease import Lease
 from ...core.states import STARTED
 from ..channels import ChannelManager
 from ..schedule.channel_queue import JobFacts
+from ..schedule.lease_terms import further_starts, wanted_starts
+from ..schedule.rate import Owner
 from .dispatcher import Answer, Dispatcher
 
 
@@ -22,6 +24,10 @@ def slot_of(lease_id: int | str) -> str:
     :param lease_id: id of the lease, or the uuid of a job that has no lease
     """
     return f"lease {lease_id}"
+
+
+#: Seconds for which a job has run that was the last of its lease.
+TOO_OLD = lease_protocol.LONGEST_SECONDS + 1.0
 
 
 class LeaseRegistry:
@@ -56,6 +62,8 @@ class LeaseRegistry:
         self._report = report
         self._finalizations: set[int] = set()
         self._open: set[int] = set()
+        # channel -> seconds that a job of its last lease has taken
+        self._seconds: dict[str | None, float] = {}
 
     def __contains__(self, lease_id) -> bool:
         return lease_id in self._open
@@ -88,14 +96,45 @@ class LeaseRegistry:
         :param channels: the job's channel and those that are interchangeable with it
         """
         self._take_slot(job, lease_id)
+        terms = self.manager.lease_terms(job["channel"])
+        starts = 1 if terms.exclusive else 0
+        if terms.rated and not starts:
+            starts = 1 + self._reserve_starts(job["channel"], lease_id)
         self._send(
             job,
             lease_id,
             claim_token,
             channels=channels,
-            exclusive=self.manager.is_exclusive(job["channel"]),
             longest=self.longest,
+            starts=starts,
+            in_order=terms.in_order,
         )
+
+    def _reserve_starts(self, channel: str | None, lease_id: int) -> int:
+        """Reserve what a rate leaves of the starts that a lease will make."""
+        wanted = wanted_starts(self._seconds.get(channel), lease_protocol.LEASE_SECONDS)
+        return self.manager.reserve_starts(
+            channel, self._owner(lease_id), wanted, time.time()
+        )
+
+    def _owner(self, lease_id: int) -> Owner:
+        return self.db_name, slot_of(lease_id)
+
+    def release_starts(self, rows: Iterable[dict]) -> bool:
+        """Let leases that are busy with a long job make no further starts.
+
+        Such a lease is too old to start another job. What it has reserved would be
+        missing to others.
+
+        :param rows: what is in flight: state, lease_id and running_seconds
+        :return: whether there are such leases
+        """
+        busy = {
+            row["lease_id"]
+            for row in rows
+            if row["state"] == STARTED and row["running_seconds"] > TOO_OLD
+        }
+        return sum(self.manager.release_starts(self._owner(each)) for each in busy) > 0
 
     def _take_slot(self, job, lease_id):
         named = {**job, "uuid": slot_of(lease_id)}
@@ -117,7 +156,7 @@ class LeaseRegistry:
             job,
             lease_id,
             claim_token,
-            exclusive=True,
+            starts=1,
             kind=lease_protocol.FINALIZE,
             cause=cause,
         )
@@ -152,9 +191,20 @@ class LeaseRegistry:
             self.suspect(lease_id)
         else:
             self._forget(lease_id)
+            self._learn(answer)
+        if answer.unreachable:
+            self.manager.settle_starts(self._owner(lease_id), [])
         if answer.report is not None or answer.unreachable:
             self.give_back_slot(lease_id)
         return True
+
+    def _learn(self, answer: Answer) -> None:
+        """Count what a lease has started, and remember how long its jobs have taken."""
+        seconds = [outcome["seconds"] for outcome in answer.outcomes]
+        if seconds:
+            self._seconds[answer.lease.channel] = sum(seconds) / len(seconds)
+        times = further_starts(answer.report, answer.outcomes, time.time())
+        self.manager.settle_starts(self._owner(answer.lease.id), times)
 
     def suspect(self, lease_id: int) -> None:
         """Close a lease whose worker may still run a job.

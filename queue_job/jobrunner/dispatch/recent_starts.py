@@ -1,8 +1,10 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """What has started of late in channels with a rate, as the table has it.
 
-A runner that begins to lead, or hears of a new rate, looks once; from then on it
-counts what it starts. So a failover does not let more start than the rate says.
+A runner that begins to lead, or hears of a new rate, looks once, before it starts
+anything; from then on it counts what it starts. So a failover does not let more start
+than the rate says. It looks again when a lease with reserved starts is busy with a long
+job: how many of them the lease has made is in the table.
 """
 
 import time
@@ -52,6 +54,7 @@ SELECT {seconds_since("starts.moment")} AS age
 def count_recent_starts(database: Any, manager: ChannelManager) -> None:
     """Tell the channels with a new rate what has started in them."""
     for channel, rate in manager.uncounted_rates():
+        asked = time.time()
         rows = database.rows(
             RECENT_STARTS,
             {
@@ -61,4 +64,4 @@ def count_recent_starts(database: Any, manager: ChannelManager) -> None:
             },
         )
         now = time.time()
-        manager.count_starts(channel, [now - row["age"] for row in rows])
+        manager.count_starts(channel, [now - row["age"] for row in rows], asked)

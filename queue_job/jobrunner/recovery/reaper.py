@@ -79,6 +79,7 @@ class Reaper:
         findings = self._judge(rows, now)
         freed = self._count_external(findings.external)
         self._suspect_idle_leases(rows, now)
+        freed |= self.leases.release_starts(rows)
         freed |= self._recover(findings)
         freed |= self._sweeps.run()
         return self._next_scan(rows), freed

@@ -9,7 +9,7 @@ from typing import Any
 
 from . import channel_config
 from .channel_queue import ChannelJob, ChannelQueue
-from .rate import Rate
+from .rate import Owner, Rate
 from .slots import Slots
 
 #: What `free_slots` says where nothing limits the number of jobs.
@@ -136,10 +136,20 @@ class Channel:
             # a longer window holds starts that were forgotten
             self.rate, self.rate_is_counted = rate, rate is None
 
-    def count_starts(self, db_name: str, times: list[float]) -> None:
-        """Take note of what has started here or below, by any leader."""
-        self._slots.starts.replace(times, db_name)
+    def count_starts(self, db_name: str, times: list[float], now: float) -> None:
+        """Take note of what has started here or below until now, by any leader."""
+        self._slots.starts.replace(times, db_name, now)
         self.rate_is_counted = True
+
+    def release_starts(self, owner: Owner) -> bool:
+        """Let a lease make no further starts; those that it has made are not counted.
+
+        :return: whether it could have made some
+        """
+        was_reserved = self._slots.starts.release(owner)
+        if was_reserved:
+            self.rate_is_counted = self.rate is None
+        return was_reserved
 
     def share(self, slots: Slots) -> None:
         """Count the running jobs in these slots from now on."""

@@ -11,6 +11,7 @@ from ...claim.claims import (
     HELD,
     INT_MAX,
     LEASE_LOCK,
+    NOT_BLOCKED,
     QUICK,
     SETTLE_LOCK,
     SHOWS_LIFE,
@@ -19,7 +20,7 @@ from ...claim.claims import (
     next_token,
     seconds_since,
 )
-from ...keys.admission import MARKED, NOT_BLOCKED
+from ...keys.admission import MARKED
 from ...storage.odd_rows import DATES_PUT_RIGHT, readable
 
 # Is the addon installed here?
