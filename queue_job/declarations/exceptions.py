@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 from ..core.names import nearest
 
-
 #: A class may have a metaclass of its own, which does anything at a name.
 _NAME, _QUALNAME, _MODULE = (
     type.__dict__[name].__get__ for name in ("__name__", "__qualname__", "__module__")

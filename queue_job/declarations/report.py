@@ -9,6 +9,7 @@ from odoo.api import Environment
 from odoo.models import BaseModel
 
 from ..core.states import CANCELLED, DONE, STATES
+from ..jobrunner.schedule.channel_config import all_defaults
 from ..monitoring.effective_settings import configured_channels
 from .channels import Declared, undeclared
 from .functions import problems_of
@@ -26,14 +27,9 @@ def channels_of(env: Environment) -> Declared:
     """Return the channels that records and the configuration string declare."""
     rows = env["queue.job.channel"].sudo().search_fetch([], ["complete_name"])
     configured, _error = configured_channels()
-    opened = {name for name, entry in configured.items() if is_open(entry)}
+    opened = all_defaults(configured)
     names = {*rows.mapped("complete_name"), *configured}
     return Declared(Declared().names | names, frozenset(opened))
-
-
-def is_open(entry: dict) -> bool:
-    """Whether an entry of the configuration says what holds for channels below it."""
-    return not entry.keys().isdisjoint(("capacity_default", "sequential_default"))
 
 
 def report(env: Environment, functions: BaseModel | None = None) -> Iterator[Problem]:

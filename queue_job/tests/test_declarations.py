@@ -95,9 +95,7 @@ class TestFunctions(DeclarationsCase):
 
     def test_a_channel_by_its_name(self):
         function = self.function(channel="root.high")
-        self.assertEqual(
-            function.channel_id, self.env.ref("queue_job.channel_high")
-        )
+        self.assertEqual(function.channel_id, self.env.ref("queue_job.channel_high"))
         function.channel = "low"
         self.assertEqual(function.channel_id, self.env.ref("queue_job.channel_low"))
 
@@ -239,8 +237,9 @@ class TestReport(DeclarationsCase):
         ):
             self.patch(registry, "updated_modules", modules)
             self.patch(registry, "ready", ready)
-            with self.subTest(modules=modules, ready=ready), mock.patch.object(
-                declarations._logger, "warning"
-            ) as warning:
+            with (
+                self.subTest(modules=modules, ready=ready),
+                mock.patch.object(declarations._logger, "warning") as warning,
+            ):
                 self.functions._register_hook()
             self.assertEqual(warning.call_count, expected)

@@ -40,6 +40,7 @@ PURE = [
     "storage/odd_rows",
     "jobrunner/schedule/priority_queue",
     "jobrunner/schedule/channel_config",
+    "jobrunner/schedule/channel_options",
     "jobrunner/schedule/channel_queue",
     "jobrunner/schedule/rate",
     "jobrunner/dispatch/recent_starts",
