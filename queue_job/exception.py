@@ -50,6 +50,10 @@ class RetryableJobError(JobError):
         self.ignore_retry = ignore_retry
 
 
+#: The name in the first presentations of the queue.
+RetryableError = RetryableJobError
+
+
 class ChannelNotFound(BaseQueueJobError):
     """No channel has this name."""
 

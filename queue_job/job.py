@@ -34,6 +34,7 @@ from .claim.claims import LIVENESS_LOCK
 from .core import option_values, options, tracing
 from .core.errors import exception_text, exception_wish
 from .core.identity import identity_exact, identity_exact_hasher  # noqa: F401
+from .core.obsolete import job as job  # the decorator of earlier series
 from .core.option_values import (  # noqa: F401 (public here)
     DEFAULT_MAX_RETRIES,
     DEFAULT_PRIORITY,

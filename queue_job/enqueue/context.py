@@ -45,7 +45,9 @@ def kept(context: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
     found = {name: context[name] for name in names if name in context}
     if context.get(KEEP_ALL):
         others = context.keys() - found.keys() - NEVER_KEPT
-        found.update({key: context[key] for key in others if _is_storable(context, key)})
+        found.update(
+            {key: context[key] for key in others if _is_storable(context, key)}
+        )
     return found
 
 

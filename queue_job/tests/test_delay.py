@@ -225,6 +225,20 @@ class TestGraphs(DelayCase):
         split(2, chain=True).on_done(follower).delay()
         self.assertEqual(follower._generated_job.state, PENDING)
 
+    def test_stored_dependencies_have_both_sides(self):
+        nodes = [self.node(name) for name in "abc"]
+        chain(*nodes).delay()
+        records = [node._generated_job.db_record() for node in nodes]
+        records[0].invalidate_recordset()
+        sides = [
+            (
+                len(r.dependencies["depends_on"]),
+                len(r.dependencies["reverse_depends_on"]),
+            )
+            for r in records
+        ]
+        self.assertEqual(sides, [(0, 1), (1, 1), (1, 0)])
+
     def test_the_size_of_a_split(self):
         delayable = self.node()
         for size in (0, -1, "2", 1.5, None, True):

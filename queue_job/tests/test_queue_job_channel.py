@@ -110,7 +110,9 @@ class TestChannel(JobCase):
 
     def test_server_configuration_is_shown(self):
         sub = self.channel("sub")
-        with patch.dict(os.environ, {"ODOO_QUEUE_JOB_CHANNELS": "root:4, sub:1:paused"}):
+        with patch.dict(
+            os.environ, {"ODOO_QUEUE_JOB_CHANNELS": "root:4, sub:1:paused"}
+        ):
             self.assertEqual(self.root.configured, "root:4")
             self.assertEqual(sub.configured, "sub:1:paused")
         sub.invalidate_recordset()

@@ -210,9 +210,9 @@ def test_identity_key_is_a_text_or_a_function():
 
 
 def test_a_number_as_key_is_its_text():
-    assert options.identity_text(12) == "12"
-    assert options.identity_text(0) == "0"
-    assert options.identity_text(None) is None
+    assert option_values.identity_text(12) == "12"
+    assert option_values.identity_text(0) == "0"
+    assert option_values.identity_text(None) is None
 
 
 @pytest.mark.parametrize("value", [1.2, True, b"key", ("a",), "\0", "x" * 2601])
