@@ -41,7 +41,7 @@ def undeclared(name: str, declared: Declared) -> Undeclared | None:
 
     >>> declared = Declared(frozenset({"root", "root.sale", "root.sale.import"}))
     >>> undeclared("sale.import", declared)
-    >>> undeclared("root.sale.improt", declared).meant
+    >>> undeclared("root.sale.imporrt", declared).meant
     'root.sale.import'
     >>> undeclared("root.mail.in", declared)
     Undeclared(name='root.mail.in', above='root', missing='root.mail', meant=None)

@@ -200,7 +200,9 @@ class QueueJobChannelDeclared(models.AbstractModel):
         found = self.sudo().search([("complete_name", "=", full)], limit=1)
         if found:
             return found
-        known = self.sudo().search([]).mapped("complete_name")
+        known = (
+            self.sudo().search([("complete_name", "!=", False)]).mapped("complete_name")
+        )
         missing = channels.undeclared(full, channels.Declared(frozenset(known)))
         raise UserError(self._undeclared_text(missing))
 

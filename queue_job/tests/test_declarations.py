@@ -19,8 +19,11 @@ LOGGER = "odoo.addons.queue_job.models.queue_job_declarations"
 
 #: One of each mistake, and what the message says.
 MISTAKES = [
-    ({"name": "<res.partner>.wirte"}, "wirte is no method of res.partner.*mean write"),
-    ({"on_fail_method": "exsits"}, "on_fail_method exsits is no .*mean exists"),
+    (
+        {"name": "<res.partner>.writee"},
+        "writee is no method of res.partner.*mean write",
+    ),
+    ({"on_fail_method": "existss"}, "on_fail_method existss is no .*mean exists"),
     ({"retry_on": "TimeuotError"}, "retry_on TimeuotError is no .*mean TimeoutError"),
     ({"retry_on": "KeyError, json.JSONDecodeError"}, "json.decoder.JSONDecodeError"),
     ({"retry_pattern": {0: 5}}, "'?0'?: 5: the first attempt has the number 1"),
@@ -158,9 +161,9 @@ class TestCalls(DeclarationsCase):
     def test_a_method_that_does_not_exist(self):
         with (
             mute_logger("odoo.addons.queue_job.delay"),  # never delayed
-            self.assertRaisesRegex(AttributeError, "no method wirte.*mean write?"),
+            self.assertRaisesRegex(AttributeError, "no method writee.*mean write?"),
         ):
-            self.partner.with_delay().wirte({})
+            self.partner.with_delay().writee({})
 
     def test_unsaved_records(self):
         new = self.env["res.partner"].new({})

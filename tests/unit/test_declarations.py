@@ -26,12 +26,12 @@ def test_examples(module):
 @pytest.mark.parametrize(
     ("name", "known", "expected"),
     [
-        ("wirte", ["write", "read"], "write"),
+        ("writee", ["write", "read"], "write"),
         ("WRITE", ["write"], "write"),
         ("write", [], None),
         ("something", ["write"], None),
         ("q2_sync", ["q1_sync"], None),
-        ("q2_improt", ["q1_import"], "q1_import"),
+        ("q2_imporrt", ["q1_import"], "q1_import"),
     ],
 )
 def test_nearest(name, known, expected):
@@ -51,10 +51,10 @@ def test_channels_made_on_purpose(name):
 @pytest.mark.parametrize(
     ("name", "above", "missing", "meant"),
     [
-        ("root.improt", "root", "root.improt", "root.import"),
-        ("improt", "root", "root.improt", "root.import"),
-        ("root.improt.csv", "root", "root.improt", "root.import.csv"),
-        ("root.improt.xml", "root", "root.improt", "root.import"),
+        ("root.imporrt", "root", "root.imporrt", "root.import"),
+        ("imporrt", "root", "root.imporrt", "root.import"),
+        ("root.imporrt.csv", "root", "root.imporrt", "root.import.csv"),
+        ("root.imporrt.xml", "root", "root.imporrt", "root.import"),
         ("root.import.cvs", "root.import", "root.import.cvs", None),
         ("root.import.csvs", "root.import", "root.import.csvs", "root.import.csv"),
         ("root.mail.out", "root", "root.mail", None),
