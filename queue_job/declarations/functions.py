@@ -69,7 +69,7 @@ def _method_of_model(function: BaseModel, field: str) -> Iterator[Problem]:
 
 
 def related_action(function: BaseModel) -> Iterator[Problem]:
-    """Iterate over the problems of the related action: its method is not meant for it."""
+    """Iterate over the problems of the related action."""
     action = _action_of(function)
     name = action.get("func_name")
     model = function.env.registry["queue.job"]

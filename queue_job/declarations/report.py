@@ -62,7 +62,7 @@ def jobs_in_undeclared_channels(env: Environment) -> Iterator[Problem]:
 
 
 def _configuration(env: Environment) -> Iterator[Problem]:
-    """Iterate over the entries of the configuration that look like a misspelt record."""
+    """Iterate over the configured channels that look like a misspelt record."""
     configured, error = configured_channels()
     if error:
         yield Problem("configuration", "channels", error)

@@ -227,7 +227,8 @@ class ChannelManager:
         """Return a channel by its path, with or without the leading "root.".
 
         An unknown one is created without limits of its own, and so is ruled by the
-        nearest ancestor that has some, unless one of them has defaults for it. Without leave to create: `ChannelNotFound`.
+        nearest ancestor that has some, unless one of them has defaults for it. Without
+        leave to create: `ChannelNotFound`.
         """
         channel = self._root_channel
         for name in canonical_name(channel_name).split(".")[1:]:

@@ -227,9 +227,9 @@ class QueueJobChannelDeclared(models.AbstractModel):
     @api.model
     def _undeclared_text(self, missing: channels.Undeclared) -> str:
         text = self.env._(
-            "Nobody has declared the channel %(name)s: there is no %(missing)s, so that "
-            "only the limits of %(above)s would hold. Declare it by a record or in the "
-            "configuration of the server.",
+            "Nobody has declared the channel %(name)s: there is no %(missing)s, so "
+            "that only the limits of %(above)s would hold. Declare it by a record or "
+            "in the configuration of the server.",
             **missing._asdict(),
         )
         return text + functions.hint(self.env, missing.meant)
