@@ -27,6 +27,7 @@ from odoo.models import BaseModel
 from .core import options
 from .core.graph import Graph  # noqa: F401 (public here)
 from .core.identity import PartKeys
+from .enqueue import calls
 from .enqueue.delayable_graph import DelayableGraph
 from .job import Job
 
@@ -78,7 +79,14 @@ class _Node:
         :raise ValueError: the graph has a cycle, or an option of a call is not usable
         :raise TypeError: an argument of a call cannot be kept in a job
         """
+        if self._is_nothing() and not self._graph._connect_graphs()._graph:
+            _logger.debug("nothing to enqueue, no records were split: %s", self)
+            return
         self._graph.delay()
+
+    def _is_nothing(self) -> bool:
+        """Whether this comes from no records: it need not become a job."""
+        return False
 
     def on_done(self, *delayables: Any) -> _Node:
         """Run these when this is done: all of a group, the last of a chain."""
@@ -99,9 +107,11 @@ class _Node:
 class DelayableGroup(_Node):
     """Delayables, groups and chains which may run at the same time."""
 
-    __slots__ = ("_delayables", "_graph", "_members")
+    __slots__ = ("_delayables", "_graph", "_may_be_empty", "_members")
 
     def __init__(self, *delayables):
+        calls.check_members("group", delayables)
+        self._may_be_empty = False
         self._members = delayables
         self._delayables = set(delayables)
         self._graph = DelayableGraph()
@@ -113,15 +123,10 @@ class DelayableGroup(_Node):
             for child in delayables:
                 self._graph.add_edge(parent, child, condition)
         if not self._members:
-            self._add_to_nothing(delayables, condition)
+            calls.add_to_nothing(self, delayables, condition)
 
-    def _add_to_nothing(self, delayables, condition: str) -> None:
-        """Add what follows an empty group: nothing has to be done before it."""
-        for child in delayables:
-            if condition == "failed":
-                _logger.info("not enqueued, an empty group cannot fail: %s", child)
-            else:
-                self._graph.add_vertex(child)
+    def _is_nothing(self) -> bool:
+        return calls.are_nothing(self)
 
     def _head(self) -> list:
         nodes = self._members or self._graph._graph
@@ -137,9 +142,11 @@ class DelayableGroup(_Node):
 class DelayableChain(_Node):
     """Delayables, groups and chains which run one after the other."""
 
-    __slots__ = ("_graph", "_members")
+    __slots__ = ("_graph", "_may_be_empty", "_members")
 
     def __init__(self, *delayables):
+        calls.check_members("chain", delayables)
+        self._may_be_empty = False
         self._members = delayables
         self._graph = DelayableGraph()
         for delayable in delayables:
@@ -148,11 +155,18 @@ class DelayableChain(_Node):
             self._graph.add_edge(parent, child)
 
     def _add_children(self, delayables, condition: str) -> None:
-        for child in delayables:
+        for child in delayables if self._members else ():
             self._graph.add_edge(self._members[-1], child, condition)
+        if not self._members:
+            calls.add_to_nothing(self, delayables, condition)
+
+    def _is_nothing(self) -> bool:
+        return calls.are_nothing(self)
 
     def _head(self) -> list:
         heads: list = []
+        if not self._members:
+            return [head for node in self._graph._graph for head in node._head()]
         for member in self._members:
             heads += member._head()
             if member._tail():
@@ -270,10 +284,12 @@ class Delayable(_Node):
 
         :param size: records of each part, at most
         :param chain: return a chain: one part after the other
-        :raise ValueError: no method was called on the delayable
+        :return: empty if there are no records: its `delay()` then does nothing
+        :raise ValueError: no method was called on the delayable, or the size is none
         """
         if not self._job_method:
             raise ValueError("No method set on the Delayable")
+        calls.check_size(size)
         starts = range(0, len(self.recordset), size)
         keys = self.identity_key
         if keys and len(starts) > 1:
@@ -283,7 +299,9 @@ class Delayable(_Node):
             for number, start in enumerate(starts, start=1)
         ]
         self._generated_job = True  # replaced by its parts, not forgotten
-        return DelayableChain(*parts) if chain else DelayableGroup(*parts)
+        whole = DelayableChain(*parts) if chain else DelayableGroup(*parts)
+        whole._may_be_empty = True
+        return whole
 
     def _part(self, recordset, number: int, count: int, identity_key) -> Delayable:
         part = Delayable(
@@ -300,7 +318,7 @@ class Delayable(_Node):
 
     def _base_description(self) -> str:
         if self.description:
-            return self.description
+            return calls.translated(self.description, self.recordset)
         doc = (self._job_method.__doc__ or "").strip()
         if doc:
             return doc.splitlines()[0].strip()
@@ -313,7 +331,7 @@ class Delayable(_Node):
             raise AttributeError(
                 f"only methods can be delayed ({name} called on {self.recordset})"
             )
-        method = getattr(self.recordset, name)
+        method = calls.method_of(self.recordset, name)
 
         def keep_call(*args, **kwargs) -> Delayable:
             self._job_method = method
@@ -330,7 +348,10 @@ class Delayable(_Node):
                 arguments = options.job_arguments(
                     self._call_and_options(), self._extras
                 )
-                self._generated_job = Job(self._job_method, **arguments)
+                job = Job(self._job_method, **arguments)
+                if self.channel:
+                    self.recordset.env["queue.job.channel"]._check_called(self.channel)
+                self._generated_job = job
             except Exception:
                 self._generated_job = True  # refused, not forgotten
                 raise
@@ -344,7 +365,7 @@ class Delayable(_Node):
             "priority": self.priority,
             "max_retries": self.max_retries,
             "eta": self.eta,
-            "description": self.description,
+            "description": calls.translated(self.description, self.recordset),
             "channel": self.channel,
             "identity_key": self.identity_key,
         }

@@ -32,7 +32,8 @@ class RetryableJobError(JobError):
 
     :param msg: shown as the result of the attempt
     :param seconds: delay of the next attempt, instead of the retry pattern: a number, a
-        timedelta, or a pair of numbers for a random delay. It is brought between 0 and
+        timedelta, a pair of numbers for a random delay, or the text of a header
+        `Retry-After`: a number or a date. It is brought between 0 and
         ten years; 0 means as the retry pattern says, and so does what is no delay.
     :param ignore_retry: do not count this attempt against the maximum
     """
@@ -47,6 +48,10 @@ class RetryableJobError(JobError):
         super().__init__(msg)
         self.seconds = seconds
         self.ignore_retry = ignore_retry
+
+
+#: The name in the first presentations of the queue.
+RetryableError = RetryableJobError
 
 
 class ChannelNotFound(BaseQueueJobError):

@@ -34,6 +34,7 @@ from .claim.claims import LIVENESS_LOCK
 from .core import option_values, options, tracing
 from .core.errors import exception_text, exception_wish
 from .core.identity import identity_exact, identity_exact_hasher  # noqa: F401
+from .core.obsolete import job as job  # the decorator of earlier series
 from .core.option_values import (  # noqa: F401 (public here)
     DEFAULT_MAX_RETRIES,
     DEFAULT_PRIORITY,
@@ -166,8 +167,8 @@ class Job(JobCall, JobDependencies, JobKeys, JobResults):
 
         :raise NoSuchJobError: there is none
         """
-        for job in cls.load_many(env, [job_uuid]):
-            return job
+        for found in cls.load_many(env, [job_uuid]):
+            return found
         raise NoSuchJobError(f"Job {job_uuid} does no longer exist in the storage.")
 
     @classmethod
@@ -184,12 +185,12 @@ class Job(JobCall, JobDependencies, JobKeys, JobResults):
     @classmethod
     def _from_row(cls, env, row: dict) -> Job:
         """Return the job of a row with the columns `row_mapper.LOAD_COLUMNS`."""
-        job = cls.__new__(cls)
-        job._init_state()
-        job._env = env
-        job._recordset = job._args = job._kwargs = None
-        from_row(job, row)
-        return job
+        loaded = cls.__new__(cls)
+        loaded._init_state()
+        loaded._env = env
+        loaded._recordset = loaded._args = loaded._kwargs = None
+        from_row(loaded, row)
+        return loaded
 
     @staticmethod
     def db_records_from_uuids(env, job_uuids: Iterable[str]) -> models.BaseModel:

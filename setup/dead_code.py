@@ -46,6 +46,7 @@ PUBLIC = {
     "PG_RETRY": "addons of others",
     "NOT_DONE": "addons of others, from `jobrunner.channels`",
     "NothingToDoJob": "addons of others",
+    "RetryableError": "addons of others, as the first presentations call it",
     "delay_many": "users",
     "on_failed": "users",
     "on_end": "users",

@@ -19,6 +19,7 @@ from odoo import SUPERUSER_ID, api
 from odoo.models import BaseModel
 
 from ..core.states import FINAL
+from ..declarations.report import jobs_in_undeclared_channels, report
 from . import foreground
 
 OK, PROBLEM, USAGE, REFUSED, NOTHING = range(5)
@@ -209,6 +210,34 @@ def doctor(env, options: Namespace, console: Console) -> int:
     return PROBLEM if problems else OK
 
 
+def check(env, options: Namespace, console: Console) -> int:
+    """Print what job functions, channels and jobs name and what does not exist."""
+    functions = None
+    if options.addon:
+        functions = _functions_of(env, options.addon)
+        if not functions:
+            sys.stderr.write(f"The addon {options.addon} declares no job function.\n")
+            return NOTHING
+    problems = list(report(env, functions))
+    if functions is None:
+        problems += jobs_in_undeclared_channels(env)
+    names = ("kind", "subject", "text")
+    console.data([{name: getattr(each, name) for name in names} for each in problems])
+    for problem in problems:
+        console.say(str(problem))
+    if not problems:
+        console.say("All that is declared for jobs exists.")
+    return PROBLEM if problems else OK
+
+
+def _functions_of(env, addon: str) -> BaseModel:
+    """Return the job functions which an addon declares in its data files."""
+    model = "queue.job.function"
+    domain = [("module", "=", addon), ("model", "=", model)]
+    ids = env["ir.model.data"].search(domain).mapped("res_id")
+    return env[model].browse(ids).exists()
+
+
 # -- changes -------------------------------------------------------------------------
 
 
@@ -307,6 +336,7 @@ COMMANDS = {
     "show": show,
     "stats": stats,
     "doctor": doctor,
+    "check": check,
     "pause": pause_or_resume,
     "resume": pause_or_resume,
     "prune": prune,

@@ -17,7 +17,7 @@ from odoo.tools import config
 EXIT_CODES = """\
 exit codes:
   0  done
-  1  a job has failed, or doctor has found a problem
+  1  a job has failed, or doctor or check has found a problem
   2  the arguments are wrong, or the database is not there
   3  not confirmed
   4  no job was found
@@ -60,6 +60,8 @@ class QueueJob(Command):
             channel.add_argument("channels", nargs="*", default=["root"])
         self._add("prune", "delete ended jobs that their channels keep no longer")
         self._add_run()
+        check = self._add("check", "list what is declared for jobs and does not exist")
+        check.add_argument("--addon", help="only the job functions of this addon")
         self._add("doctor", "say what keeps jobs from running, and what helps")
 
     def _add(self, name, text, *, filters=False):

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
 from .texts import shown
@@ -32,6 +33,9 @@ class Fault(enum.Enum):
     NEGATIVE = "negative"
     TOO_LONG = "too long"
     REVERSED = "reversed"  # the first bound is the greater one
+    EARLY = "early"  # before the first attempt, which is number 1
+    ZERO = "zero"  # at once: all attempts would be over in a moment
+    ORDER = "order"  # after a later attempt
 
 
 #: Faults that leave a delay which can be used.
@@ -64,6 +68,26 @@ def number(value: Any) -> float:
     except Exception as error:
         raise ValueError(f"{shown(value)} is no number of seconds") from error
     return seconds
+
+
+def asked(value: Any, now: Callable[[], datetime] | None = None) -> float:
+    """Return the seconds in what a server asks for by `Retry-After`.
+
+    :param value: a number, a text of one, or a date as HTTP writes it
+    :param now: returns an aware datetime
+    :raise ValueError: it is none of these
+    """
+    try:
+        return number(value)
+    except ValueError:
+        moment = parsedate_to_datetime(str(value))
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    return (moment - (now or _utc_now)()).total_seconds()
+
+
+def _utc_now() -> datetime:
+    return datetime.now(timezone.utc)
 
 
 def bounds(value: Any) -> tuple[float, float]:
@@ -129,3 +153,32 @@ def _read_entry(entries: dict[int, Seconds], attempt: Any, delay: Any) -> Fault 
     low, high = (int(bound) for bound in usable(*given))
     entries[key] = (low, high) if isinstance(delay, tuple | list) else low
     return fault_of(*given)
+
+
+def declared_faults(pattern: Any) -> list[Complaint]:
+    """Return what is wrong with a retry pattern that somebody writes.
+
+    Stricter than `read_pattern`, which reads what is there: an attempt 0, no delay and
+    attempts out of order can be used, but hardly mean what was meant.
+
+    >>> [fault.value for _entry, fault in declared_faults({0: 5, 3: 0, 2: 10})]
+    ['early', 'zero', 'order']
+    """
+    entries, complaints = read_pattern(pattern)
+    if complaints:
+        return complaints
+    latest = 0
+    for attempt, delay in entries.items():
+        fault = _declared_fault(attempt, delay, latest)
+        if fault:
+            complaints.append(Complaint(f"{attempt}: {delay}", fault))
+        latest = max(latest, attempt)
+    return complaints
+
+
+def _declared_fault(attempt: int, delay: Seconds, latest: int) -> Fault | None:
+    if attempt < 1:
+        return Fault.EARLY
+    if delay in (0, (0, 0)):
+        return Fault.ZERO
+    return Fault.ORDER if attempt < latest else None

@@ -228,7 +228,7 @@ def identity_text(value: Any) -> str | None:
 
     :raise ValueError: it is not usable; the message says what to give instead
     """
-    found = text("identity_key", value)
+    found = text("identity_key", number_as_text(value))
     if found and len(found.encode()) > LONGEST_IDENTITY_KEY:
         refuse(
             "identity_key",
@@ -237,6 +237,17 @@ def identity_text(value: Any) -> str | None:
             "identity_exact",
         )
     return found
+
+
+def number_as_text(value: Any) -> Any:
+    """Return the text of a whole number, anything else as it is.
+
+    A function of the job may give the id of a record as its key.
+
+    >>> number_as_text(0), number_as_text(None), number_as_text(True)
+    ('0', None, True)
+    """
+    return str(value) if type(value) is int else value
 
 
 def key(name: str, value: Any) -> Any:

@@ -110,11 +110,24 @@ def retry_seconds(
     :param randint: returns a random number between two bounds, both included
     :param name: whose delay it is, for the warning about one that can't be used
     """
-    bounds = None if is_empty(seconds) else _usable(seconds, name)
+    bounds = None if is_empty(seconds) else _usable(_of_date(seconds), name)
     if bounds is None:
         bounds = _from_pattern(pattern, attempt, name)
     low, high = bounds or (RETRY_INTERVAL, RETRY_INTERVAL)
     return low if low == high else randint(int(low), int(high))
+
+
+def _of_date(seconds: Any) -> Any:
+    """Return the seconds until a date as HTTP writes it; anything else as it is.
+
+    The date of a `Retry-After` may have passed: then it is a second.
+    """
+    if not issubclass(type(seconds), str) or ":" not in seconds:
+        return seconds
+    try:
+        return max(delays.asked(seconds), 1)
+    except (TypeError, ValueError):
+        return seconds
 
 
 def _from_pattern(pattern: Any, attempt: int, name: str) -> tuple[float, float] | None:

@@ -58,17 +58,23 @@ def _dump_recordset(encoder: JobEncoder, records) -> dict:
         )
     if not env.uid and not env.su:
         raise TypeError(f"{records!r} has no user: use with_user() or sudo()")
-    context = encoder._get_record_context(records)
     return {
         "model": records._name,
         "ids": ids,
         "uid": env.uid,
         "su": env.su,
         "context": {
-            key: value if type(value) in PLAIN else encoder.tagged(value)
-            for key, value in context.items()
+            key: value if type(value) in PLAIN else _dump_context(encoder, key, value)
+            for key, value in encoder._get_record_context(records).items()
         },
     }
+
+
+def _dump_context(encoder: JobEncoder, key: str, value: Any) -> Any:
+    try:
+        return encoder.tagged(value)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"the key {key!r} of the context: {error}") from error
 
 
 def _load_recordset(decoder: JobDecoder, obj: dict):

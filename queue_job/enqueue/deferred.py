@@ -11,11 +11,12 @@ For code which knows jobs by these names; `with_delay` and `wait_action` do the 
 A deferred call is written in one of three forms:
 
     Deferred(record.method, *args, **kwargs)
-    Deferred("model", cr_or_dbname, uid, "method", *args, **kwargs)
+    Deferred(model, cr_or_dbname, uid, "method", *args, **kwargs)
     Deferred(dbname, uid, "model", "method", args=(), kwargs={})
 
-The last two call the method as RPC does: unless it is an `@api.model` method, the
-first argument is the ids of the records. A database name must be that of the present
+The model is its name, its class or a recordset. The last two forms call the method as
+RPC does: unless it is an `@api.model` method or the recordset has records, the first
+argument is the ids of the records. A database name must be that of the present
 database; with it, outside of HTTP requests, the job is committed at once.
 
 Inside a job a deferred call runs at once, as a plain call, unless its type says
@@ -30,6 +31,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from odoo import api, http
+from odoo.models import BaseModel
 from odoo.modules.registry import Registry
 from odoo.sql_db import BaseCursor
 
@@ -78,12 +80,14 @@ class DeferredType:
         :return: the `Job`, or what the method returned if it ran at once
         :raise TypeError: the target is neither a method of records nor a name
         """
+        if isinstance(target, BaseModel) or _is_model(target):
+            return self._defer_by_model(target, args, kwargs)
         if callable(target):
             return self._defer(target, args, kwargs)
         if not isinstance(target, str):
             raise TypeError(
-                f"{target!r} can't be deferred: give a method of a recordset, the name "
-                "of a model or that of the database."
+                f"{target!r} can't be deferred: give a method of a recordset, a model "
+                "(its name, class or a recordset) or the name of the database."
             )
         if args and isinstance(args[0], int):
             return self._defer_named(target, *args, **kwargs)
@@ -102,7 +106,7 @@ class DeferredType:
         with _environment(dbname, uid) as env:
             return self._defer_rpc(env, model, method, tuple(args), dict(kwargs or {}))
 
-    def _defer_by_model(self, model: str, args: tuple, kwargs: dict):
+    def _defer_by_model(self, model: Any, args: tuple, kwargs: dict):
         try:
             where, uid, method, *rest = args
         except ValueError as error:
@@ -113,11 +117,14 @@ class DeferredType:
         with _environment(where, uid) as env:
             return self._defer_rpc(env, model, method, tuple(rest), kwargs)
 
-    def _defer_rpc(self, env, model: str, method: str, args: tuple, kwargs: dict):
-        records = env[model]
-        if not getattr(getattr(type(records), method), "_api_model", False):
+    def _defer_rpc(self, env, model: Any, method: str, args: tuple, kwargs: dict):
+        name = model if isinstance(model, str) else model._name
+        records = env[name]
+        if isinstance(model, BaseModel) and model:
+            records = records.browse(model.ids)
+        elif not getattr(getattr(type(records), method), "_api_model", False):
             if not args:
-                raise TypeError(f"{model}.{method} needs the ids of its records")
+                raise TypeError(f"{name}.{method} needs the ids of its records")
             ids, *rest = args
             records = records.browse(ids)
             args = tuple(rest)
@@ -126,6 +133,10 @@ class DeferredType:
     def __repr__(self) -> str:
         given = ", ".join(f"{name}={value!r}" for name, value in self.options.items())
         return f"DeferredType({given})"
+
+
+def _is_model(target: Any) -> bool:
+    return isinstance(target, type) and issubclass(target, BaseModel)
 
 
 @contextmanager
@@ -198,16 +209,24 @@ def QUIETLY_WAIT_FOR_JOB(
 
 
 def report_progress(
-    env: api.Environment,
-    message: str | None = None,
+    env: api.Environment | str | None = None,
+    message: str | float | None = None,
     progress: float | None = None,
     **values: Any,
 ) -> None:
-    """Tell how far the job is in which `env` is used; outside of jobs, do nothing.
+    """Tell how far a job is; outside of jobs, do nothing.
 
-    :param env: that of the method of the job
+        report_progress(self.env, "Half of it", 50)
+        report_progress("Half of it", 50)  # of the job that this thread runs
+
+    :param env: that of the method of the job; it may be left out
     :param message: for the user
     :param progress: percent, from 0 to 100
     :param values: others of `report_progress` of `queue.job`
     """
+    if not isinstance(env, api.Environment):
+        # without it, the others are one place further to the front
+        if env is not None or isinstance(message, int | float):
+            message, progress = env, message if progress is None else progress
+        env = None
     _report(env, message=message, progress=progress, **values)

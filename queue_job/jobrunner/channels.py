@@ -85,13 +85,14 @@ from .schedule import channel_config
 from .schedule.channel import Channel, earliest
 from .schedule.channel_config import ROOT, ChannelSettings, canonical_name
 from .schedule.channel_config import split_strip as split_strip
+from .schedule.channel_options import ChildDefaults, child_defaults
 from .schedule.channel_queue import ChannelJob, JobFacts
 from .schedule.channel_queue import ChannelQueue as ChannelQueue
 from .schedule.channel_queue import JobSortingKey as JobSortingKey
 from .schedule.lease_terms import LeaseTerms, terms_of
 from .schedule.priority_queue import PriorityQueue as PriorityQueue
 from .schedule.rate import Owner, Rate
-from .schedule.slots import SharedSlots
+from .schedule.slots import FairSlots, SharedSlots, Slots
 
 _logger = logging.getLogger(__name__)
 
@@ -129,6 +130,9 @@ class ChannelManager:
         self._jobs: dict[tuple[str, str], ChannelJob] = {}
         # The channels of which the configuration string speaks: is it paused there?
         self._configured: dict[str, bool] = {}
+        # What it says of channels made on the fly below one, and who is none of them.
+        self._defaults: dict[str, ChildDefaults] = {}
+        self._rows: set[str] = set()
         self._root_capacity = root_capacity
         self._root_channel = Channel(ROOT, None, root_capacity)
         # The leases that may make more starts in channels with a rate.
@@ -158,7 +162,34 @@ class ChannelManager:
             self._configured[channel.fullname] = channel.paused
             if self._shared:
                 channel.share(self._shared[channel.fullname])
+            self._set_defaults(channel, child_defaults(config))
             return channel
+
+    def _set_defaults(self, channel: Channel, defaults: ChildDefaults | None) -> None:
+        if defaults:
+            self._defaults[channel.fullname] = defaults
+        elif not self._defaults.pop(channel.fullname, None):
+            return
+        for each in channel.tree():
+            self._apply_defaults(each)
+
+    def _apply_defaults(self, channel: Channel) -> None:
+        """Give a channel that nobody has declared what is said of those on the fly."""
+        name = channel.fullname
+        if name in self._configured or name in self._rows or not self._defaults:
+            return
+        channel.configure(self._config_of(ChannelSettings(name), channel))
+        self._share_on_the_fly(channel)
+
+    def _share_on_the_fly(self, channel: Channel) -> None:
+        """Count a channel in all databases, if the configuration string rules it."""
+        name = channel.fullname
+        on_the_fly = name not in self._rows
+        if on_the_fly and channel_config.defaults_above(name, self._defaults):
+            if self._shared:
+                channel.share(self._shared[name])
+        elif isinstance(channel._slots, FairSlots):
+            channel.share(Slots())
 
     def apply_settings(self, settings: Iterable[ChannelSettings]) -> None:
         """Configure all other channels from the rows of the database.
@@ -169,6 +200,7 @@ class ChannelManager:
         """
         by_name = {canonical_name(row.complete_name): row for row in settings}
         with self._lock:
+            self._rows = set(by_name)
             for name in by_name:
                 self.get_channel_by_name(name, autocreate=True)
             for channel in self._root_channel.tree():
@@ -177,10 +209,14 @@ class ChannelManager:
                     channel.paused = self._configured[channel.fullname] or row.paused
                 else:
                     channel.configure(self._config_of(row, channel))
+                    self._share_on_the_fly(channel)
 
     def _config_of(self, row: ChannelSettings, channel: Channel) -> dict[str, Any]:
+        name, defaults = channel.fullname, None
+        if name not in self._rows:
+            defaults = channel_config.defaults_above(name, self._defaults)
         limits = channel_config.limits_of(
-            channel.fullname, row, root_capacity=self._root_capacity
+            name, row, root_capacity=self._root_capacity, defaults=defaults
         )
         return limits._asdict()
 
@@ -195,7 +231,8 @@ class ChannelManager:
         """Return a channel by its path, with or without the leading "root.".
 
         An unknown one is created without limits of its own, and so is ruled by the
-        nearest ancestor that has some. Without leave to create: `ChannelNotFound`.
+        nearest ancestor that has some, unless one of them has defaults for it. Without
+        leave to create: `ChannelNotFound`.
         """
         channel = self._root_channel
         for name in canonical_name(channel_name).split(".")[1:]:
@@ -204,6 +241,7 @@ class ChannelManager:
                 if not (autocreate or parent_fallback):
                     raise ChannelNotFound(f"Channel {channel_name} not found")
                 child = Channel(name, channel)
+                self._apply_defaults(child)
             channel = child
         return channel
 

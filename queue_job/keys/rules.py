@@ -97,7 +97,7 @@ class JobKey(NamedTuple):
         """
         name = f"{self.kind}_key"
         key = self.key(job) if callable(self.key) else self.key
-        key = option_values.text(name, key)
+        key = option_values.text(name, option_values.number_as_text(key))
         if key and len(key) > LONGEST_KEY:
             raise ValueError(
                 f"Job option {name}={key!r} is not usable: give a text of"

@@ -5,6 +5,7 @@ from . import ir_model_fields
 from . import ir_websocket
 from . import queue_job_actions
 from . import queue_job_failure_policy
+from . import queue_job_declarations
 from . import queue_job
 from . import queue_job_gate
 from . import queue_job_graph

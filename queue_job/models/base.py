@@ -18,6 +18,7 @@ from odoo import api, models
 
 from ..core.options import given
 from ..delay import Delayable, DelayableRecordset
+from ..enqueue.context import kept
 from ..enqueue.try_or_delay import TEMPORARY, TryOrDelay
 from ..progress import iteration
 from ..utils import must_run_without_delay
@@ -209,10 +210,9 @@ class Base(models.AbstractModel):
         return ("tz", "lang", "allowed_company_ids", "force_company", "active_test")
 
     def _job_prepare_context_before_enqueue(self):
-        """Return the context of records in a job, its own and in its arguments."""
-        context = self.env.context
-        return {
-            key: context[key]
-            for key in self._job_prepare_context_before_enqueue_keys()
-            if key in context
-        }
+        """Return the context of records in a job, its own and in its arguments.
+
+        The caller may ask for more of it, see `enqueue.context`.
+        """
+        keys = self._job_prepare_context_before_enqueue_keys()
+        return kept(self.env.context, keys)

@@ -35,7 +35,7 @@ RENAME_CHANNEL_OF_JOBS = """
 
 class QueueJobChannel(models.Model):
     _name = "queue.job.channel"
-    _inherit = ["queue.job.failure.policy"]
+    _inherit = ["queue.job.failure.policy", "queue.job.channel.declared"]
     _description = "Job Channels"
     _rec_name = "complete_name"
     _order = "complete_name, id"

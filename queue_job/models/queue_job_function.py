@@ -25,20 +25,15 @@ import re
 from collections import namedtuple
 
 from odoo import api, fields, models, tools
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import UserError
 
-from ..core.delays import LONGEST, MENDED, Fault, read_pattern
+from ..core.delays import MENDED, read_pattern
 from ..fields import JobSerialized
 from ..settle.retry_on import names_of
-from ..storage import related_action as related_actions
 
 _logger = logging.getLogger(__name__)
 
 regex_job_function_name = re.compile(r"^<([0-9a-z_\.]+)>\.([0-9a-zA-Z_]+)$")
-
-RELATED_ACTION_KEYS = {"enable", "func_name", "kwargs"}
-
-RELATED_ACTION_FIELDS = {"related_action", "edit_related_action"}
 
 # On which method of which records the method for failures is called.
 ON_FAIL_FIELDS = {"on_fail_method", "name", "model_id", "method"}
@@ -46,7 +41,7 @@ ON_FAIL_FIELDS = {"on_fail_method", "name", "model_id", "method"}
 
 class QueueJobFunction(models.Model):
     _name = "queue.job.function"
-    _inherit = ["queue.job.failure.policy"]
+    _inherit = ["queue.job.failure.policy", "queue.job.function.declared"]
     _description = "Job Functions"
     _log_access = False
     _cached_fields = None  # of `job_config`
@@ -198,92 +193,6 @@ class QueueJobFunction(models.Model):
             raise UserError(self.env._("A dictionary is expected: %s", text))
         return value
 
-    @api.constrains("retry_pattern")
-    def _check_retry_pattern(self):
-        for function in self:
-            function._refuse_faults(function.retry_pattern)
-
-    def _refuse_faults(self, pattern):
-        """Raise an error that names each entry which can't be used as it is."""
-        complaints = read_pattern(pattern)[1]
-        if complaints:
-            remedies = self._retry_pattern_remedies()
-            lines = [f"{entry}: {remedies[fault]}" for entry, fault in complaints]
-            raise UserError(
-                "\n\n".join([self._retry_pattern_error(), "\n".join(lines)])
-            )
-
-    def _retry_pattern_remedies(self):
-        """Return what to give instead of an entry that can't be used."""
-        return {
-            Fault.PATTERN: self.env._("give a dictionary"),
-            Fault.ATTEMPT: self.env._("give the number of an attempt as the key"),
-            Fault.SECONDS: self.env._("give seconds, or two numbers of them: (1, 10)"),
-            Fault.NEGATIVE: self.env._("give 0 or more seconds"),
-            Fault.TOO_LONG: self.env._("give %s seconds at most", LONGEST),
-            Fault.REVERSED: self.env._("give the smaller number of seconds first"),
-        }
-
-    def _retry_pattern_error(self):
-        # the braces are an example
-        # pylint: disable=translation-positional-used
-        return self.env._(
-            "Unexpected format of Retry Pattern for %(name)s.\n"
-            "Examples of valid formats:\n"
-            "{1: 300, 5: 600, 10: 1200, 15: 3000}\n"
-            "{1: (1, 10), 5: (11, 20), 10: (21, 30), 15: (100, 300)}",
-            name=self.name,
-        )
-
-    @api.constrains("related_action")
-    def _check_related_action(self):
-        for function in self:
-            if set(function.related_action) - RELATED_ACTION_KEYS:
-                raise UserError(
-                    self.env._(
-                        "Unexpected format of Related Action for %s.\n"
-                        "Example of valid format:\n"
-                        '{"enable": True, "func_name": "related_action_foo", '
-                        '"kwargs": {"limit": 10}}',
-                        function.name,
-                    )
-                )
-
-    def _check_chosen_actions(self, names):
-        """What users name is there, and meant to be a related action.
-
-        Not a constraint: those run as superuser. Data files may name what another
-        module defines.
-
-        :param names: of the fields that were written
-        """
-        if RELATED_ACTION_FIELDS & set(names) and not self.env.su:
-            for function in self:
-                function._check_chosen_action()
-
-    def _check_chosen_action(self):
-        name = self.related_action.get("func_name")
-        kwargs = self.related_action.get("kwargs", {})
-        if not isinstance(kwargs, dict):
-            raise UserError(
-                self.env._("The kwargs of a related action are a dictionary.")
-            )
-        if not name:
-            return
-        related_actions.check(self.env, name)
-        if name.startswith("_") and not related_actions.has_usual_name(name):
-            self._check_administrator()
-
-    def _check_administrator(self):
-        """Only administrators choose private methods which are called later."""
-        if not (self.env.su or self.env.user.has_group("base.group_system")):
-            raise AccessError(
-                self.env._(
-                    "Only administrators choose the method for failed jobs, and "
-                    "private methods as related actions."
-                )
-            )
-
     @api.constrains("timeout")
     def _check_timeout(self):
         if any(function.timeout < 0 for function in self):
@@ -383,16 +292,20 @@ class QueueJobFunction(models.Model):
         """Create functions; at install, two modules may declare the same one.
 
         :raise AccessError: a method that only administrators choose
+        :raise UserError: what is named is not there
         """
         if any(vals.get("on_fail_method") for vals in vals_list):
             self._check_administrator()
+        vals_list = [self._with_channel_of_name(vals) for vals in vals_list]
         if self.env.context.get("install_mode"):
             functions = self.browse()
             for vals in vals_list:
                 functions += self._update_declared(vals) or super().create([vals])
         else:
             functions = super().create(vals_list)
-        functions._check_chosen_actions(name for vals in vals_list for name in vals)
+        names = {name for vals in vals_list for name in vals}
+        functions._check_chosen_actions(names)
+        functions._check_declared(names)
         return functions
 
     def _update_declared(self, vals):
@@ -412,10 +325,13 @@ class QueueJobFunction(models.Model):
         """Write values; the methods that are named are checked.
 
         :raise AccessError: a method that only administrators choose
+        :raise UserError: what is named is not there
         """
         self._check_on_fail_choice(vals)
+        vals = self._with_channel_of_name(vals)
         result = super().write(vals)
         self._check_chosen_actions(vals)
+        self._check_declared(vals)
         return result
 
     def _check_on_fail_choice(self, vals):

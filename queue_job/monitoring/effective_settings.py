@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from ..jobrunner.schedule.channel_config import (
     ChannelSettings,
+    all_defaults,
     canonical_name,
+    defaults_above,
     limits_of,
     parse,
 )
@@ -60,7 +62,10 @@ def effective_settings(name: str, channel, configured: dict[str, dict]) -> dict:
         paused, rate, and under `fixed` where the configuration string stands, or ""
     """
     entry = configured.get(name)
-    limits = limits_of(name, _row_of(name, channel), entry, default_root_capacity())
+    defaults = None if channel else defaults_above(name, all_defaults(configured))
+    limits = limits_of(
+        name, _row_of(name, channel), entry, default_root_capacity(), defaults
+    )
     return {
         **limits._asdict(),
         "capacity": limits.capacity or 0,

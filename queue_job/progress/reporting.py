@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -59,6 +60,8 @@ SELECT s.kind, s.message FROM queue_job_signal s
 """
 
 _runs: dict[tuple[str, str], Run] = {}
+#: The run of each thread, for code that has no environment.
+_of_thread = threading.local()
 
 
 class Run:
@@ -178,9 +181,11 @@ def running(job) -> Iterator[Run]:
     """Note that this process runs the job, until the end of the block."""
     key = (job.env.cr.dbname, job.uuid)
     run = _runs[key] = Run(job)
+    outer, _of_thread.run = getattr(_of_thread, "run", None), run
     try:
         yield run
     finally:
+        _of_thread.run = outer
         _runs.pop(key, None)
         try:
             run.close()
@@ -194,8 +199,11 @@ def current_run(env) -> Run | None:
     return _runs.get((env.cr.dbname, uuid)) if uuid else None
 
 
-def report(env, **values: Any) -> None:
-    """Report progress from inside a job; nothing happens anywhere else."""
-    run = current_run(env)
+def report(env: api.Environment | None, **values: Any) -> None:
+    """Report progress from inside a job; nothing happens anywhere else.
+
+    :param env: that of the job, None for the job that this thread runs
+    """
+    run = getattr(_of_thread, "run", None) if env is None else current_run(env)
     if run is not None:
         run.report(**values)

@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Any
 
 from ..core import delays, texts
@@ -81,7 +80,8 @@ def asked_delay(
     :param now: returns an aware datetime
     """
     try:
-        seconds = _seconds(_asked(exc), now or _utc_now)
+        given = _asked(exc)
+        seconds = None if given is None else delays.asked(given, now)
     except Exception:  # whatever the attributes of an exception of other code do
         return None
     if seconds is None or seconds <= 0:
@@ -95,22 +95,6 @@ def _asked(exc: BaseException) -> Any:
         return asked
     headers = getattr(getattr(exc, "response", None), "headers", None)
     return None if headers is None else headers.get("Retry-After")
-
-
-def _seconds(asked: Any, now: Callable[[], datetime]) -> float | None:
-    if asked is None:
-        return None
-    try:
-        return delays.number(asked)
-    except ValueError:
-        moment = parsedate_to_datetime(str(asked))
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    return (moment - now()).total_seconds()
-
-
-def _utc_now() -> datetime:
-    return datetime.now(timezone.utc)
 
 
 def delay_after(exc: BaseException, attempt: int, pattern: Any) -> int | None:

@@ -38,6 +38,14 @@ def is_related_action(model: type[BaseModel], name: str) -> bool:
     return bool(owners) and all(_adds_to(cls, model) for cls in owners)
 
 
+def names_in(model: type[BaseModel]) -> list[str]:
+    """Return the names of the related actions.
+
+    :param model: the class of `queue.job` in the registry
+    """
+    return [name for name in dir(model) if is_related_action(model, name)]
+
+
 def has_usual_name(name: str) -> bool:
     """Return whether the name of a method says that it is a related action."""
     return name.lstrip("_").startswith(USUAL_NAME)

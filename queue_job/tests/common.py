@@ -44,6 +44,9 @@ from .drain import Drained, drain
 from .matching import ANY, containing, having, matches
 from .trap import JobCall, JobCalls, JobsTrap, trap_jobs
 
+#: The name in the manual of the community's addon.
+JobsTester = JobsTrap
+
 __all__ = [
     "ANY",
     "Drained",
@@ -51,6 +54,7 @@ __all__ = [
     "JobCalls",
     "JobCounter",
     "JobMixin",
+    "JobsTester",
     "JobsTrap",
     "OdooDocTestCase",
     "assert_doctests",

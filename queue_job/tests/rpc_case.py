@@ -116,10 +116,15 @@ class RpcCase(JobCase):
             {
                 "name": "<res.partner>.read",
                 "channel_id": cls.channel.id,
-                "retry_on": "canary-setting",
                 "on_fail_method": "exists",
             }
         )
+        cls.env.flush_all()
+        cls.env.cr.execute(  # no exception has such a name
+            "UPDATE queue_job_function SET retry_on = 'canary-setting' WHERE id = %s",
+            [cls.function.id],
+        )
+        cls.function.invalidate_recordset()
         cls.env["queue.job.statistic"].create(
             {
                 "minute": fields.Datetime.now(),

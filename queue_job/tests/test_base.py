@@ -103,3 +103,56 @@ class TestBase(TransactionCase):
         self.patched()
         record = self.partner.with_context(queue_job__no_delay=True)
         self.assertEqual(record.copy()._name, "res.partner")
+
+
+class TestContext(TransactionCase):
+    """What of the context reaches the job."""
+
+    def reached(self, **context):
+        """Return the context of a job as a worker loads it, without its uuid."""
+        record = self.env["res.partner"].with_context(lang="en_US", **context)
+        job = record.with_delay().search([])
+        self.env.flush_all()
+        found = dict(Job.load(self.env, job.uuid).func.__self__.env.context)
+        self.assertEqual(found.pop("job_uuid"), job.uuid)
+        return found
+
+    def test_the_keys_of_the_model(self):
+        self.assertEqual(self.reached(mine=1), {"lang": "en_US"})
+
+    def test_these_in_addition(self):
+        found = self.reached(mine=(1, 2), other=3, queue_job_context_keys=["mine"])
+        self.assertEqual(found, {"lang": "en_US", "mine": (1, 2)})
+        found = self.reached(mine=1, queue_job_context_keys="mine")
+        self.assertEqual(found, {"lang": "en_US", "mine": 1})
+
+    def test_a_value_that_cannot_be_stored(self):
+        message = "the key 'mine' of the context"
+        with self.assertRaisesRegex(TypeError, message):
+            self.reached(mine=object(), queue_job_context_keys=["mine"])
+
+    def test_what_is_no_name(self):
+        for names in (5, [5], {"mine": True}):
+            with (
+                self.subTest(names),
+                self.assertRaisesRegex(TypeError, "queue_job_context_keys=.*a list"),
+            ):
+                self.reached(queue_job_context_keys=names)
+
+    def test_the_whole_context(self):
+        found = self.reached(
+            mine={"a": [1]},
+            never=object(),
+            queue_job_keep_context=True,
+            queue_job_context_keys=["job_uuid"],
+            install_mode=True,
+        )
+        self.assertEqual(found, {"lang": "en_US", "mine": {"a": [1]}})
+
+    def test_a_call_inside_the_job_is_a_call_of_its_own(self):
+        record = self.env["res.partner"].with_context(
+            mine=1, queue_job_keep_context=True
+        )
+        job = Job.load(self.env, record.with_delay().search([]).uuid)
+        inner = job.func.__self__.with_delay().search([])
+        self.assertNotIn("mine", Job.load(self.env, inner.uuid).env.context)

@@ -33,6 +33,36 @@ class CliCase(JobCase):
         return code, terminal.out.getvalue()
 
 
+class TestCheck(CliCase):
+    def test_nothing_to_say(self):
+        code, text = self.command("check")
+        self.assertEqual((code, text), (0, "All that is declared for jobs exists.\n"))
+        self.assertEqual(self.command("check --json"), (0, "[]\n"))
+
+    def test_problems(self):
+        function = self.env.ref("queue_job.job_function_queue_job__test_job")
+        self.env.flush_all()
+        self.env.cr.execute(
+            "UPDATE queue_job_function SET method = '_test_jbo' WHERE id = %s",
+            [function.id],
+        )
+        self.env.invalidate_all()
+        self.job(channel="root.hihg")
+        code, text = self.command("check")
+        self.assertEqual(code, 1)
+        method, channel = text.splitlines()
+        self.assertRegex(method, "_test_jbo is no method of queue.job. .*_test_job?")
+        self.assertRegex(channel, "Jobs: .*channel root.hihg.*mean root.high?")
+        code, text = self.command("check --json")
+        kinds = [problem["kind"] for problem in json.loads(text)]
+        self.assertEqual((code, kinds), (1, ["method", "channel"]))
+
+    def test_those_of_an_addon(self):
+        self.job(channel="root.hihg")
+        self.assertEqual(self.command("check --addon queue_job")[0], 0)
+        self.assertEqual(self.command("check --addon no_such_addon")[0], 4)
+
+
 class TestLooking(CliCase):
     def test_list(self):
         self.job("failed", uuid="one", channel="root.a", exc_name="ValueError")

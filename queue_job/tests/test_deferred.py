@@ -1,5 +1,9 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-from odoo.addons.queue_job import jobs
+from unittest import mock
+
+from odoo.addons.base.models.res_partner import ResPartner
+from odoo.addons.queue_job import exception, jobs
+from odoo.addons.queue_job.job import job as job_decorator
 from odoo.addons.queue_job.jobs import (
     DefaultDeferredType,
     Deferred,
@@ -8,6 +12,8 @@ from odoo.addons.queue_job.jobs import (
     LowPriorityDeferred,
 )
 
+from ..progress.reporting import Run
+from . import common
 from .helper_case import HelperCase
 
 NEW_NAME = {"name": "Deferred"}
@@ -60,13 +66,93 @@ class TestDeferred(HelperCase):
 
     def test_mistakes_are_told(self):
         with self.assertRaisesRegex(TypeError, "can't be deferred"):
-            Deferred(self.partner)
+            Deferred(5)
         with self.assertRaisesRegex(TypeError, "no method of a recordset"):
             Deferred(len, [])
         with self.assertRaisesRegex(TypeError, "needs the cursor"):
             Deferred("res.partner")
         with self.assertRaisesRegex(TypeError, "needs the ids"):
             Deferred("res.partner", self.env.cr, self.env.uid, "write")
+
+
+class TestModels(HelperCase):
+    """The model is a name, a class or a recordset."""
+
+    def defer(self, model, *args):
+        job = Deferred(model, self.env.cr, self.env.uid, "write", *args)
+        return job.recordset, job.args
+
+    def test_an_empty_recordset_and_a_class_are_names(self):
+        expected = self.partner, (NEW_NAME,)
+        ids = self.partner.ids
+        for model in (
+            "res.partner",
+            self.env["res.partner"],
+            type(self.env["res.partner"]),
+            ResPartner,
+        ):
+            with self.subTest(model):
+                self.assertEqual(self.defer(model, ids, NEW_NAME), expected)
+
+    def test_records_are_those_of_the_call(self):
+        found = self.defer(self.partner, NEW_NAME)
+        self.assertEqual(found, (self.partner, (NEW_NAME,)))
+
+    def test_a_method_of_the_model(self):
+        job = Deferred(
+            self.env["res.partner"], self.env.cr, self.env.uid, "create", [NEW_NAME]
+        )
+        self.assertEqual((len(job.recordset), job.args), (0, ([NEW_NAME],)))
+
+    def test_too_little(self):
+        for model in (self.partner, ResPartner):
+            with self.assertRaisesRegex(TypeError, "needs the cursor"):
+                Deferred(model)
+
+
+class TestOldNames(HelperCase):
+    def test_aliases(self):
+        self.assertIs(common.JobsTester, common.JobsTrap)
+        self.assertIs(exception.RetryableError, exception.RetryableJobError)
+
+    def test_the_decorator_only_warns(self):
+        def method(record):
+            return record
+
+        logger = "odoo.addons.queue_job.core.obsolete"
+        with self.assertLogs(logger, "WARNING") as logs:
+            self.assertIs(job_decorator(method), method)
+            self.assertIs(job_decorator(default_channel="root.x")(method), method)
+        self.assertRegex(logs.output[0], "@job on .*method has no effect.*delayed$")
+        self.assertRegex(logs.output[1], "its options .default_channel.$")
+
+    def test_report_progress_without_an_environment(self):
+        reported = []
+
+        def testing(partner):
+            jobs.report_progress("Half", 50)
+            jobs.report_progress("Message only")
+            jobs.report_progress(message="By name", progress=70)
+            jobs.report_progress(None, 80)
+            jobs.report_progress(partner.env, "With it", 90)
+
+        def report(run, **values):
+            reported.append((values["message"], values["progress"]))
+
+        with self.job_method(testing), mock.patch.object(Run, "report", report):
+            self.partner.with_delay().testing()
+            self.drain_new()
+        jobs.report_progress("Outside", 5)
+        self.assertEqual(
+            reported,
+            [
+                ("Half", 50),
+                ("Message only", None),
+                ("By name", 70),
+                (None, 80),
+                ("With it", 90),
+            ],
+        )
 
 
 class TestTypes(HelperCase):

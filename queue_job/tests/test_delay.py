@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from odoo.tests import TransactionCase
 from odoo.tools import mute_logger
+from odoo.tools.translate import LazyGettext
 
 from ..delay import Delayable, DelayableGraph, DelayableRecordset, chain, group
 from ..job import PENDING, WAIT_DEPENDENCIES, Job
@@ -206,6 +207,99 @@ class TestGraphs(DelayCase):
         for top in (group(), chain()):
             with self.assertRaisesRegex(ValueError, "Expecting jobs"):
                 top.delay()
+
+    def test_a_split_of_no_records_is_nothing_to_do(self):
+        none = self.partners.browse()
+        split = none.delayable().write({}).split
+        follower = self.node("follower")
+        count = self.env["queue.job"].search_count([])
+        for top in (
+            split(2),
+            split(2, chain=True),
+            chain(split(2)),
+            group(split(2), chain(split(3))),
+        ):
+            with self.subTest(top):
+                top.delay()
+        self.assertEqual(self.env["queue.job"].search_count([]), count)
+        split(2, chain=True).on_done(follower).delay()
+        self.assertEqual(follower._generated_job.state, PENDING)
+
+    def test_stored_dependencies_have_both_sides(self):
+        nodes = [self.node(name) for name in "abc"]
+        chain(*nodes).delay()
+        records = [node._generated_job.db_record() for node in nodes]
+        records[0].invalidate_recordset()
+        sides = [
+            (
+                len(r.dependencies["depends_on"]),
+                len(r.dependencies["reverse_depends_on"]),
+            )
+            for r in records
+        ]
+        self.assertEqual(sides, [(0, 1), (1, 1), (1, 0)])
+
+    def test_the_size_of_a_split(self):
+        delayable = self.node()
+        for size in (0, -1, "2", 1.5, None, True):
+            with (
+                self.subTest(size),
+                self.assertRaisesRegex(
+                    ValueError, r"split\(.*\): give the number of records of each part"
+                ),
+            ):
+                delayable.split(size)
+        self.forget(delayable)
+
+    def test_members_are_calls(self):
+        nodes = [self.node(), self.node()]
+        proxy = self.partner.with_delay()
+        self.forget(*nodes, proxy.delayable)
+        for make, name in ((chain, "chain"), (group, "group")):
+            for wrong, kind in (
+                (nodes, "list"),
+                (tuple(nodes), "tuple"),
+                (iter(nodes), "list_iterator"),
+                (self.partner, "res.partner"),
+                (Job(self.partner.write), "Job"),
+                (proxy, "DelayableRecordset"),
+                (None, "NoneType"),
+            ):
+                message = rf"{name}\(\) takes the calls .*\*calls.* is a {kind}"
+                with (
+                    self.subTest(name=name, kind=kind),
+                    self.assertRaisesRegex(TypeError, message),
+                ):
+                    make(wrong)
+
+    def test_a_lazy_translation_as_description(self):
+        self.env["res.lang"]._activate_lang("fr_FR")
+        text = "A timeout cannot be negative."
+        lazy = LazyGettext(text, _module="queue_job")
+        partners = self.partners[:2].with_context(lang="fr_FR")
+        job = partners.with_delay(description=lazy).write({})
+        expected = lazy._translate("fr_FR")
+        self.assertNotEqual(expected, text)
+        self.assertEqual(job.db_record().name, expected)
+        parts = partners.delayable(description=lazy).write({}).split(1)
+        parts.delay()
+        names = {part._generated_job.db_record().name for part in parts._members}
+        self.assertEqual(names, {f"{expected} (split {n}/2)" for n in (1, 2)})
+
+    def test_a_key_function_may_give_a_number(self):
+        job = self.partner.with_delay(identity_key=lambda job: 0).write({})
+        self.assertEqual(job.identity_key, "0")
+        key = {"sequence_key": lambda job: job.recordset.id}
+        job = self.partner.with_delay(**key).write({})
+        self.assertEqual(job.sequence_key, str(self.partner.id))
+
+    def test_a_value_of_the_context_is_named(self):
+        partner = self.partner.with_context(active_test=[1j])
+        message = "The records of .*: the key 'active_test' of the context: .*"
+        with self.assertRaisesRegex(TypeError, message):
+            partner.with_delay().write({})
+        with self.assertRaisesRegex(TypeError, "Argument 1 of .*: the key 'active_t"):
+            self.partner.with_delay().write(partner)
 
     def test_graph_uuid(self):
         jobs = [Job(self.partner.write) for _number in range(3)]

@@ -1,8 +1,13 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """The examples of `docs/how-to` are run, page by page."""
 
+import re
 import types
 from pathlib import Path
+
+from lxml import etree
+
+from odoo.tools.convert import xml_import
 
 from . import common
 from .helper_case import HelperCase
@@ -45,6 +50,22 @@ class TestHowTo(HelperCase):
 
     def test_fan_out(self):
         self.run_page("fan_out")
+
+    def test_declare(self):
+        def export(partners):
+            """Export partners"""
+
+        def note_failed_export(partners, **failure):
+            """Note that it failed"""
+
+        self.add_method(export)
+        self.add_method(note_failed_export)
+        page = PAGES / "declare.md"
+        if page.exists():
+            (data,) = re.findall(r"```xml\n<\?.*?\?>(.*?)```", page.read_text(), re.S)
+            importer = xml_import(self.env, "queue_job", None, "init")
+            importer.parse(etree.fromstring(data.strip()))
+        self.run_page("declare")
 
     def test_show_progress(self):
         self.run_page("show_progress")

@@ -2,9 +2,8 @@
 """What monitoring sees."""
 
 from datetime import datetime, timedelta, timezone
+from unittest import skipUnless
 from unittest.mock import patch
-
-from prometheus_client.parser import text_string_to_metric_families
 
 from odoo.tests import HttpCase, tagged
 from odoo.tools import mute_logger
@@ -14,10 +13,16 @@ from ..monitoring import metrics
 from ..monitoring.statistics import ADD, COUNT_DEAD, Statistics
 from .job_case import JobCase
 
+try:
+    from prometheus_client.parser import text_string_to_metric_families
+except ImportError:  # it is optional for the addon, and so for its tests
+    text_string_to_metric_families = None
+
 TOKEN = "a-secret-token"
 
 
 @tagged("post_install", "-at_install")
+@skipUnless(text_string_to_metric_families, "needs prometheus_client")
 class TestMonitoring(HttpCase, JobCase):
     @classmethod
     def setUpClass(cls):

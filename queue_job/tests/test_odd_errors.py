@@ -101,10 +101,13 @@ class TestOddErrors(HelperCase):
 
     def test_patterns_in_the_database(self):
         function = self.env["queue.job.function"].create(
-            {
-                "model_id": self.env["ir.model"]._get_id("res.partner"),
-                "method": "testing",
-            }
+            {"name": "<res.partner>.write"}
+        )
+        self.env.flush_all()
+        self.env.cr.execute(  # what `run_raising` puts there
+            "UPDATE queue_job_function SET name = '<res.partner>.testing',"
+            " method = 'testing' WHERE id = %s",
+            [function.id],
         )
         for pattern in (
             '{"1": [10, 1]}',

@@ -90,14 +90,12 @@ class TestSkipIfMissing(HelperCase):
 
 class TestRetryOn(HelperCase):
     def run_failing(self, retry_on, error, times, **values):
-        self.env["queue.job.function"].create(
-            {
-                "model_id": self.env["ir.model"]._get_id("res.partner"),
-                "method": "testing",
-                "retry_on": retry_on,
-                **values,
-            }
-        )
+        declared = {
+            "model_id": self.env["ir.model"]._get_id("res.partner"),
+            "method": "testing",
+            "retry_on": retry_on,
+            **values,
+        }
         attempts = []
 
         def function(partner):
@@ -106,6 +104,7 @@ class TestRetryOn(HelperCase):
                 raise error
 
         with self.job_method(function):
+            self.env["queue.job.function"].create(declared)
             job = self.partner.with_delay(max_retries=3).testing()
             self.drained = self.drain_new()
         return job.db_record()

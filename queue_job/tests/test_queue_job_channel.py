@@ -110,9 +110,11 @@ class TestChannel(JobCase):
 
     def test_server_configuration_is_shown(self):
         sub = self.channel("sub")
-        with patch.dict(os.environ, {"ODOO_QUEUE_JOB_CHANNELS": "root:4, sub:1:x"}):
+        with patch.dict(
+            os.environ, {"ODOO_QUEUE_JOB_CHANNELS": "root:4, sub:1:paused"}
+        ):
             self.assertEqual(self.root.configured, "root:4")
-            self.assertEqual(sub.configured, "sub:1:x")
+            self.assertEqual(sub.configured, "sub:1:paused")
         sub.invalidate_recordset()
         with patch.dict(os.environ, {"ODOO_QUEUE_JOB_CHANNELS": "nonsense:x"}):
             self.assertFalse(sub.configured)

@@ -130,7 +130,7 @@ class TestConfig(FunctionCase):
             retry_pattern={1: 60, 2: (1, 2)},
             related_action={"enable": False, "func_name": "f", "kwargs": {"a": 1}},
             allow_commit=True,
-            on_fail_method="on_fail",
+            on_fail_method="exists",
             timeout=30,
             forbid_commit=True,
         )
@@ -144,7 +144,7 @@ class TestConfig(FunctionCase):
                 related_action_kwargs={"a": 1},
                 job_function_id=function.id,
                 allow_commit=True,
-                on_fail_method_name="on_fail",
+                on_fail_method_name="exists",
                 timeout=30,
                 forbid_commit=True,
             ),

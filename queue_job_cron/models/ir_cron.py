@@ -128,7 +128,12 @@ class IrCron(models.Model):
     # -- run -------------------------------------------------------------------------
 
     def _run_job_as_queue_job(self, server_action):
-        """Run the server action; enqueue another run if it reports work left."""
+        """Run the server action; enqueue another run if it reports work left.
+
+        Of the model itself, without a scheduled action, the server action simply runs.
+        """
+        if not self:
+            return server_action.run()
         self.ensure_one()
         self._check_no_parallel_run()
         with self._run_env(server_action.env) as env:
@@ -139,6 +144,7 @@ class IrCron(models.Model):
         # Without delay the next run would start here, and never find an end.
         if remaining and not must_run_without_delay(self.env):
             self._delay_remaining_work(server_action, done)
+        return None
 
     def _check_no_parallel_run(self):
         """Postpone the current job while another one of this action runs."""

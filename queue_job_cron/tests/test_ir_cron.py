@@ -111,6 +111,11 @@ class TestRun(CronCase):
         self.assertEqual(result.done, self.jobs)
         self.assertEqual(self.partner.ref, "ran")
 
+    def test_on_the_model_the_server_action_runs(self):
+        action = self.cron.ir_actions_server_id
+        self.env["ir.cron"]._run_job_as_queue_job(server_action=action)
+        self.assertEqual(self.partner.ref, "ran")
+
     def test_not_parallel(self):
         self.cron.method_direct_trigger()
         first = self.jobs

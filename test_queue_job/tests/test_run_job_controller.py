@@ -170,9 +170,6 @@ class TestRun(JobCommonCase):
 
     def test_on_fail_method(self):
         hook = mock.Mock()
-        self.env["queue.job.function"].create(
-            {"name": "<test.queue.job>.no_description", "on_fail_method": "tell"}
-        )
 
         def no_description(record):
             raise UserError("Sorry")
@@ -181,6 +178,9 @@ class TestRun(JobCommonCase):
             self.job_method(no_description, "no_description"),
             self.job_method(lambda record, **failure: hook(**failure), "tell"),
         ):
+            self.env["queue.job.function"].create(
+                {"name": "<test.queue.job>.no_description", "on_fail_method": "tell"}
+            )
             job = self.started(self.env["test.queue.job"].no_description)
             self.run_failing(job, UserError)
         self.assertEqual(hook.call_count, 1)

@@ -6,17 +6,20 @@ import doctest
 import pytest
 
 from queue_job.jobrunner.channels import ChannelManager
-from queue_job.jobrunner.schedule import channel_config
+from queue_job.jobrunner.schedule import channel_config, channel_options
 from queue_job.jobrunner.schedule.channel_config import (
     ChannelSettings,
-    as_boolean,
+    all_defaults,
     canonical_name,
+    defaults_above,
     is_disabled,
     limits_of,
     parse,
     validate,
 )
+from queue_job.jobrunner.schedule.channel_options import ChildDefaults, as_boolean
 from queue_job.jobrunner.schedule.rate import Rate
+from queue_job.jobrunner.schedule.slots import SharedSlots
 
 PARSED = [
     ("", []),
@@ -42,6 +45,9 @@ PARSED = [
             }
         ],
     ),
+    # an omitted capacity is 1
+    ("a::sequential", [{"name": "a", "capacity": 1, "sequential": True}]),
+    ("a: :paused", [{"name": "a", "capacity": 1, "paused": True}]),
     # a trailing colon says nothing
     ("a:1:", [{"name": "a", "capacity": 1}]),
 ]
@@ -76,6 +82,116 @@ def test_contradictions_are_found_before_the_start(text):
     parse(text)
     with pytest.raises(ValueError, match=f"Invalid channel config {text}: "):
         validate(text)
+
+
+#: What a runner does not start with, and what the message says.
+REFUSED = [
+    ("root.foo:2:pause", "unknown option pause, there are .*did you mean paused?"),
+    ("foo:1:sequental", "did you mean sequential?"),
+    ("foo:1:capacity_defualt=2", "did you mean capacity_default?"),
+    ("foo:1:colour=red", "unknown option colour, there are capacity_default, paused, "),
+    ("foo:1:sequential=maybe", "sequential=maybe is neither true nor false"),
+    ("foo:2:paused=soon", "paused=soon is neither true nor false"),
+    ("foo:2:3", "two capacities, 2 and 3"),
+    ("foo:2,foo:3", "config foo:3: another entry for the same channel, foo:2"),
+    ("foo:2,root.foo:2:paused", "another entry for the same channel, foo:2"),
+    ("foo..bar:1", "a part of the channel name is empty"),
+    ("root.:1", "a part of the channel name is empty"),
+    (".foo:1", "a part of the channel name is empty"),
+    ("foo:4:capacity_default=x", "invalid capacity_default x"),
+    ("foo:4:capacity_default", "invalid capacity_default True"),
+    ("foo:4:capacity_default=2:sequential_default", "needs a capacity_default of 1"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), REFUSED)
+def test_mistakes_that_keep_a_runner_from_starting(text, message):
+    with pytest.raises(ValueError, match=message):
+        validate(text)
+
+
+ACCEPTED = [
+    "root:4,foo:2:paused,foo.bar::sequential",
+    "foo:1:sequential=yes:throttle=2:rate=5/10",
+    "foo:4:capacity_default=1:sequential_default",
+    "foo:4:capacity_default=0,foo.a:2",
+    "foo bar:0:paused=no",
+]
+
+
+@pytest.mark.parametrize("text", ACCEPTED)
+def test_what_a_runner_starts_with(text):
+    assert validate(text)
+
+
+#: Text, names of rows, channel, and its capacity and whether it is sequential.
+ON_THE_FLY = [
+    ("a:4:capacity_default=2", [], "root.a", 4, False),
+    ("a:4:capacity_default=2", [], "root.a.x", 2, False),
+    ("a:4:capacity_default=2", [], "root.a.x.y", 2, False),
+    ("a:4:sequential_default", [], "root.a.x", 1, True),
+    ("a:4:capacity_default=0", [], "root.a.x", None, False),
+    ("a:4", [], "root.a.x", None, False),
+    ("a:4:capacity_default=2", [], "root.b", None, False),
+    ("root:9:capacity_default=2", [], "root.b", 2, False),
+    # the nearest one counts
+    ("a:4:capacity_default=2,a.b:3:capacity_default=1", [], "root.a.b.x", 1, False),
+    ("a:4:capacity_default=2,a.b:3", [], "root.a.b.x", 2, False),
+    # whatever their order is
+    ("a.b.c:3,a:4:capacity_default=2", [], "root.a.b", 2, False),
+    # what is declared is not made on the fly
+    ("a:4:capacity_default=2", ["root.a.x"], "root.a.x", None, False),
+    ("a:4:capacity_default=2,a.x:3", [], "root.a.x", 3, False),
+]
+
+
+@pytest.mark.parametrize(("text", "rows", "name", "capacity", "sequential"), ON_THE_FLY)
+@pytest.mark.parametrize("shared", [False, True])
+def test_channels_on_the_fly(text, rows, name, capacity, sequential, shared):
+    slots = SharedSlots() if shared else None
+    manager = ChannelManager(slots, "db")
+    manager.simple_configure(text)
+    early = manager.get_channel_by_name(name, parent_fallback=True)
+    manager.apply_settings([ChannelSettings("root"), *map(ChannelSettings, rows)])
+    channel = manager.get_channel_by_name(name, parent_fallback=True)
+    assert channel is early
+    assert (channel.capacity, channel.sequential) == (capacity, sequential)
+    # and so it is shown
+    given = entries(text)
+    defaults = None if name in rows else defaults_above(name, all_defaults(given))
+    limits = limits_of(name, ChannelSettings(name), given.get(name), defaults=defaults)
+    assert (limits.capacity, limits.sequential) == (capacity, sequential)
+
+
+def test_databases_share_a_channel_on_the_fly():
+    slots = SharedSlots()
+    managers = [ChannelManager(slots, name) for name in ("one", "two")]
+    for number, manager in enumerate(managers):
+        manager.simple_configure("root:9,a:4:capacity_default=1")
+        database = ("one", "two")[number]
+        manager.notify(database, "root.a.x", f"job{number}", 1, 0, 10, None, "pending")
+    started = [len(manager.get_jobs_to_run(0)) for manager in managers]
+    assert started == [1, 0]
+    # a record declares it in one of them: there it is a channel of its own
+    managers[1].apply_settings([ChannelSettings("root.a.x", 1)])
+    assert len(managers[1].get_jobs_to_run(0)) == 1
+    managers[1].apply_settings([])
+    assert slots.held("two", "root.a.x") == 1
+
+
+def test_a_pause_of_the_text():
+    manager = ChannelManager()
+    manager.simple_configure("a:2:paused")
+    assert not manager.has_free_capacity("root.a")
+    assert manager.has_free_capacity("root.b")
+
+
+def test_defaults():
+    found = all_defaults(entries("a:4:capacity_default=2,b:1,c:1:sequential_default"))
+    assert found == {
+        "root.a": ChildDefaults(2),
+        "root.c": ChildDefaults(1, sequential=True),
+    }
 
 
 DISABLED = [
@@ -179,7 +295,8 @@ def test_root_has_a_number_of_its_own(text, capacity, expected):
 
 
 def test_doctests():
-    assert doctest.testmod(channel_config).failed == 0
+    for module in (channel_config, channel_options):
+        assert doctest.testmod(module).failed == 0
 
 
 def test_a_path_is_no_deeper_than_python_can_walk():

@@ -42,8 +42,9 @@ def test_refused(options, message):
 def test_the_key_may_be_a_function_of_the_job():
     assert JobKey.of(sequence_key=lambda job: f"job {job}").text(7) == "sequence:job 7"
     assert JobKey.of(concurrency_key=lambda job: None).text(7) is None
+    assert JobKey.of(sequence_key=lambda job: 5).text(7) == "sequence:5"
     with pytest.raises(ValueError, match="a text"):
-        JobKey.of(sequence_key=lambda job: 5).text(7)
+        JobKey.of(sequence_key=lambda job: 5.0).text(7)
 
 
 def test_a_key_fits_into_an_index():

@@ -209,7 +209,13 @@ def test_identity_key_is_a_text_or_a_function():
     assert option_values.identity_key("\U0001f600" * 650)
 
 
-@pytest.mark.parametrize("value", [12, b"key", ("a",), "\0", "x" * 2601])
+def test_a_number_as_key_is_its_text():
+    assert option_values.identity_text(12) == "12"
+    assert option_values.identity_text(0) == "0"
+    assert option_values.identity_text(None) is None
+
+
+@pytest.mark.parametrize("value", [1.2, True, b"key", ("a",), "\0", "x" * 2601])
 def test_what_a_function_returns_as_a_key_is_refused(value):
     with pytest.raises(ValueError, match=r"option identity_key=.*: give a text"):
         option_values.identity_text(value)

@@ -4,6 +4,7 @@
 import ast
 import re
 import struct
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,3 +52,30 @@ def test_the_metapackage_names_what_is_published():
     text = (ROOT / "setup/_metapackage/pyproject.toml").read_text()
     named = re.findall(r'"odoo-addon-(\w+)==19\.0\.\*"', text)
     assert set(named) == PUBLISHED
+
+
+#: What the tests of an addon may import: Odoo and what its own tests import.
+OF_ODOO = {"odoo", "freezegun", "lxml", "markupsafe", "psycopg2", "werkzeug"}
+
+
+@pytest.mark.parametrize("addon", ADDONS, ids=lambda addon: addon.name)
+def test_the_tests_load_where_only_the_requirements_are_installed(addon):
+    allowed = OF_ODOO | set(sys.stdlib_module_names)
+    allowed |= set((ROOT / "requirements.txt").read_text().split())
+    found = {
+        f"{path.name}: {name}"
+        for path in (addon / "tests").glob("*.py")
+        for node in ast.parse(path.read_text()).body
+        for name in imported(node)
+        if name not in allowed
+    }
+    assert not found
+
+
+def imported(node):
+    """Return the packages that a statement imports."""
+    if isinstance(node, ast.Import):
+        return {alias.name.partition(".")[0] for alias in node.names}
+    if isinstance(node, ast.ImportFrom) and not node.level:
+        return {node.module.partition(".")[0]}
+    return set()

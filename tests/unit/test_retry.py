@@ -4,7 +4,8 @@
 import doctest
 import logging
 import math
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
 
 import pytest
 
@@ -236,3 +237,17 @@ def test_a_timeout_names_its_limit():
 def test_every_cause_is_decided():
     for cause in Cause:
         assert isinstance(decide(cause, 1, 5), Retry | Fail | Cancel)
+
+
+def http_date(seconds):
+    moment = datetime.now(timezone.utc) + timedelta(seconds=seconds)
+    return format_datetime(moment, usegmt=True)
+
+
+def test_a_delay_as_servers_give_it():
+    assert retry_seconds({1: 60}, 1, "120") == 120
+    assert retry_seconds({1: 60}, 1, timedelta(minutes=2)) == 120
+    assert 3500 < retry_seconds({1: 60}, 1, http_date(3600)) <= 3600
+    # a date that has passed asks for no delay: it is not that of the pattern either
+    assert retry_seconds({1: 60}, 1, http_date(-3600)) == 1
+    assert retry_seconds({1: 60}, 1, "soon") == 60

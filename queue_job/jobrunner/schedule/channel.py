@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from . import channel_config
+from . import channel_options
 from .channel_queue import ChannelJob, ChannelQueue
 from .rate import Owner, Rate
 from .slots import Slots
@@ -121,11 +121,11 @@ class Channel:
 
         Jobs that run go on running, also when they are now more than the capacity.
         """
-        channel_config.check_options(config)
+        channel_options.check_values(config)
         self.capacity = config.get("capacity")
-        self.sequential = channel_config.as_boolean(config.get("sequential"))
+        self.sequential = channel_options.as_boolean(config.get("sequential"))
         self.throttle = int(config.get("throttle") or 0)
-        self.paused = channel_config.as_boolean(config.get("paused"))
+        self.paused = channel_options.as_boolean(config.get("paused"))
         self._set_rate(config.get("rate"))
         if not self.throttle:
             self._slots.throttled_until = 0

@@ -9,10 +9,12 @@ separated by commas or line ends:
     root:4,sale:2,sale.import:1:sequential,mail:1:throttle=2
 
 * `name`: dotted path below root; the leading `root.` may be left out;
-* `capacity`: how many jobs may run at once, 1 when left out, 0 for no limit
-  (`root:0` keeps the whole job runner from starting);
+* `capacity`: how many jobs may run at once, 1 when left out (`sale::throttle=2`), 0 for
+  no limit (`root:0` keeps the whole job runner from starting);
 * options: `sequential`, `throttle=<seconds between two starts>`,
-  `rate=<starts>/<seconds>` (at most so many starts in any such period), `paused`.
+  `rate=<starts>/<seconds>` (at most so many starts in any such period), `paused`, and
+  for channels made on the fly below it `capacity_default=<number>` and
+  `sequential_default`.
 
 The records are the rows of `queue.job.channel`; they rule the channels of which
 the text does not speak.
@@ -20,14 +22,21 @@ the text does not speak.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple, NoReturn
 
+from .channel_options import (
+    ChildDefaults,
+    as_boolean,
+    check_names,
+    check_values,
+    child_defaults,
+)
 from .rate import DEFAULT_PERIOD, Rate
 
 ROOT = "root"
 #: Channels below root on a path: what a row puts deeper counts in the last of them.
 DEEPEST = 50
-FALSE_TEXTS = frozenset({"", "0", "f", "false", "n", "no", "none", "off"})
 
 
 class ChannelSettings(NamedTuple):
@@ -57,6 +66,7 @@ def limits_of(
     row: ChannelSettings,
     entry: dict[str, Any] | None = None,
     root_capacity: int = 1,
+    defaults: ChildDefaults | None = None,
 ) -> ChannelLimits:
     """Return what rules a channel: what the runner obeys, and what users are shown.
 
@@ -68,8 +78,11 @@ def limits_of(
     :param entry: what the text says, an item of `parse`; None if it says nothing
     :param root_capacity: jobs of root at a time, where neither the row nor the text
         gives a number
+    :param defaults: see `defaults_above`; for a channel that has no row
     :raise ValueError: an option of the entry can't be read
     """
+    if entry is None and defaults is not None:
+        row = row._replace(capacity=defaults.capacity, sequential=defaults.sequential)
     if entry is None:
         return _limits_of_row(row, root_capacity if name == ROOT else None)
     rate = entry.get("rate")
@@ -80,6 +93,27 @@ def limits_of(
         paused=as_boolean(entry.get("paused")) or bool(row.paused),
         rate=rate if isinstance(rate, Rate) else Rate.parse(rate),
     )
+
+
+def defaults_above(
+    name: str, defaults: Mapping[str, ChildDefaults]
+) -> ChildDefaults | None:
+    """Return what holds for a channel made on the fly: what is said nearest above it.
+
+    :param name: its full dotted name
+    :param defaults: {full dotted name: what is said of the channels below it}
+    """
+    while name and defaults:
+        name = name.rpartition(".")[0]
+        if name in defaults:
+            return defaults[name]
+    return None
+
+
+def all_defaults(entries: Mapping[str, dict[str, Any]]) -> dict[str, ChildDefaults]:
+    """Return what the entries say of channels below theirs, by full dotted name."""
+    found = {name: child_defaults(entry) for name, entry in entries.items()}
+    return {name: defaults for name, defaults in found.items() if defaults}
 
 
 def _limits_of_row(row: ChannelSettings, default: int | None) -> ChannelLimits:
@@ -101,17 +135,6 @@ def split_strip(text: str, separator: str, maxsplit: int = -1) -> list[str]:
     ['a', 'b c', 'd']
     """
     return [part.strip() for part in text.split(separator, maxsplit)]
-
-
-def as_boolean(value: Any) -> bool:
-    """Read a switch; only words that clearly say no are false.
-
-    >>> [as_boolean(value) for value in (True, "1", "yes", "False", "off", None)]
-    [True, True, True, False, False, False]
-    """
-    if isinstance(value, str):
-        return value.strip().lower() not in FALSE_TEXTS
-    return bool(value)
 
 
 def canonical_name(name: str | None) -> str:
@@ -150,24 +173,18 @@ def validate(text: str) -> list[dict[str, Any]]:
 A sequential channel must have a capacity of 1
     """
     configs = parse(text)
+    known: dict[str, str] = {}
     for config in configs:
+        entry = _unparse(config)
         try:
-            check_options(config)
+            check_names(config)
+            check_values(config)
         except ValueError as error:
-            _refuse(_unparse(config), str(error))
+            _refuse(entry, str(error))
+        other = known.setdefault(canonical_name(config["name"]), entry)
+        if other is not entry:
+            _refuse(entry, f"another entry for the same channel, {other}")
     return configs
-
-
-def check_options(config: dict[str, Any]) -> None:
-    """Raise ValueError when the options of a channel contradict themselves."""
-    if as_boolean(config.get("sequential")) and config.get("capacity") != 1:
-        raise ValueError("A sequential channel must have a capacity of 1")
-    throttle = config.get("throttle") or 0
-    if not str(throttle).isdigit():
-        raise ValueError(f"invalid throttle {throttle}")
-    rate = config.get("rate")
-    if not isinstance(rate, Rate):
-        Rate.parse(rate)
 
 
 def is_disabled(text: str) -> bool:
@@ -189,7 +206,7 @@ def _parse_entry(entry: str) -> dict[str, Any]:
     if not name:
         _refuse(entry, "missing channel name")
     config: dict[str, Any] = {"name": name, "capacity": 1}
-    if rest:
+    if rest and rest[0]:
         config["capacity"] = _parse_capacity(entry, rest[0])
     for item in filter(None, rest[1:]):
         key, *values = split_strip(item, "=")

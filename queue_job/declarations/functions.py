@@ -1,0 +1,129 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""What a job function names, and whether it is there.
+
+The model, the method, the method for failures, the related action, the exceptions of
+`retry_on` and the retry pattern: each check takes a record of `queue.job.function` and
+yields the problems. None of them raises, whatever stands in the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from odoo.models import BaseModel
+
+from ..core.delays import declared_faults
+from ..core.names import nearest
+from ..settle.retry_on import names_of
+from ..storage import related_action as related_actions
+from . import exceptions
+from .problem import Problem
+
+#: The fields that say which method of which model is meant.
+METHOD_FIELDS = frozenset({"name", "model_id", "method"})
+
+
+def problems_of(
+    function: BaseModel, changed: Collection[str] | None = None
+) -> Iterator[Problem]:
+    """Iterate over the problems of a job function.
+
+    :param function: a record of `queue.job.function`
+    :param changed: names of fields, where only these have to be looked at
+    """
+    for names, check in _CHECKS:
+        if changed is None or not names.isdisjoint(changed):
+            yield from check(function)
+
+
+def _method(function: BaseModel) -> Iterator[Problem]:
+    model_name = function.model_id.model
+    if not (model_name and function.method):
+        return
+    if model_name not in function.env.registry:
+        text = function.env._("there is no model %s; is its addon gone?", model_name)
+        yield Problem("model", function.name, text, is_early=True)
+    else:
+        yield from _method_of_model(function, "method")
+
+
+def _on_fail_method(function: BaseModel) -> Iterator[Problem]:
+    model_name = function.model_id.model
+    if function.on_fail_method and model_name in function.env.registry:
+        yield from _method_of_model(function, "on_fail_method")
+
+
+def _method_of_model(function: BaseModel, field: str) -> Iterator[Problem]:
+    env, name = function.env, function[field]
+    model = env.registry[function.model_id.model]
+    if callable(getattr(model, name, None)):
+        return
+    text = env._(
+        "%(field)s %(name)s is no method of %(model)s.",
+        field=field,
+        name=name,
+        model=model._name,
+    )
+    known = [each for each in dir(model) if callable(getattr(model, each, None))]
+    yield Problem(field, function.name, text + hint(env, nearest(name, known)))
+
+
+def related_action(function: BaseModel) -> Iterator[Problem]:
+    """Iterate over the problems of the related action."""
+    action = _action_of(function)
+    name = action.get("func_name")
+    model = function.env.registry["queue.job"]
+    if not name or related_actions.is_related_action(model, str(name)):
+        return
+    env = function.env
+    text = env._(
+        "%s is no related action. Name a method that an addon has added to "
+        "queue.job for this purpose.",
+        name,
+    )
+    known = related_actions.names_in(model)
+    text += hint(env, nearest(str(name), known))
+    yield Problem("related_action", function.name, text, is_early=True)
+
+
+def _action_of(function: BaseModel) -> dict:
+    try:
+        action = function.related_action
+    except ValueError:
+        return {}
+    return action if isinstance(action, dict) else {}
+
+
+def _retry_on(function: BaseModel) -> Iterator[Problem]:
+    env = function.env
+    for name in names_of(function.retry_on):
+        found = exceptions.unknown(name)
+        if found:
+            text = env._(
+                "retry_on %s is no exception that is known here. Name one with its "
+                "module, such as requests.exceptions.ConnectionError.",
+                name,
+            )
+            yield Problem("retry_on", function.name, text + hint(env, found.meant))
+
+
+def _retry_pattern(function: BaseModel) -> Iterator[Problem]:
+    faults = declared_faults(function._stored_retry_pattern())
+    if faults:
+        remedies = function._retry_pattern_remedies()
+        told = "; ".join(f"{entry}: {remedies[fault]}" for entry, fault in faults)
+        yield Problem("retry_pattern", function.name, f"retry_pattern: {told}")
+
+
+def hint(env, meant: str | None) -> str:
+    """Return a sentence about what was probably meant, "" for None."""
+    return " " + env._("Did you mean %s?", meant) if meant else ""
+
+
+_CHECKS = (
+    (METHOD_FIELDS, _method),
+    (METHOD_FIELDS | {"on_fail_method"}, _on_fail_method),
+    (frozenset({"related_action", "edit_related_action"}), related_action),
+    (frozenset({"retry_on"}), _retry_on),
+    (frozenset({"retry_pattern", "edit_retry_pattern"}), _retry_pattern),
+)
