@@ -91,7 +91,8 @@ from .schedule.channel_queue import ChannelQueue as ChannelQueue
 from .schedule.channel_queue import JobSortingKey as JobSortingKey
 from .schedule.lease_terms import LeaseTerms, terms_of
 from .schedule.priority_queue import PriorityQueue as PriorityQueue
-from .schedule.rate import Owner, Rate
+from .schedule.rate import Rate
+from .schedule.reservations import Reservations
 from .schedule.slots import FairSlots, SharedSlots, Slots
 
 _logger = logging.getLogger(__name__)
@@ -135,8 +136,8 @@ class ChannelManager:
         self._rows: set[str] = set()
         self._root_capacity = root_capacity
         self._root_channel = Channel(ROOT, None, root_capacity)
-        # The leases that may make more starts in channels with a rate.
-        self._reserving: set[Owner] = set()
+        #: What leases may start beside their first jobs, where rates limit the starts.
+        self.reservations = Reservations(self._root_channel, self._locate, self._lock)
 
     # -- settings ---------------------------------------------------------------
 
@@ -346,9 +347,7 @@ class ChannelManager:
             for job in list(jobs):
                 job.channel.remove(job)
                 del self._jobs[job.db_name, job.uuid]
-                owner = job.db_name, job.uuid
-                for channel in self._reserved_by(owner):  # a lease that was lost
-                    channel._slots.starts.use(owner, time.time())
+                self.reservations.use_up((job.db_name, job.uuid), time.time())
 
     # -- rates ------------------------------------------------------------------
 
@@ -367,46 +366,6 @@ class ChannelManager:
         """Take note of what this database has started in a channel until now."""
         with self._lock:
             channel.count_starts(next(iter(self._databases), ""), times, now)
-
-    def reserve_starts(
-        self, channel_name: str | None, owner: Owner, wanted: int, now: float
-    ) -> int:
-        """Let a lease make more starts than that of the job for which it is granted.
-
-        :param owner: the database, and the name of the lease's slot
-        :param wanted: how many, at most
-        :return: how many the rates of the channel and its ancestors leave
-        """
-        with self._lock:
-            rated = [each for each in self._locate(channel_name).path() if each.rate]
-            room = [each._slots.starts.room(each.rate, now) for each in rated]
-            number = int(min([wanted, *room]))
-            if number > 0:
-                self._reserving.add(owner)
-                for channel in rated:
-                    channel._slots.starts.reserve(owner, number)
-            return number
-
-    def settle_starts(self, owner: Owner, times: list[float]) -> None:
-        """Take note of the further starts that a lease has made."""
-        with self._lock:
-            for channel in self._reserved_by(owner):
-                channel._slots.starts.settle(owner, times)
-
-    def release_starts(self, owner: Owner) -> bool:
-        """Let a lease that is busy with a long job make no further starts.
-
-        :return: whether it could have made some; its channels are uncounted then
-        """
-        with self._lock:
-            channels = self._reserved_by(owner)
-            return sum(channel.release_starts(owner) for channel in channels) > 0
-
-    def _reserved_by(self, owner: Owner) -> list[Channel]:
-        if owner not in self._reserving:
-            return []
-        self._reserving.discard(owner)
-        return list(self._root_channel.tree())
 
     # -- what may start ---------------------------------------------------------
 

@@ -143,7 +143,7 @@ class ChannelMachine(RuleBasedStateMachine):
         if job.id in self.leases or not rated:
             return
         owner = "db", f"lease {job.id}"
-        number = self.manager.reserve_starts(job.path, owner, wanted, self.now)
+        number = self.manager.reservations.reserve(job.path, owner, wanted, self.now)
         room = [self.rules[path]["rate_limit"] - self.counted(path) for path in rated]
         assert number == max(0, min([wanted, *room]))
         if number:
@@ -172,7 +172,7 @@ class ChannelMachine(RuleBasedStateMachine):
 
     def report(self, job_id):
         lease = self.leases.pop(job_id)
-        self.manager.settle_starts(("db", f"lease {job_id}"), lease.made)
+        self.manager.reservations.settle(("db", f"lease {job_id}"), lease.made)
         for path in lineage(lease.path):
             self.starts[path] = sorted([*self.starts[path], *lease.made])
 

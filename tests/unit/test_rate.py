@@ -110,30 +110,30 @@ LEASE = ("db", "lease 7")
 def test_what_a_lease_has_reserved_is_missing_to_others():
     cm = manager("root:20,A:20:rate=5/10")
     assert start(cm, 100) == 5
-    assert cm.reserve_starts("A", LEASE, 9, 100) == 0
-    assert cm.reserve_starts("A", LEASE, 3, 110) == 3
+    assert cm.reservations.reserve("A", LEASE, 9, 100) == 0
+    assert cm.reservations.reserve("A", LEASE, 3, 110) == 3
     assert cm.free_slots("A", 110) == 2
-    assert cm.reserve_starts("A", ("db", "lease 8"), 9, 110) == 2
+    assert cm.reservations.reserve("A", ("db", "lease 8"), 9, 110) == 2
     assert (cm.free_slots("A", 999), cm.get_wakeup_time()) == (0, math.inf)
-    cm.settle_starts(LEASE, [112.0])
+    cm.reservations.settle(LEASE, [112.0])
     assert cm.free_slots("A", 112) == 2
-    cm.settle_starts(("db", "lease 8"), [110.0, 111.0])
+    cm.reservations.settle(("db", "lease 8"), [110.0, 111.0])
     assert cm.free_slots("A", 112) == 2
     assert [cm.free_slots("A", 120 + n) for n in range(3)] == [3, 4, 5]
 
 
 def test_reserved_in_each_channel_of_the_path():
     cm = manager("root:9:rate=9/10,A:9:rate=5/10", jobs=0)
-    assert cm.reserve_starts("A.b", LEASE, 99, 100) == 5
+    assert cm.reservations.reserve("A.b", LEASE, 99, 100) == 5
     assert (cm.free_slots(None, 100), cm.free_slots("A", 100)) == (4, 0)
-    assert cm.reserve_starts("C", ("db", "lease 8"), 99, 100) == 4
-    assert cm.reserve_starts("D", ("db", "lease 9"), 99, 100) == 0
+    assert cm.reservations.reserve("C", ("db", "lease 8"), 99, 100) == 4
+    assert cm.reservations.reserve("D", ("db", "lease 9"), 99, 100) == 0
 
 
 def test_a_lease_that_is_lost_may_have_made_all_its_starts():
     cm = manager("root:9,A:9:rate=5/10", jobs=0)
     cm.notify("db", "A", LEASE[1], 1, 0, 10, None, "started")
-    cm.reserve_starts("A", LEASE, 3, time.time() - 60)
+    cm.reservations.reserve("A", LEASE, 3, time.time() - 60)
     cm.remove_job(LEASE[1])
     now = time.time()
     assert (cm.free_slots("A", now), cm.free_slots("A", now + 10)) == (2, 5)
@@ -143,16 +143,16 @@ def test_a_lease_that_is_busy_makes_no_further_starts():
     """What it has made is in the table; what another lease has made, as well."""
     cm = manager("root:9,A:9:rate=5/10", jobs=0, db_name="db")
     cm.count_starts(cm.get_channel_by_name("A"), [], 99.0)
-    cm.reserve_starts("A", LEASE, 3, 100)
-    cm.reserve_starts("A", ("db", "lease 8"), 2, 100)
+    cm.reservations.reserve("A", LEASE, 3, 100)
+    cm.reservations.reserve("A", ("db", "lease 8"), 2, 100)
     assert not cm.uncounted_rates()
-    assert cm.release_starts(LEASE) and not cm.release_starts(LEASE)
+    assert cm.reservations.release(LEASE) and not cm.reservations.release(LEASE)
     ((channel, _rate),) = cm.uncounted_rates()
     cm.count_starts(channel, [101.0, 102.0], 104.0)
     assert cm.free_slots("A", 104) == 1
-    cm.settle_starts(("db", "lease 8"), [102.0, 105.0])
+    cm.reservations.settle(("db", "lease 8"), [102.0, 105.0])
     assert cm.free_slots("A", 105) == 2, "only the start at 105 was not counted"
-    cm.settle_starts(LEASE, [101.0])
+    cm.reservations.settle(LEASE, [101.0])
     assert cm.free_slots("A", 105) == 2
 
 

@@ -113,7 +113,7 @@ class LeaseRegistry:
     def _reserve_starts(self, channel: str | None, lease_id: int) -> int:
         """Reserve what a rate leaves of the starts that a lease will make."""
         wanted = wanted_starts(self._seconds.get(channel), lease_protocol.LEASE_SECONDS)
-        return self.manager.reserve_starts(
+        return self.manager.reservations.reserve(
             channel, self._owner(lease_id), wanted, time.time()
         )
 
@@ -134,7 +134,10 @@ class LeaseRegistry:
             for row in rows
             if row["state"] == STARTED and row["running_seconds"] > TOO_OLD
         }
-        return sum(self.manager.release_starts(self._owner(each)) for each in busy) > 0
+        return (
+            sum(self.manager.reservations.release(self._owner(each)) for each in busy)
+            > 0
+        )
 
     def _take_slot(self, job, lease_id):
         named = {**job, "uuid": slot_of(lease_id)}
@@ -193,7 +196,7 @@ class LeaseRegistry:
             self._forget(lease_id)
             self._learn(answer)
         if answer.unreachable:
-            self.manager.settle_starts(self._owner(lease_id), [])
+            self.manager.reservations.settle(self._owner(lease_id), [])
         if answer.report is not None or answer.unreachable:
             self.give_back_slot(lease_id)
         return True
@@ -204,7 +207,7 @@ class LeaseRegistry:
         if seconds:
             self._seconds[answer.lease.channel] = sum(seconds) / len(seconds)
         times = further_starts(answer.report, answer.outcomes, time.time())
-        self.manager.settle_starts(self._owner(answer.lease.id), times)
+        self.manager.reservations.settle(self._owner(answer.lease.id), times)
 
     def suspect(self, lease_id: int) -> None:
         """Close a lease whose worker may still run a job.
