@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NamedTuple
 
-from ..core.names import nearest
+from ..core.names import slip
 from ..jobrunner.schedule.channel_config import ROOT, canonical_name
 
 
@@ -74,7 +74,7 @@ def _meant(above: str, missing: str, rest: str, declared: Declared) -> str | Non
         for name in declared.names
         if name.rpartition(".")[0] == above
     }
-    found = nearest(missing.rpartition(".")[2], siblings)
+    found = slip(missing.rpartition(".")[2], siblings)
     if not found:
         return None
     full = ".".join(filter(None, (above, found, rest)))
