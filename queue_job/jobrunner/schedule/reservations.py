@@ -19,7 +19,10 @@ class Reservations:
     """
 
     def __init__(
-        self, root: Channel, locate: Callable[[str | None], Channel], lock: AbstractContextManager
+        self,
+        root: Channel,
+        locate: Callable[[str | None], Channel],
+        lock: AbstractContextManager,
     ):
         self._root = root
         self._locate = locate
