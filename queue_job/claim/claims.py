@@ -153,30 +153,38 @@ NOT_BLOCKED = "(gate_state IS NULL OR gate_state IN ('later', 'open'))"
 # is the first of all that wait there, for a date as well, and it may run; no job of the
 # channel has failed. The lease holds the only slot of the channel, so no other lease
 # has a job of it in flight. The last one of this lease is, if its end couldn't be
-# written: it will be found dead.
+# written: it will be found dead. The row is looked up by a value that is known before
+# the plan runs: as a join it would be found by reading the whole table, as long as
+# PostgreSQL takes that for a small one.
 NEXT_IN_ORDER = f"""
+    WITH line AS MATERIALIZED (
+        SELECT %s::text AS channel, %s::int AS last
+    ), head AS MATERIALIZED (
+        SELECT id FROM (
+              (SELECT id, priority, date_created FROM queue_job
+                WHERE state = 'pending' AND scheduled IS NOT TRUE
+                  AND channel = (SELECT channel FROM line)
+                ORDER BY priority, date_created, id LIMIT 1)
+               UNION ALL
+              (SELECT id, priority, date_created FROM queue_job
+                WHERE state = 'pending' AND scheduled AND {NOT_BLOCKED}
+                  AND channel = (SELECT channel FROM line)
+                ORDER BY priority, date_created, id LIMIT 1)) waiting
+         ORDER BY priority, date_created, id LIMIT 1
+    )
     SELECT j.id
-      FROM (SELECT %s::text AS channel, %s::int AS last) line
-     CROSS JOIN LATERAL (
-           SELECT id FROM (
-                 (SELECT id, priority, date_created FROM queue_job
-                   WHERE state = 'pending' AND scheduled IS NOT TRUE
-                     AND channel = line.channel
-                   ORDER BY priority, date_created, id LIMIT 1)
-                  UNION ALL
-                 (SELECT id, priority, date_created FROM queue_job
-                   WHERE state = 'pending' AND scheduled AND {NOT_BLOCKED}
-                     AND channel = line.channel
-                   ORDER BY priority, date_created, id LIMIT 1)) waiting
-            ORDER BY priority, date_created, id LIMIT 1) head
-      JOIN queue_job j ON j.id = head.id
-     WHERE j.state || '' = 'pending' AND j.scheduled IS NOT TRUE
-       AND j.channel = line.channel AND (j.eta IS NULL OR j.eta <= {UTC_NOW})
+      FROM queue_job j
+     WHERE j.id = (SELECT id FROM head)
+       AND j.state || '' = 'pending' AND j.scheduled IS NOT TRUE
+       AND j.channel = (SELECT channel FROM line)
+       AND (j.eta IS NULL OR j.eta <= {UTC_NOW})
        AND {LEADS.format("%s")}
-       AND NOT EXISTS (SELECT 1 FROM queue_job
-                        WHERE state = 'failed' AND channel = line.channel)
-       AND NOT EXISTS (SELECT 1 FROM queue_job
-                        WHERE state IN ('enqueued', 'started') AND id = line.last)
+       AND NOT EXISTS (
+           SELECT 1 FROM queue_job
+            WHERE state = 'failed' AND channel = (SELECT channel FROM line))
+       AND NOT EXISTS (
+           SELECT 1 FROM queue_job
+            WHERE state IN ('enqueued', 'started') AND id = (SELECT last FROM line))
        FOR NO KEY UPDATE OF j SKIP LOCKED
 """
 

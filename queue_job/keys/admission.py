@@ -173,30 +173,32 @@ SELECT set_config('queue_job.holds_key',
 # The rules are those of `ADMIT`: the first in the line, when nothing of the key is in
 # flight, has failed, or was admitted besides. And it has to be the next one of the
 # lease, too: none of the jobs that it could take instead is before it.
+_OF_LINE = "gate = (SELECT gate FROM line) AND channel = (SELECT channel FROM line)"
 NEXT_OF_KEY = f"""
+    WITH line AS MATERIALIZED (
+        SELECT %s::text AS channel, %s::text AS gate
+    ), head AS MATERIALIZED (
+        SELECT first.id
+          FROM unnest(ARRAY['new', 'waiting', 'later', 'open']) AS s (gate_state)
+         CROSS JOIN LATERAL (
+               SELECT priority, date_created, id FROM queue_job
+                WHERE {_OF_LINE} AND state = 'pending' AND gate_state = s.gate_state
+                ORDER BY {_ORDER} LIMIT 1) first
+         ORDER BY {_ORDER} LIMIT 1
+    )
     SELECT j.id
-      FROM (SELECT %s::text AS channel, %s::text AS gate) line
-     CROSS JOIN LATERAL (
-           SELECT first.id
-             FROM unnest(ARRAY['new', 'waiting', 'later', 'open']) AS s (gate_state)
-            CROSS JOIN LATERAL (
-                  SELECT priority, date_created, id FROM queue_job
-                   WHERE gate = line.gate AND channel = line.channel
-                     AND state = 'pending' AND gate_state = s.gate_state
-                   ORDER BY {_ORDER} LIMIT 1) first
-            ORDER BY {_ORDER} LIMIT 1) head
-      JOIN queue_job j ON j.id = head.id
+      FROM queue_job j
      WHERE current_setting('queue_job.holds_key', true) = 'true'
+       AND j.id = (SELECT id FROM head)
        AND j.state || '' = 'pending' AND j.gate_limit = 0
-       AND j.channel = line.channel AND j.gate || '' = line.gate
+       AND j.channel || '' = (SELECT channel FROM line)
+       AND j.gate || '' = (SELECT gate FROM line)
        AND (j.eta IS NULL OR j.eta <= {UTC_NOW})
        AND {LEADS.format("%s")}
+       AND NOT EXISTS (SELECT 1 FROM queue_job WHERE {_OF_LINE} AND {BUSY})
        AND NOT EXISTS (SELECT 1 FROM queue_job
-                        WHERE gate = line.gate AND channel = line.channel AND {BUSY})
-       AND NOT EXISTS (SELECT 1 FROM queue_job
-                        WHERE gate = line.gate AND channel = line.channel
-                          AND state = 'pending' AND gate_state = 'open'
-                          AND id <> head.id)
+                        WHERE {_OF_LINE} AND state = 'pending' AND gate_state = 'open'
+                          AND id <> (SELECT id FROM head))
        AND NOT EXISTS (
            SELECT 1 FROM unnest(%s::text[]) AS served (channel) CROSS JOIN LATERAL (
                   SELECT priority, date_created, id FROM queue_job
