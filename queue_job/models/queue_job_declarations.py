@@ -10,7 +10,6 @@ import logging
 
 from odoo import api, models, tools
 from odoo.exceptions import AccessError, UserError
-from odoo.tools import config
 
 from ..core.delays import LONGEST, Fault, declared_faults
 from ..declarations import channels, functions
@@ -22,8 +21,11 @@ _logger = logging.getLogger(__name__)
 RELATED_ACTION_KEYS = {"enable", "func_name", "kwargs"}
 RELATED_ACTION_FIELDS = {"related_action", "edit_related_action"}
 
-#: Channels of which this process has warned already: (database, channel).
-_warned: set[tuple[str, str]] = set()
+#: Undeclared channels that were said in this process: (database, channel).
+_said: set[tuple[str, str]] = set()
+
+#: How many undeclared channels are said in a process, at most.
+MOST_SAID = 1000
 
 
 class QueueJobFunctionDeclared(models.AbstractModel):
@@ -218,11 +220,12 @@ class QueueJobChannelDeclared(models.AbstractModel):
         text = self._undeclared_text(missing)
         if missing.meant:
             raise ValueError(text)
-        if (self.env.cr.dbname, missing.name) not in _warned:
-            _warned.add((self.env.cr.dbname, missing.name))
-            # tests are full of channels that nobody needs
-            level = logging.INFO if config["test_enable"] else logging.WARNING
-            _logger.log(level, "%s", text)
+        said = self.env.cr.dbname, missing.name
+        if (
+            said not in _said and len(_said) < MOST_SAID
+        ):  # it may be a name per customer
+            _said.add(said)
+            _logger.info("%s: %s", self.env.cr.dbname, text)
 
     @api.model
     def _undeclared_text(self, missing: channels.Undeclared) -> str:

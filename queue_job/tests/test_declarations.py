@@ -130,18 +130,16 @@ class TestCalls(DeclarationsCase):
         self.assertFalse(self.jobs.search([("channel", "=", "root.hihg")]))
 
     def test_another_one_is_made_on_the_fly_and_said_once(self):
-        self.patch(declarations, "_warned", set())
-        for in_tests, level in ((True, logging.INFO), (False, logging.WARNING)):
-            declarations._warned.clear()
-            with (
-                mock.patch.object(declarations, "config", {"test_enable": in_tests}),
-                self.assertLogs(LOGGER, logging.INFO) as logs,
-            ):
-                self.call("root.elsewhere.else")
-                self.call("root.elsewhere.else")
-            (record,) = logs.records
-            self.assertEqual(record.levelno, level)
-            self.assertIn("there is no root.elsewhere, so that", record.getMessage())
+        self.patch(declarations, "_said", set())
+        with self.assertLogs(LOGGER, logging.INFO) as logs:
+            self.call("root.elsewhere.else")
+            self.call("root.elsewhere.else")
+        (record,) = logs.records
+        self.assertEqual(record.levelno, logging.INFO)
+        self.assertIn("there is no root.elsewhere, so that", record.getMessage())
+        self.patch(declarations, "MOST_SAID", 1)
+        with self.assertNoLogs(LOGGER, logging.INFO):
+            self.call("root.somewhere.else")
 
     def test_declared_ones(self):
         parent = self.env.ref("queue_job.channel_root")
