@@ -26,6 +26,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="how often each scenario runs")
     parser.add_argument("--no-floor", action="store_true", help="skip the floor")
     parser.add_argument("--json", type=Path, help="write all figures to this file")
+    parser.add_argument("--rst", type=Path, help="write the table for the README")
     parser.add_argument("--list", action="store_true", help="name the scenarios")
     return parser.parse_args(arguments)
 
@@ -123,7 +124,10 @@ class Run:
     def _print(self, cluster: Cluster, bench: Bench) -> None:
         machine = report.machine(cluster)
         print(f"\n{machine}; {time.monotonic() - self._start:.0f} s\n")
-        print(report.table(report.rows(self.chosen, self.results)))
+        rows = report.rows(self.chosen, self.results)
+        print(report.table(rows))
+        if self.options.rst:
+            self.options.rst.write_text(report.rst_table(rows))
         if bench.costs:
             print(f"\n{cost_table.table(bench.costs)}")
         if self.floor:

@@ -88,6 +88,22 @@ def table(lines: list[tuple[str, ...]]) -> str:
     return "\n".join([render(_HEADER), rule, *map(render, lines)])
 
 
+def rst_table(lines: list[tuple[str, ...]]) -> str:
+    """The same as a simple table of reStructuredText, as in the README."""
+    short = [("what", "community", "this addon", "ratio", "target", "pass")]
+    scenario = ""
+    for title, figure, *cells in lines:
+        scenario = title or scenario
+        short.append((f"{scenario}: {figure}", *(cell or " " for cell in cells)))
+    widths = [max(map(len, column)) for column in zip(*short, strict=True)]
+    rule = " ".join("=" * width for width in widths)
+    rows = [
+        " ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        for line in short
+    ]
+    return "\n".join([rule, rows[0], rule, *rows[1:], rule]) + "\n"
+
+
 def floor_lines(floor: dict[str, dict[str, float]]) -> str:
     lines = []
     for name, figures in floor.items():

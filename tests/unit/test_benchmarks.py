@@ -4,6 +4,8 @@
 import ast
 from pathlib import Path
 
+import docutils.core
+import docutils.nodes
 import pytest
 
 from benchmarks import cost_table, report, scenarios
@@ -123,3 +125,15 @@ def test_the_table_of_costs():
     assert "| `UPDATE queue_job` | 1.00 | 300 |" in text
     assert "| parsing, planning, messages, other processes | | 100 |" in text
     assert "seldom" not in text
+
+
+def test_the_table_of_the_readme():
+    lines = [
+        ("drain: no-op", "jobs run", "1/s", "20/s", "20.0x", "16x", "yes"),
+        ("", "of the floor", "-", "80 %", "", "", ""),
+    ]
+    text = report.rst_table(lines)
+    assert docutils.core.publish_doctree(text).findall(docutils.nodes.table)
+    assert "drain: no-op: of the floor -" in text
+    rows = [line for line in text.splitlines() if not line.startswith("=")]
+    assert len(rows) == 3
