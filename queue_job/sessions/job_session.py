@@ -138,6 +138,18 @@ def flush_last(env) -> None:
         env.flush_all()
 
 
+def send_kept(cr) -> None:
+    """Execute what was kept of the last flush, rather than along with a statement of
+    somebody else, which Odoo would log as the one that failed.
+
+    :param cr: cursor of the job
+    :raise psycopg2.Error: of one of the statements
+    """
+    jobs = job_cursor.find(cr)
+    if jobs is not None:
+        jobs.send_kept()
+
+
 def may_settle(cr) -> bool:
     """Whether the session of an attempt, rolled back, may also write down its end.
 

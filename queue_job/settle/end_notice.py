@@ -10,6 +10,7 @@ arguments nor traceback.
 """
 
 from ..core import options
+from ..sessions import job_session
 
 #: Type of the bus message: {"uuid", "id", "name", "state", "notify"}.
 MESSAGE_TYPE = "queue_job.state"
@@ -22,6 +23,9 @@ def announce_end(job) -> None:
 
     :param job: a job that has ended
     """
+    if not job.options:
+        return
+    job_session.send_kept(job.env.cr)
     options.tell_ended(job)
     wish = job.options.get("notify")
     wished = bool(wish) and wish in (True, job.state)

@@ -208,6 +208,7 @@ def _update(job: StoredJob, old_state: str, changed: dict, extra: dict) -> None:
         caches.fill(record, zip(NOTICE_COLUMNS, row, strict=True))
         record._message_post_on_failure()
         return
+    job_session.send_kept(env.cr)
     if job.claim_token is not None:
         caches.flush(record)  # the state that this object has stored last
         env.cr.execute(ASSERT_CLAIM, [job.id, job.claim_token, old_state])

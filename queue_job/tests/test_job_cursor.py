@@ -12,6 +12,7 @@ from odoo.sql_db import db_connect
 from odoo.tests import BaseCase, TransactionCase, get_db_name, tagged
 from odoo.tools import SQL
 
+from ..sessions import job_session
 from ..sessions.job_cursor import JobConnection, is_flush
 
 END = "UPDATE life SET state = 'done' WHERE id = 1 AND 1 / claimed = 1"
@@ -357,6 +358,15 @@ class TestKeptFlush(JobCursorCase):
         with self.assertRaises(psycopg2.errors.CheckViolation):
             self.end_job()
         self.assertFalse(ran)
+
+    def test_its_error_is_not_logged_as_that_of_another_statement(self):
+        self.cr.execute("ALTER TABLE life ADD CHECK (state <> 'bad')")
+        self.flush(3, "bad")
+        with (
+            self.assertNoLogs("odoo.sql_db"),
+            self.assertRaises(psycopg2.errors.CheckViolation),
+        ):
+            job_session.send_kept(self.cr)
 
     def test_many_are_not_kept(self):
         sent = self.messages()
