@@ -203,20 +203,27 @@ describe("dashboard", () => {
         expect.verifySteps(["action_resume [[7]]", "action_resume_all [[]]"]);
     });
 
-    test("failures of a kind are requeued by one click", async () => {
+    test("failures of a kind are requeued by a dialog", async () => {
         onRpc("queue.job.dashboard", "get_figures", () => figures());
         onRpc("queue.job.dashboard", "requeue_failures", ({args}) => {
             expect.step(args.join(" "));
-            return {
-                type: "ir.actions.client",
-                tag: "display_notification",
-                params: {message: "2 job(s) changed."},
-            };
+            return {type: "ir.actions.act_window", name: "Requeue Jobs"};
+        });
+        patchWithCleanup(QueueJobDashboard.prototype, {
+            setup() {
+                super.setup();
+                this.action = {
+                    doAction: ({name}, {onClose}) => expect.step(name) || onClose(),
+                };
+            },
+            load() {
+                expect.step("load");
+                return super.load();
+            },
         });
         await open();
         await contains(".o_job_requeue").click();
-        expect.verifySteps(["<a>.slow KeyError"]);
-        expect(".o_notification").toHaveText(/2 job\(s\) changed/);
+        expect.verifySteps(["load", "<a>.slow KeyError", "Requeue Jobs", "load"]);
     });
 });
 

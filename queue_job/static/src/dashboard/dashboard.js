@@ -189,9 +189,7 @@ export class QueueJobDashboard extends Component {
             "requeue_failures",
             args
         );
-        delete action.params.next; // the dashboard moves by itself
-        await this.action.doAction(action);
-        await this.load();
+        await this.action.doAction(action, {onClose: () => this.load()});
     }
 }
 

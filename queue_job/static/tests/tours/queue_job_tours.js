@@ -68,7 +68,17 @@ tours.add("queue_job_mass_requeue", {
         {trigger: row("Tour mass 1")},
         {trigger: "thead .o_list_record_selector input", run: "click"},
         {trigger: ".o_control_panel button[name=action_requeue_all]", run: "click"},
-        {trigger: ".o_notification:contains(changed)"},
+        {
+            content: "The dialog tells what changes, and what does not",
+            trigger:
+                ".modal [name=plan]:contains(Will change: 2):contains(Left out: 1)",
+        },
+        {trigger: ".modal [name=reason] input", run: "edit The shop is open"},
+        {trigger: ".modal footer button[name=action_change]", run: "click"},
+        {
+            content: "The figures are true",
+            trigger: ".o_notification:contains(2 job(s) changed):contains(1 left out)",
+        },
         {
             content: "The list shows it",
             trigger: `${row("Tour mass 1")} [name=state]:contains(Pending)`,
