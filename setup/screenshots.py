@@ -224,11 +224,6 @@ def health(studio: Studio) -> None:
     page.wait_for_selector(".o_data_row")
     studio.take(page, "health", clip={"x": 0, "y": 0, "width": 1280, "height": 360})
     studio.client.call("queue.job.channel", "action_resume_all", [])
-    studio.client.call(
-        "queue.job.channel",
-        "action_pause",
-        studio.client.call("queue.job.channel", "search", [["name", "=", "archive"]]),
-    )
 
 
 def waiting(studio: Studio) -> None:

@@ -300,14 +300,20 @@ class QueueJobChannel(models.Model):
         self.paused = False
 
     def action_pause_all(self) -> bool:
-        """Start no more jobs at all."""
-        self.search([("parent_id", "=", False)]).action_pause()
+        """Start no more jobs at all: pause root, which holds all others.
+
+        The pause of each channel below it stays as it is.
+        """
+        self._root().action_pause()
         return True
 
     def action_resume_all(self) -> bool:
-        """Resume all channels."""
-        self.search([("paused", "=", True)]).action_resume()
+        """Take `action_pause_all` back; what was paused by itself stays paused."""
+        self._root().action_resume()
         return True
+
+    def _root(self):
+        return self.search([("parent_id", "=", False), ("name", "=", ROOT)])
 
     def action_open_jobs(self) -> dict:
         """Return the action that opens the jobs of these channels."""

@@ -11,6 +11,7 @@ from odoo import fields
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
 from odoo.tests import TransactionCase, new_test_user
+from odoo.tools.misc import file_open
 
 from ..jobrunner.dispatch.refusals import REMEDIES
 from ..models import queue_job_actions, queue_job_dashboard
@@ -192,9 +193,24 @@ class TestFigures(DashboardCase):
         root.invalidate_recordset()
         self.assertEqual((root.waiting_count, root.running_count), (1, 1))
 
-    def test_pause_and_resume_all(self):
+    def test_pause_all_leaves_the_pause_of_each_channel_alone(self):
+        root = self.env.ref("queue_job.channel_root")
+        values = {"parent_id": root.id, "paused": True}
         channels = self.env["queue.job.channel"]
+        paused = channels.create({"name": "on_purpose", **values})
+        free = channels.create({"name": "free", **values, "paused": False})
         channels.action_pause_all()
+        self.assertEqual((root.paused, paused.paused, free.paused), (True, True, False))
+        channels.action_resume_all()
+        self.assertEqual(
+            (root.paused, paused.paused, free.paused), (False, True, False)
+        )
+
+    def test_resume_all_starts_a_neutralized_copy(self):
+        channels = self.env["queue.job.channel"]
+        with file_open("queue_job/data/neutralize.sql") as script:
+            self.env.cr.execute(script.read())
+        channels.invalidate_model()
         self.assertTrue(self.env.ref("queue_job.channel_root").paused)
         channels.action_resume_all()
         self.assertFalse(channels.search_count([("paused", "=", True)]))
