@@ -2,6 +2,7 @@ import {beforeEach, describe, expect, test} from "@odoo/hoot";
 import {queryAllTexts} from "@odoo/hoot-dom";
 import {advanceTime, animationFrame} from "@odoo/hoot-mock";
 import {fullness, stateCards, totals} from "@queue_job/dashboard/dashboard_data";
+import {capacityText} from "@queue_job/core/capacity";
 import {QueueJobDashboard} from "@queue_job/dashboard/dashboard";
 import {HealthBanner} from "@queue_job/health/health_banner";
 import {usePolling} from "@queue_job/core/polling";
@@ -117,6 +118,16 @@ describe("data", () => {
         expect(fullness({running: 3, capacity: 4})).toBe(75);
         expect(fullness({running: 9, capacity: 4})).toBe(100);
         expect(fullness({running: 9, capacity: 0})).toBe(null);
+        expect(fullness({running: 9, capacity: null})).toBe(null);
+    });
+
+    test("no limit and off are words", () => {
+        expect([null, false, 0, 3].map(capacityText)).toEqual([
+            "no limit",
+            "no limit",
+            "off",
+            "3",
+        ]);
     });
 });
 

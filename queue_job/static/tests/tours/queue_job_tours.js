@@ -108,6 +108,11 @@ tours.add("queue_job_channels", {
                 ".o_data_row:contains(root.tour) td[name=waiting_count]:contains(1)",
         },
         {
+            content: "Without a limit of its own no number stands there, but a word",
+            trigger:
+                ".o_data_row:contains(root.default):not(:has(td[name=capacity]:contains(0))) td[name=capacity_in_force]:contains(no limit)",
+        },
+        {
             trigger: ".o_data_row:contains(root.tour) button[name=action_pause]",
             run: "click",
         },
@@ -123,7 +128,10 @@ tours.add("queue_job_channels", {
         },
         {trigger: ".o_selected_row td[name=capacity] input", run: "edit 4"},
         {trigger: ".o_list_button_save", run: "click"},
-        {trigger: ".o_data_row:contains(root.tour) td[name=capacity]:contains(4)"},
+        {
+            trigger:
+                ".o_data_row:contains(root.tour) td[name=capacity_in_force]:contains(4)",
+        },
     ],
 });
 
@@ -139,6 +147,7 @@ tours.add("queue_job_fixed_channel", {
                 ".o_selected_row td[name=fixed_by]:contains(ODOO_QUEUE_JOB_CHANNELS)",
         },
         {trigger: ".o_selected_row:not(:has(td[name=capacity] input))"},
+        {trigger: ".o_data_row td[name=capacity_in_force]:contains(/^2$/)"},
     ],
 });
 
