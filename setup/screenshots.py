@@ -224,11 +224,6 @@ def health(studio: Studio) -> None:
     page.wait_for_selector(".o_data_row")
     studio.take(page, "health", clip={"x": 0, "y": 0, "width": 1280, "height": 360})
     studio.client.call("queue.job.channel", "action_resume_all", [])
-    studio.client.call(
-        "queue.job.channel",
-        "action_pause",
-        studio.client.call("queue.job.channel", "search", [["name", "=", "archive"]]),
-    )
 
 
 def waiting(studio: Studio) -> None:
@@ -238,7 +233,8 @@ def waiting(studio: Studio) -> None:
     page.click("thead .o_list_record_selector input")
     page.click(".o_select_domain")
     page.click(".o_control_panel button[name=action_cancel_all]")
-    page.click(".modal-footer .btn-primary")
+    page.fill(".modal [name=reason] input", "Imported twice")
+    page.click(".modal footer button[name=action_change]")
     page.wait_for_selector(".o_queue_job_wait .progress-bar, .modal .progress-bar")
     page.wait_for_selector(".modal :text('part')")
     studio.take(page, "waiting")

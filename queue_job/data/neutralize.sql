@@ -1,4 +1,5 @@
--- A copy of a production database must not run its jobs: every channel is paused.
--- Nothing is lost; "Resume" on the channels starts them again.
+-- A copy of a production database must not run its jobs: root is paused, and with it
+-- every channel. Nothing is lost; "Resume All" starts them again.
 UPDATE queue_job_channel
-   SET paused = true;
+   SET paused = true
+ WHERE parent_id IS NULL;

@@ -1,20 +1,30 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """What users do with jobs from the web client, besides the buttons of the model.
 
-Changes of many jobs go over the whole selection, or over all jobs of a domain. From
-`BACKGROUND_FROM` of them on, a job makes the change, in parts, while the user watches
-its progress. Where no job would run the request itself goes through the parts.
+Changes of many jobs go over the whole selection, or over all jobs of a domain. A dialog
+(`wizards/`) shows what will change, and why the rest will not (`core/mass_changes`),
+before anything is written. From `BACKGROUND_FROM` jobs on, a job makes the change, in
+parts, while the user watches its progress. Where no job would run the request itself
+goes through the parts.
 """
 
-from odoo import api, models
+from collections import Counter
+
+from markupsafe import escape
+
+from odoo import Command, api, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import config
 
+from ..core import mass_changes
+from ..core.mass_changes import BUSY, CANCEL, KEY_HELD, REQUEUE, SET_DONE
 from ..core.states import PENDING, STARTED, WAIT_DEPENDENCIES
 from ..job import Job
 from ..monitoring.health import DANGER
 from ..progress import iteration
 from ..progress.reporting import current_run
+from ..progress.tally import Tally
+from ..storage.identity_slots import find_duplicates
 
 #: From so many jobs on, a change is made by a job, in parts of so many.
 BACKGROUND_FROM = 500
@@ -29,7 +39,12 @@ URGENT = 0
 # What a worker or another user is changing now is left to them.
 LOCK = "SELECT id FROM queue_job WHERE id = ANY(%s) FOR NO KEY UPDATE SKIP LOCKED"
 
-CHANGES = ("requeue", "button_done", "button_cancelled")
+#: change -> the dialog that asks for it
+WIZARDS = {
+    REQUEUE: "queue_job.action_requeue_job",
+    SET_DONE: "queue_job.action_set_jobs_done",
+    CANCEL: "queue_job.action_set_jobs_cancelled",
+}
 
 
 class QueueJobActions(models.AbstractModel):
@@ -104,67 +119,147 @@ class QueueJobActions(models.AbstractModel):
     # -- many jobs -----------------------------------------------------------------
 
     def action_requeue_all(self) -> dict:
-        """Requeue the selected jobs; see `change_matching`."""
-        return self._change_many("requeue")
+        """Ask how to requeue the selected jobs; see `change_matching`."""
+        return self._ask(REQUEUE, self)
 
     def action_done_all(self) -> dict:
-        """Set the selected jobs to done; see `change_matching`."""
-        return self._change_many("button_done")
+        """Ask whether to set the selected jobs to done; see `change_matching`."""
+        return self._ask(SET_DONE, self)
 
     def action_cancel_all(self) -> dict:
-        """Cancel the selected jobs; see `change_matching`."""
-        return self._change_many("button_cancelled")
+        """Ask whether to cancel the selected jobs; see `change_matching`."""
+        return self._ask(CANCEL, self)
 
     @api.model
     def change_matching(self, domain, change) -> dict:
-        """Change all jobs of a domain.
+        """Ask how to change all jobs of a domain. Nothing changes before the answer.
 
         :param domain: of `queue.job`
-        :param change: name of the method of a button, one of `CHANGES`
-        :return: an action that says how many were changed, or shows the progress
+        :param change: name of the method of a button, one of `WIZARDS`
+        :return: the action that opens the dialog
         :raise UserError: there is no such change
         :raise AccessError: the user may not write jobs
         """
-        return self.search(domain, order="id")._change_many(change, domain)
+        return self._ask(change, self.browse(), {"domain": list(domain)})
 
-    def _change_many(self, change, domain=None):
-        """Change these jobs, and return the action which says so.
-
-        :param domain: what they have been found by
-        """
-        if change not in CHANGES:
+    @api.model
+    def _ask(self, change, jobs, matching=None):
+        """Return the action that opens the dialog of a change."""
+        if change not in WIZARDS:
             raise UserError(self.env._("This is no change of jobs: %s", change))
         self.check_access("write")
-        if len(self) < BACKGROUND_FROM:
-            getattr(self, change)()
-            return self._changed(len(self))
-        domain = list(domain or [("id", "in", self.ids)])
-        if not self._queue_runs():
-            return self._change_ranges(change, domain, self._ranges(), len(self))
-        if change == "button_cancelled":  # they may hold the slot which this needs
-            self.search([*domain, ("state", "=", STARTED)]).button_cancelled()
-        return self._change_in_background(change, domain)
+        action = self.env["ir.actions.act_window"]._for_xml_id(WIZARDS[change])
+        wizard = self.env[action["res_model"]].create(
+            {"job_ids": [Command.set(jobs.ids)], "matching": matching}
+        )
+        return {**action, "res_id": wizard.id}
 
-    def _changed(self, count):
-        """Return the notification that so many jobs were changed."""
+    @api.model
+    def _plan_change(self, change, domain, again=()):
+        """Return the rows of `mass_changes.plan` for the jobs of a domain."""
+        groups = self._read_group(domain, ["state", "channel_method_name"], ["__count"])
+        held = self.browse()
+        if change == REQUEUE:
+            held = self._touched(
+                [*domain, ("identity_key", "!=", False)], change, again
+            )._whose_key_is_held()
+        return mass_changes.plan(
+            change,
+            {(state, function or ""): count for state, function, count in groups},
+            again,
+            Counter((job.state, job.channel_method_name or "") for job in held),
+        )
+
+    def _touched(self, domain, change, again):
+        """Return the jobs of a domain which the change touches, by their states."""
+        states = mass_changes.touched_states(change, again)
+        return self.search([*domain, ("state", "in", states)], order="id")
+
+    def _whose_key_is_held(self):
+        """Return those of these ended jobs whose identity key another one holds.
+
+        Of several with the same key the first one gets it.
+        """
+        jobs = self.filtered("identity_key").sorted("id")
+        taken = set(find_duplicates(self.env, set(jobs.mapped("identity_key"))))
+        held = []
+        for job in jobs:
+            if job.identity_key in taken:
+                held.append(job.id)
+            taken.add(job.identity_key)
+        return self.browse(held)
+
+    @api.model
+    def _change_many(self, change, domain, again=(), reason=None):
+        """Change the jobs of a domain, and return the action which says what changed.
+
+        :param again: the ended states (`mass_changes.AGAIN`) that run again as well
+        :param reason: why, as the user says it; kept with each job
+        """
+        self.check_access("write")
+        plan = mass_changes.sum_up(self._plan_change(change, domain, again))
+        jobs = self._touched(domain, change, again)
+        left = {why: n for why, n in plan.items() if why not in (None, KEY_HELD)}
+        choices = {"again": list(again), "reason": reason or "", "left": left}
+        if len(jobs) < BACKGROUND_FROM:
+            return self._changed(jobs._change_part(change, choices), left)
+        states = mass_changes.touched_states(change, again)
+        domain = [*domain, ("state", "in", list(states))]
+        if not self._queue_runs():
+            return self._change_ranges(change, domain, jobs._ranges(), choices)
+        if change == CANCEL:  # they may hold the slot which this needs
+            running = jobs._in_states(STARTED)
+            running._change_part(change, choices)
+            choices["stopped"] = len(running)
+            domain.append(("id", "not in", running.ids))
+        return jobs._change_in_background(change, domain, choices)
+
+    def _changed(self, counts, left):
+        """Return the notification of what was changed, and what was not.
+
+        :param counts: {"changed" or reason: jobs} of those which were touched
+        :param left: {reason: jobs} of those which were left out before
+        """
+        changed = counts["changed"]
+        lines = [self.env._("%s job(s) changed.", changed)]
+        reasons = Counter(left) + Counter(counts)
+        lines += [
+            self.env._("%(count)s left out: %(reason)s.", count=count, reason=text)
+            for reason, text in self._reason_texts().items()
+            if (count := reasons[reason])
+        ]
         return {
             "type": "ir.actions.client",
             "tag": "display_notification",
             "params": {
-                "type": "success",
-                "message": self.env._("%s job(s) changed.", count),
-                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
+                "type": "success" if changed else "warning",
+                "message": " ".join(lines),
+                "next": {"type": "ir.actions.act_window_close"},
             },
         }
 
-    def _change_in_background(self, change, domain):
+    @api.model
+    def _reason_texts(self):
+        """Return {reason why a job is left out: its text}."""
+        return {
+            mass_changes.NOT_ASKED: self.env._(
+                "done or cancelled, and not chosen to run again"
+            ),
+            mass_changes.STILL_TO_RUN: self.env._("waiting or running already"),
+            mass_changes.RUNNING: self.env._("running now"),
+            mass_changes.ENDED: self.env._("done or cancelled already"),
+            KEY_HELD: self.env._("another job holds the same identity key"),
+            BUSY: self.env._("a worker or another user is changing them"),
+        }
+
+    def _change_in_background(self, change, domain, choices):
         """Enqueue the job which makes the change, and return the wait for it."""
         job = self.browse().with_delay(
             priority=URGENT,
             max_retries=0,  # of conflicts with who changes the same jobs
             description=self.env._("Change of %s jobs", len(self)),
         )
-        job = job._change_ranges(change, domain, self._ranges(), len(self))
+        job = job._change_ranges(change, domain, self._ranges(), choices)
         return job.wait_action(
             cancellable=True,
             message=self.env._("%s jobs are being changed.", len(self)),
@@ -177,12 +272,15 @@ class QueueJobActions(models.AbstractModel):
         starts = ids[::CHUNK]
         return list(zip(starts, [*starts[1:], ids[-1] + 1], strict=True))
 
-    def _change_ranges(self, change, domain, ranges, count):
+    def _change_ranges(self, change, domain, ranges, choices):
         """Change the jobs of a domain, range of ids by range, each committed by itself.
 
         :param ranges: as `_ranges` returns them
-        :param count: of the jobs in all of them
+        :param choices: what the user said, and what was left out before; a number in
+            the jobs of versions before 19.0.3.1, where the user said nothing
         """
+        choices = choices if isinstance(choices, dict) else {}
+        tally = Tally(self.env)
         parts = iteration.job_until_timeout(
             self.env,
             ranges,
@@ -193,19 +291,42 @@ class QueueJobActions(models.AbstractModel):
         )
         for first, end in parts:
             part = [*domain, ("id", ">=", first), ("id", "<", end)]
-            self.search(part)._change_unlocked(change)
+            tally.add(self.search(part)._change_part(change, choices))
             if not config["test_enable"] and current_run(self.env) is None:
                 self.env.cr.commit()  # pylint: disable=invalid-commit
-        return self._changed(count)
+        counts = tally.total()
+        counts["changed"] += choices.get("stopped", 0)
+        return self._changed(counts, choices.get("left", {}))
 
-    def _change_unlocked(self, change):
-        """Change those of the jobs which nobody else is changing.
+    def _change_part(self, change, choices):
+        """Change those of the jobs which the change touches and nobody else changes.
 
         They are locked first: the runner passes them over, and claims others.
+
+        :return: {"changed" or the reason of what was left out: jobs}
         """
         self.env.cr.execute(LOCK, (self.ids,))
-        jobs = self.browse(job_id for (job_id,) in self.env.cr.fetchall())
+        locked = self.browse(job_id for (job_id,) in self.env.cr.fetchall())
+        states = mass_changes.touched_states(change, choices.get("again", ()))
+        jobs = locked._in_states(*states)
+        held = jobs._whose_key_is_held() if change == REQUEUE else self.browse()
+        jobs -= held
         getattr(jobs, change)()
+        jobs._note_reason(change, choices.get("reason"))
+        counts = {"changed": jobs, KEY_HELD: held, BUSY: self - locked}
+        return Counter({name: len(part) for name, part in counts.items()})
+
+    def _note_reason(self, change, reason):
+        """Keep in the chatter of the jobs why a user changed them."""
+        if not reason:
+            return
+        text = {
+            REQUEUE: self.env._("Requeued: %s", reason),
+            SET_DONE: self.env._("Set to done: %s", reason),
+            CANCEL: self.env._("Cancelled: %s", reason),
+        }[change]
+        body = escape(text)
+        self.sudo()._message_log_batch({job.id: body for job in self})
 
     def _queue_runs(self):
         """Whether a job that is enqueued now will run soon."""

@@ -20,7 +20,11 @@ from ..core.states import CANCELLED, FAILED, PENDING, WAIT_DEPENDENCIES
 from ..jobrunner.schedule.channel_config import canonical_name, split_strip
 from ..jobrunner.schedule.rate import DEFAULT_PERIOD
 from ..jobrunner.session.config import RunnerConfig
-from ..monitoring.effective_settings import configuration_source
+from ..monitoring.effective_settings import (
+    configuration_source,
+    configured_channels,
+    effective_settings,
+)
 from ..storage import caches
 from .queue_job_failure_policy import SETTINGS
 
@@ -73,6 +77,12 @@ class QueueJobChannel(models.Model):
     capacity = fields.Integer(
         help="How many jobs of the channel and of those below it run at the same "
         "time. 0 sets no limit of its own; the root channel then runs one job.",
+    )
+    capacity_in_force = fields.Char(
+        string="In Force",
+        compute="_compute_capacity_in_force",
+        help="How many jobs may run at the same time, as the job runner obeys it: what "
+        "the configuration of the server says, or else the capacity of the channel.",
     )
     sequential = fields.Boolean(
         help="Run the jobs strictly one after the other, in their order. A job which "
@@ -160,6 +170,15 @@ class QueueJobChannel(models.Model):
             return {}
         entries = filter(None, split_strip(text.replace("\n", ","), ","))
         return {canonical_name(entry.partition(":")[0]): entry for entry in entries}
+
+    @api.depends("complete_name", "capacity", "sequential")
+    def _compute_capacity_in_force(self):
+        configured = configured_channels()[0]
+        words = {None: self.env._("no limit"), 0: self.env._("off")}
+        for channel in self:
+            settings = effective_settings(channel.complete_name, channel, configured)
+            capacity = settings["capacity"]
+            channel.capacity_in_force = words.get(capacity) or str(capacity)
 
     @api.depends("complete_name")
     def _compute_load(self):
@@ -300,14 +319,20 @@ class QueueJobChannel(models.Model):
         self.paused = False
 
     def action_pause_all(self) -> bool:
-        """Start no more jobs at all."""
-        self.search([("parent_id", "=", False)]).action_pause()
+        """Start no more jobs at all: pause root, which holds all others.
+
+        The pause of each channel below it stays as it is.
+        """
+        self._root().action_pause()
         return True
 
     def action_resume_all(self) -> bool:
-        """Resume all channels."""
-        self.search([("paused", "=", True)]).action_resume()
+        """Take `action_pause_all` back; what was paused by itself stays paused."""
+        self._root().action_resume()
         return True
+
+    def _root(self):
+        return self.search([("parent_id", "=", False), ("name", "=", ROOT)])
 
     def action_open_jobs(self) -> dict:
         """Return the action that opens the jobs of these channels."""

@@ -201,7 +201,7 @@ class QueueJobDashboard(models.AbstractModel):
 
     @api.model
     def requeue_failures(self, function, exc_name) -> dict:
-        """Requeue all failed jobs of a job function with the same exception.
+        """Ask how to requeue the failed jobs of a function with the same exception.
 
         :param function: its name, as in `<res.users>.read`
         :param exc_name: name of the exception

@@ -8,6 +8,7 @@ gets what this process knows: the records, and the server's configuration.
 from __future__ import annotations
 
 from ..jobrunner.schedule.channel_config import (
+    ROOT,
     ChannelSettings,
     all_defaults,
     canonical_name,
@@ -58,8 +59,9 @@ def effective_settings(name: str, channel, configured: dict[str, dict]) -> dict:
     :param name: full dotted name of the channel
     :param channel: its record, or an empty one, or None
     :param configured: {full name: entry of the configuration string}
-    :return: capacity (jobs at a time, 0 for no limit), sequential, throttle (seconds),
-        paused, rate, and under `fixed` where the configuration string stands, or ""
+    :return: capacity (jobs at a time, None for no limit, 0 where the runner is off),
+        sequential, throttle (seconds), paused, rate, and under `fixed` where the
+        configuration string stands, or ""
     """
     entry = configured.get(name)
     defaults = None if channel else defaults_above(name, all_defaults(configured))
@@ -68,7 +70,8 @@ def effective_settings(name: str, channel, configured: dict[str, dict]) -> dict:
     )
     return {
         **limits._asdict(),
-        "capacity": limits.capacity or 0,
+        # `root:0` keeps the runner from starting, elsewhere 0 sets no limit
+        "capacity": limits.capacity or (0 if name == ROOT else None),
         "fixed": "" if entry is None else configuration_source(),
     }
 

@@ -60,8 +60,8 @@ class Facts(NamedTuple):
     """other paused channels in which jobs wait"""
     trigger: bool = True
     """a new job notifies the runner"""
-    capacity: int = 1
-    """jobs that may run at once, 0 for no limit"""
+    capacity: int | None = 1
+    """jobs that may run at once, None for no limit"""
     workers: int = 0
     """HTTP workers of this server, 0 when it is threaded"""
     job_workers: int = 0
@@ -133,16 +133,15 @@ def _capacity_problems(facts: Facts) -> list[Problem]:
 
 def _worker_problems(facts: Facts) -> list[Problem]:
     """More jobs may start than workers can run; the users' share of them."""
-    capacity = facts.capacity or inf
+    capacity = inf if facts.capacity is None else facts.capacity
     if facts.job_workers:
         code, workers, most = "few_job_workers", facts.job_workers, facts.job_workers
     else:
         code, workers, most = "few_workers", facts.workers, facts.workers - 1
     if not workers or capacity <= most:
         return []
-    return [
-        Problem(code, WARNING, {"capacity": facts.capacity or "∞", "workers": workers})
-    ]
+    shown = "∞" if facts.capacity is None else facts.capacity
+    return [Problem(code, WARNING, {"capacity": shown, "workers": workers})]
 
 
 def _wait_problems(facts: Facts) -> list[Problem]:

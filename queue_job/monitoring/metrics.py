@@ -171,7 +171,7 @@ class Collector:
             "queue_job_channel_capacity",
             "How many jobs of a channel may run at once.",
             ("channel",),
-            [((n,), s["capacity"] or float("inf")) for n, s in settings.items()],
+            [((name,), _or_inf(each["capacity"])) for name, each in settings.items()],
         )
         yield _gauge(
             "queue_job_channel_paused",
@@ -235,6 +235,10 @@ class Collector:
             ("code", "level"),
             [((problem["code"], problem["level"]), 1) for problem in problems],
         )
+
+
+def _or_inf(limit):
+    return float("inf") if limit is None else limit
 
 
 def _gauge(name, help_text, labels, rows):

@@ -2,6 +2,7 @@
 """What the web client asks for: figures, health, arguments, actions on jobs."""
 
 from datetime import timedelta
+from types import SimpleNamespace
 from unittest.mock import patch
 
 from markupsafe import Markup
@@ -10,11 +11,13 @@ from odoo import fields
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
 from odoo.tests import TransactionCase, new_test_user
+from odoo.tools.misc import file_open
 
 from ..jobrunner.dispatch.refusals import REMEDIES
 from ..models import queue_job_actions, queue_job_dashboard
 from ..monitoring import dashboard_queries
 from ..monitoring.health import NOTES, Problem
+from ..progress import tally
 
 
 class DashboardCase(TransactionCase):
@@ -156,7 +159,8 @@ class TestFigures(DashboardCase):
         first, second = self.Dashboard.get_figures()["failures"]
         self.assertEqual((first["exc_name"], first["count"]), ("KeyError", 3))
         self.assertEqual(second["exc_name"], "ValueError")
-        self.Dashboard.requeue_failures(first["function"], "KeyError")
+        action = self.Dashboard.requeue_failures(first["function"], "KeyError")
+        self.env[action["res_model"]].browse(action["res_id"]).action_change()
         self.assertFalse(
             self.env["queue.job"].search_count(
                 [("exc_name", "=", "KeyError"), ("state", "=", "failed")]
@@ -189,9 +193,24 @@ class TestFigures(DashboardCase):
         root.invalidate_recordset()
         self.assertEqual((root.waiting_count, root.running_count), (1, 1))
 
-    def test_pause_and_resume_all(self):
+    def test_pause_all_leaves_the_pause_of_each_channel_alone(self):
+        root = self.env.ref("queue_job.channel_root")
+        values = {"parent_id": root.id, "paused": True}
         channels = self.env["queue.job.channel"]
+        paused = channels.create({"name": "on_purpose", **values})
+        free = channels.create({"name": "free", **values, "paused": False})
         channels.action_pause_all()
+        self.assertEqual((root.paused, paused.paused, free.paused), (True, True, False))
+        channels.action_resume_all()
+        self.assertEqual(
+            (root.paused, paused.paused, free.paused), (False, True, False)
+        )
+
+    def test_resume_all_starts_a_neutralized_copy(self):
+        channels = self.env["queue.job.channel"]
+        with file_open("queue_job/data/neutralize.sql") as script:
+            self.env.cr.execute(script.read())
+        channels.invalidate_model()
         self.assertTrue(self.env.ref("queue_job.channel_root").paused)
         channels.action_resume_all()
         self.assertFalse(channels.search_count([("paused", "=", True)]))
@@ -363,29 +382,20 @@ class TestActions(DashboardCase):
         with self.assertRaises(UserError):
             job.action_duplicate()
 
-    def test_many_at_once(self):
-        jobs = self.create_job("failed") + self.create_job("failed")
-        action = jobs.action_requeue_all()
-        self.assertEqual(set(jobs.mapped("state")), {"pending"})
-        self.assertIn("2", action["params"]["message"])
-        jobs.action_cancel_all()
-        self.assertEqual(set(jobs.mapped("state")), {"cancelled"})
-        jobs.action_requeue_all()
-        jobs.action_done_all()
-        self.assertEqual(set(jobs.mapped("state")), {"done"})
-
     def test_very_many_in_the_background(self):
         jobs = sum(
             (self.create_job("failed") for _i in range(5)), self.create_job("failed")
         )
         other = self.create_job("failed", channel="root.other")
+        done = self.create_job("done")
+        moved = jobs[2]
         self.add_runner(1)
         with (
             patch.object(queue_job_actions, "BACKGROUND_FROM", 6),
             patch.object(queue_job_actions, "CHUNK", 4),
         ):
-            action = self.env["queue.job"].change_matching(
-                [("channel", "=", "root"), ("state", "=", "failed")], "requeue"
+            action = self.env["queue.job"]._change_many(
+                "requeue", [("channel", "=", "root")], reason="Again"
             )
         self.assertEqual(action["tag"], "queue_job_wait")
         change = self.env["queue.job"].search([("uuid", "=", action["params"]["uuid"])])
@@ -396,25 +406,49 @@ class TestActions(DashboardCase):
             [[job.id for job in jobs if a <= job.id < b] for a, b in ranges],
             [jobs.sorted("id").ids[:4], jobs.sorted("id").ids[4:]],
         )
+        moved.button_done()  # in between
         result = change.records._change_ranges(*change.args)
-        self.assertEqual(set(jobs.mapped("state")), {"pending"})
-        self.assertEqual(other.state, "failed")
-        self.assertIn("6", result["params"]["message"])
+        self.assertEqual(set((jobs - moved).mapped("state")), {"pending"})
+        self.assertEqual(
+            (other.state, done.state, moved.state), ("failed", "done", "done")
+        )
+        message = result["params"]["message"]
+        self.assertIn("5 job(s) changed. 1 left out: done or cancelled", message)
+        self.assertIn("Again", jobs[0].message_ids[0].body)
+
+    def test_a_job_of_an_older_version_goes_on(self):
+        jobs = self.create_job("failed") + self.create_job("done")
+        domain = [("id", "in", jobs.ids)]
+        self.env["queue.job"]._change_ranges("requeue", domain, jobs._ranges(), 2)
+        self.assertEqual(jobs.mapped("state"), ["pending", "done"])
+
+    def test_the_figures_of_all_attempts_are_added_up(self):
+        job = self.create_job("started", date_started=self.now)
+        run = SimpleNamespace(job=job)
+        for _attempt in range(2):
+            with patch.object(tally, "current_run", lambda env: run):
+                counts = tally.Tally(self.env)
+                counts.add({"changed": 3, "busy": 0})
+        self.assertEqual(counts.total(), {"changed": 6})
 
     def test_what_runs_is_stopped_before_very_many_are_cancelled(self):
         jobs = self.create_job() + self.create_job("started", date_started=self.now)
         self.add_runner(1)
         with patch.object(queue_job_actions, "BACKGROUND_FROM", 2):
-            action = jobs.action_cancel_all()
+            domain = [("id", "in", jobs.ids)]
+            action = jobs._change_many("button_cancelled", domain)
         self.assertEqual(action["tag"], "queue_job_wait")
+        change = self.env["queue.job"].search([("uuid", "=", action["params"]["uuid"])])
         signal = self.env["queue.job.signal"].search([])
         self.assertEqual(signal.job_id, jobs[1])
         self.assertEqual(jobs[0].state, "pending")
+        result = change.records._change_ranges(*change.args)
+        self.assertIn("2 job(s) changed.", result["params"]["message"])
 
     def test_without_a_runner_nothing_is_left_to_the_background(self):
         jobs = self.create_job("failed") + self.create_job("failed")
         with patch.object(queue_job_actions, "BACKGROUND_FROM", 2):
-            jobs.action_requeue_all()
+            jobs._change_many("requeue", [("id", "in", jobs.ids)])
         self.assertEqual(set(jobs.mapped("state")), {"pending"})
 
     def test_only_changes_that_are_one(self):

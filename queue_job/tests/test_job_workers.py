@@ -285,5 +285,5 @@ class TestDefaultCapacity(HooksCase):
             patch.object(config, "odoo_config", options),
         ):
             self.assertEqual(effective_settings("root", None, {})["capacity"], 3)
-            self.assertEqual(effective_settings("root.a", None, {})["capacity"], 0)
+            self.assertIsNone(effective_settings("root.a", None, {})["capacity"])
         self.assertEqual(effective_settings("root", None, {})["capacity"], 1)

@@ -119,6 +119,19 @@ class TestChannel(JobCase):
         with patch.dict(os.environ, {"ODOO_QUEUE_JOB_CHANNELS": "nonsense:x"}):
             self.assertFalse(sub.configured)
 
+    def test_the_capacity_in_force_is_shown(self):
+        channels = self.channel("free"), self.channel("two", capacity=2)
+        self.root.capacity = 0
+        for string, shown in (
+            ("", ["1", "no limit", "2"]),
+            ("root:0,free:0,two:5", ["off", "no limit", "5"]),
+            ("root:7", ["7", "no limit", "2"]),
+        ):
+            self.env.invalidate_all()
+            with patch.dict(os.environ, {"ODOO_QUEUE_JOB_CHANNELS": string}):
+                found = [c.capacity_in_force for c in (self.root, *channels)]
+            self.assertEqual(found, shown, string)
+
     def test_pause(self):
         sub = self.channel("sub")
         sub.action_pause()
@@ -182,5 +195,5 @@ class TestChannel(JobCase):
             obeyed, shown = manager.get_channel_by_name(name), rows[name]
             for setting in ("sequential", "throttle", "paused", "rate"):
                 self.assertEqual(shown[setting], getattr(obeyed, setting), setting)
-            self.assertEqual(shown["capacity"], obeyed.capacity or 0)
+            self.assertEqual(shown["capacity"], obeyed.capacity or None)
         self.assertEqual(rows["root.strict"]["capacity"], 1)

@@ -104,8 +104,10 @@ class TestTours(BrowserCase):
 
     def test_mass_requeue(self):
         jobs = self.create_failed("Tour mass 1") + self.create_failed("Tour mass 2")
+        self.create_job("Tour mass waiting")
         self.start_tour(JOBS, "queue_job_mass_requeue", login="admin")
         self.assertEqual(set(jobs.mapped("state")), {"pending"})
+        self.assertIn("The shop is open", jobs[0].message_ids[0].body)
 
     def test_link_of_a_digest(self):
         self.create_failed("Tour of the link")

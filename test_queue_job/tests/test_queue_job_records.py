@@ -75,6 +75,7 @@ class TestButtonsAndWizards(JobCommonCase):
         jobs.retry = 3
         wizard = self.wizard("queue.requeue.job", jobs | untouched)
         self.assertEqual(wizard.job_ids, jobs | untouched)
+        wizard.write({"run_done": True, "run_cancelled": True})
         action = wizard.requeue()
         self.assertEqual(action, {"type": "ir.actions.act_window_close"})
         self.assertEqual(jobs.mapped("state"), [PENDING] * 3)

@@ -76,7 +76,7 @@ CASES = [
         "jobs may occupy all workers",
     ),
     (
-        {"runner_age": ALIVE, "capacity": 0, "workers": 4},
+        {"runner_age": ALIVE, "capacity": None, "workers": 4},
         ["few_workers"],
         "no limit is more than four",
     ),
@@ -92,7 +92,7 @@ CASES = [
         "the fifth job waits for a worker",
     ),
     (
-        {"runner_age": ALIVE, "capacity": 0, "workers": 9, "job_workers": 4},
+        {"runner_age": ALIVE, "capacity": None, "workers": 9, "job_workers": 4},
         ["few_job_workers"],
         "so it is without a limit",
     ),

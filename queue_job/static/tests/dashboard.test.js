@@ -2,6 +2,7 @@ import {beforeEach, describe, expect, test} from "@odoo/hoot";
 import {queryAllTexts} from "@odoo/hoot-dom";
 import {advanceTime, animationFrame} from "@odoo/hoot-mock";
 import {fullness, stateCards, totals} from "@queue_job/dashboard/dashboard_data";
+import {capacityText} from "@queue_job/core/capacity";
 import {QueueJobDashboard} from "@queue_job/dashboard/dashboard";
 import {HealthBanner} from "@queue_job/health/health_banner";
 import {usePolling} from "@queue_job/core/polling";
@@ -117,6 +118,16 @@ describe("data", () => {
         expect(fullness({running: 3, capacity: 4})).toBe(75);
         expect(fullness({running: 9, capacity: 4})).toBe(100);
         expect(fullness({running: 9, capacity: 0})).toBe(null);
+        expect(fullness({running: 9, capacity: null})).toBe(null);
+    });
+
+    test("no limit and off are words", () => {
+        expect([null, false, 0, 3].map(capacityText)).toEqual([
+            "no limit",
+            "no limit",
+            "off",
+            "3",
+        ]);
     });
 });
 
@@ -203,20 +214,27 @@ describe("dashboard", () => {
         expect.verifySteps(["action_resume [[7]]", "action_resume_all [[]]"]);
     });
 
-    test("failures of a kind are requeued by one click", async () => {
+    test("failures of a kind are requeued by a dialog", async () => {
         onRpc("queue.job.dashboard", "get_figures", () => figures());
         onRpc("queue.job.dashboard", "requeue_failures", ({args}) => {
             expect.step(args.join(" "));
-            return {
-                type: "ir.actions.client",
-                tag: "display_notification",
-                params: {message: "2 job(s) changed."},
-            };
+            return {type: "ir.actions.act_window", name: "Requeue Jobs"};
+        });
+        patchWithCleanup(QueueJobDashboard.prototype, {
+            setup() {
+                super.setup();
+                this.action = {
+                    doAction: ({name}, {onClose}) => expect.step(name) || onClose(),
+                };
+            },
+            load() {
+                expect.step("load");
+                return super.load();
+            },
         });
         await open();
         await contains(".o_job_requeue").click();
-        expect.verifySteps(["<a>.slow KeyError"]);
-        expect(".o_notification").toHaveText(/2 job\(s\) changed/);
+        expect.verifySteps(["load", "<a>.slow KeyError", "Requeue Jobs", "load"]);
     });
 });
 

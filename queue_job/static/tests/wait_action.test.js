@@ -238,6 +238,8 @@ describe("waiting", () => {
         await animationFrame();
         expect(".o_queue_job_wait").toHaveCount(0);
         expect(waitingParams()).toEqual([]);
+        // a wizard that has handed its work over is closed
+        expect.verifySteps(["reloaded"]);
     });
 
     test("quietly: no dialog", async () => {

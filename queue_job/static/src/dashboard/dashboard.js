@@ -5,6 +5,7 @@ import {useSetupAction} from "@web/search/action_hook";
 import {Layout} from "@web/search/layout";
 import {formatInteger} from "@web/views/fields/formatters";
 import {standardActionServiceProps} from "@web/webclient/actions/action_service";
+import {capacityText} from "../core/capacity";
 import {formatDuration} from "../core/durations";
 import {useJobNews} from "../core/job_news";
 import {jobAction, jobsAction} from "../core/open_jobs";
@@ -26,6 +27,7 @@ export class QueueJobDashboard extends Component {
     setup() {
         this.action = useService("action");
         this.orm = useService("orm");
+        this.capacityText = capacityText;
         this.formatDuration = formatDuration;
         this.formatCount = (count) => formatInteger(count);
         this.fullness = data.fullness;
@@ -189,9 +191,7 @@ export class QueueJobDashboard extends Component {
             "requeue_failures",
             args
         );
-        delete action.params.next; // the dashboard moves by itself
-        await this.action.doAction(action);
-        await this.load();
+        await this.action.doAction(action, {onClose: () => this.load()});
     }
 }
 

@@ -27,7 +27,8 @@ export class JobsButton extends MultiRecordViewButton {
             async beforeExecute() {
                 const args = [list.domain, change];
                 await action.doAction(
-                    await orm.call(JOB_MODEL, "change_matching", args)
+                    await orm.call(JOB_MODEL, "change_matching", args),
+                    {onClose: () => list.model.load()}
                 );
                 return false;
             },

@@ -106,6 +106,9 @@ export async function waitForJob(env, params) {
 /** Return the action which follows on the end of a job. */
 export function actionAfter(env, answer, params, options = {}) {
     const {dialog, notification} = env.services;
+    if (!answer && options.onClose) {
+        return reloadAction(options); // left to the background: so is the wizard
+    }
     switch (answer?.state) {
         case "done":
             return answer.action || params.next_action || reloadAction(options);

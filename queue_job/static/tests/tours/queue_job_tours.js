@@ -68,7 +68,17 @@ tours.add("queue_job_mass_requeue", {
         {trigger: row("Tour mass 1")},
         {trigger: "thead .o_list_record_selector input", run: "click"},
         {trigger: ".o_control_panel button[name=action_requeue_all]", run: "click"},
-        {trigger: ".o_notification:contains(changed)"},
+        {
+            content: "The dialog tells what changes, and what does not",
+            trigger:
+                ".modal [name=plan]:contains(Will change: 2):contains(Left out: 1)",
+        },
+        {trigger: ".modal [name=reason] input", run: "edit The shop is open"},
+        {trigger: ".modal footer button[name=action_change]", run: "click"},
+        {
+            content: "The figures are true",
+            trigger: ".o_notification:contains(2 job(s) changed):contains(1 left out)",
+        },
         {
             content: "The list shows it",
             trigger: `${row("Tour mass 1")} [name=state]:contains(Pending)`,
@@ -98,6 +108,11 @@ tours.add("queue_job_channels", {
                 ".o_data_row:contains(root.tour) td[name=waiting_count]:contains(1)",
         },
         {
+            content: "Without a limit of its own no number stands there, but a word",
+            trigger:
+                ".o_data_row:contains(root.default):not(:has(td[name=capacity]:contains(0))) td[name=capacity_in_force]:contains(no limit)",
+        },
+        {
             trigger: ".o_data_row:contains(root.tour) button[name=action_pause]",
             run: "click",
         },
@@ -113,7 +128,10 @@ tours.add("queue_job_channels", {
         },
         {trigger: ".o_selected_row td[name=capacity] input", run: "edit 4"},
         {trigger: ".o_list_button_save", run: "click"},
-        {trigger: ".o_data_row:contains(root.tour) td[name=capacity]:contains(4)"},
+        {
+            trigger:
+                ".o_data_row:contains(root.tour) td[name=capacity_in_force]:contains(4)",
+        },
     ],
 });
 
@@ -129,6 +147,7 @@ tours.add("queue_job_fixed_channel", {
                 ".o_selected_row td[name=fixed_by]:contains(ODOO_QUEUE_JOB_CHANNELS)",
         },
         {trigger: ".o_selected_row:not(:has(td[name=capacity] input))"},
+        {trigger: ".o_data_row td[name=capacity_in_force]:contains(/^2$/)"},
     ],
 });
 
