@@ -28,7 +28,8 @@ def channels_of(env: Environment) -> Declared:
     rows = env["queue.job.channel"].sudo().search_fetch([], ["complete_name"])
     configured, _error = configured_channels()
     opened = all_defaults(configured)
-    names = {*rows.mapped("complete_name"), *configured}
+    # an odd row has no name
+    names = {*filter(None, rows.mapped("complete_name")), *configured}
     return Declared(Declared().names | names, frozenset(opened))
 
 
