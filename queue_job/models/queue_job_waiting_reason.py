@@ -13,8 +13,8 @@ from typing import Any
 from odoo import api, fields, models
 
 from ..monitoring.waiting_facts import read_facts
-from ..monitoring.waiting_reason import JOB, Reason, waiting_reason
-from ..monitoring.waiting_texts import TEXTS
+from ..monitoring.waiting_reason import JOB, MOMENTARY, Reason, waiting_reason
+from ..monitoring.waiting_texts import FOR_USERS, OF_SERVER, TEXTS
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
@@ -98,6 +98,13 @@ class QueueJob(models.Model):
         record = self.env[model].browse(record_id).exists()
         return cure.remedy if record and record.has_access("write") else False
 
+    def _why_not_yet(self) -> str | bool:
+        """Return why the job waits, False if it does so for a moment only."""
+        reason = self._waiting_reason()
+        if not reason or reason.code in MOMENTARY:
+            return False
+        return self._reason_text(reason)
+
     def _waiting_reason(self) -> Reason | None:
         """Return the reason of one job; it holds what the user may not see."""
         job_id = self._origin.id
@@ -135,7 +142,11 @@ class QueueJob(models.Model):
             values["duration"] = self._duration_text(values["duration"])
         if reason.because:
             values["because"] = self._reason_text(reason.because)
-        return self.env._(TEXTS[reason.code]) % values
+        code = reason.code
+        if code in OF_SERVER and not (self.env.su or self._is_job_manager()):
+            code = FOR_USERS
+        text = self.env._(TEXTS[code])
+        return text % values
 
     def _name_of_job(self, job_id: int, steps: int) -> str:
         name = self.env._("(of another user or company)")

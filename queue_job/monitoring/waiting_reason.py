@@ -42,6 +42,9 @@ REQUEUE, RESUME, RUN_NOW = "requeue", "action_resume", "action_run_now"
 #: How a job waits for another one.
 PARENT, KEY = "parent", "key"
 
+#: Reasons which are over in a moment: nobody has to be told.
+MOMENTARY = frozenset({"soon", "enqueued", "release", "key_new"})
+
 #: Seconds within which a job without any obstacle starts, or is taken by its worker.
 SOON = 10
 
@@ -60,7 +63,7 @@ class ChannelFacts(NamedTuple):
     failed: int | None = None
     """id of a job of this very channel that has failed"""
     ahead: int | None = None
-    """id of a job of this very channel that is before the job, and waits for its date"""
+    """id of a job of this very channel that comes before it and waits for its date"""
     starts: tuple[float, ...] = ()
     """seconds since each of the last starts, here and below"""
 
@@ -112,7 +115,7 @@ class Facts(NamedTuple):
 
 
 class Reason(NamedTuple):
-    """A code which has a text, the values of the text, and what may be done about it."""
+    """A code which has a text, the values of the text, and what helps."""
 
     code: str
     values: dict[str, Any] = {}
@@ -179,7 +182,7 @@ def _date(subject: Subject) -> Reason | None:
     if subject.date_in is None or subject.date_in <= 0:
         return None
     record = (JOB, subject.id) if subject.id else None
-    values = {"until": subject.date_in}
+    values: dict[str, Any] = {"until": subject.date_in}
     if not subject.retry:
         return Reason("date", values, record, RUN_NOW)
     values = {**values, "retry": subject.retry, "error": subject.error}

@@ -9,9 +9,14 @@ from .health_texts import TEXTS as HEALTH_TEXTS
 # pylint: disable=prefer-env-translation
 _lt = LazyTranslate(__name__)
 
-#: code of a reason of :mod:`..waiting_reason` -> sentences, with the values of the reason.
+#: Said to those who are no managers, instead of what is wrong with the server.
+FOR_USERS = "no_job_runs"
+OF_SERVER = frozenset(HEALTH_TEXTS) - {"modules"}
+
+#: code of a reason of :mod:`..waiting_reason` -> sentences, with its values.
 TEXTS = {
     **HEALTH_TEXTS,
+    FOR_USERS: _lt("No job runs at present. Ask your administrator."),
     "parent_gone": _lt(
         "A job that it waits for was cancelled or deleted. It is cancelled in a moment."
     ),
@@ -38,8 +43,8 @@ TEXTS = {
     "release": _lt("The jobs that it waited for have ended. It starts in a moment."),
     "enqueued": _lt("A worker has been given the job and starts it in a moment."),
     "enqueued_long": _lt(
-        "A worker was given the job %(duration)s ago and has not started it. All workers"
-        " are busy, maybe with other databases, or jobs before it take long."
+        "A worker was given the job %(duration)s ago and has not started it. All"
+        " workers are busy, maybe with other databases, or jobs before it take long."
     ),
     "date": _lt("It starts at %(until)s, the date it was given."),
     "retry": _lt(
@@ -56,8 +61,8 @@ TEXTS = {
         " Remove the pause there and restart the server."
     ),
     "sequential_failed": _lt(
-        "Channel %(channel)s is sequential and job %(job)s has failed. Requeue that job,"
-        " cancel it or set it to done."
+        "Channel %(channel)s is sequential and job %(job)s has failed. Requeue that"
+        " job, cancel it or set it to done."
     ),
     "sequential_date": _lt(
         "Channel %(channel)s is sequential and job %(job)s, which is before this one,"
@@ -81,8 +86,8 @@ TEXTS = {
         " in about %(duration)s."
     ),
     "full_long": _lt(
-        "Channel %(channel)s is full: %(running)s of %(capacity)s jobs are running. More"
-        " than %(before)s jobs are before this one in the line of its channel."
+        "Channel %(channel)s is full: %(running)s of %(capacity)s jobs are running."
+        " More than %(before)s jobs are before this one in the line of its channel."
     ),
     "soon": _lt("Nothing holds it. It starts in a moment."),
     "workers_busy": _lt(

@@ -10,6 +10,7 @@ from odoo import fields
 from odoo.tests import new_test_user
 from odoo.tools import SQL
 
+from ..monitoring import effective_settings
 from ..monitoring.waiting_facts import (
     MOST,
     PLAN_AS_BEFORE,
@@ -183,12 +184,25 @@ class TestJobs(WaitingCase):
 
 
 class TestRunner(WaitingCase):
+    @staticmethod
+    def server_wide(*names):
+        server = {"server_wide_modules": names}
+        return mock.patch.object(effective_settings, "config", server)
+
+    def setUp(self):
+        super().setUp()
+        context = self.server_wide("base", "web", "queue_job")
+        context.start()
+        self.addCleanup(context.stop)
+
     def test_no_runner(self):
         job = self.new()
         self.runner.last_seen = self.later(minutes=-5)
-        self.assertIn(self.why(job)["code"], ("runner_lost", "not_server_wide"))
+        self.assert_reason(job, "runner_lost")
         self.runner.unlink()
-        self.assertIn(self.why(job)["code"], ("no_runner", "not_server_wide"))
+        self.assert_reason(job, "no_runner")
+        with self.server_wide("base", "web"):
+            self.assert_reason(job, "not_server_wide")
 
     def test_capacity_0(self):
         job = self.new()
@@ -204,6 +218,13 @@ class TestRunner(WaitingCase):
         for note in ("copy", "secret", "unreachable: nobody there"):
             self.runner.note = note
             self.assert_reason(job, note.partition(":")[0])
+
+    def test_only_managers_hear_of_the_server(self):
+        job = self.new(user_id=self.plain_user.id)
+        self.runner.note = "unreachable: nobody at host-7:8069"
+        self.assertIn("host-7", self.why(job)["text"])
+        text = self.why(job, self.plain_user)["text"]
+        self.assertEqual(text, "No job runs at present. Ask your administrator.")
 
     def test_modules_are_updated(self):
         job = self.new()
@@ -258,7 +279,9 @@ class TestChannels(WaitingCase):
         self.channel.capacity = 1
         self.new("started")
         self.env.cr.execute(SQL(_FILL, channel=self.name, count=MOST))
-        self.assert_reason(self.new(), "full_long", MOST, record=self.channel)
+        self.assert_reason(
+            self.new(priority=20), "full_long", MOST, record=self.channel
+        )
 
     def test_sequential(self):
         self.channel.write({"sequential": True, "capacity": 1})
@@ -330,6 +353,15 @@ class TestWhoMayKnow(WaitingCase):
         self.channel.action_resume()
         job.state = "done"
         self.assertFalse(job.waiting_text)
+
+    def test_who_waits_for_it_is_told(self):
+        job = self.new(user_id=self.plain_user.id)
+        jobs = self.jobs.with_user(self.plain_user)
+        self.assertIs(jobs.wait_state(job.uuid)["waiting"], False)
+        self.channel.action_pause()
+        self.assertIn("is paused", jobs.wait_state(job.uuid)["waiting"])
+        job.state = "started"
+        self.assertNotIn("waiting", jobs.wait_state(job.uuid))
 
     def test_in_the_users_language(self):
         self.env["res.lang"]._activate_lang("de_DE")

@@ -8,7 +8,8 @@ import pytest
 
 from queue_job.jobrunner.schedule.channel_config import ChannelLimits
 from queue_job.jobrunner.schedule.rate import Rate
-from queue_job.monitoring import health, waiting_reason as module
+from queue_job.monitoring import health
+from queue_job.monitoring import waiting_reason as module
 from queue_job.monitoring.health import NOTES
 from queue_job.monitoring.waiting_reason import (
     KEY,
@@ -48,7 +49,10 @@ CASES = [
     # (facts, code, why)
     (facts(), "soon", "nothing holds it"),
     (facts({"ready_for": 60}), "workers_busy", "nothing in this database does"),
-    *((facts({"state": state}), None, state) for state in ("started", "done", "failed")),
+    *(
+        (facts({"state": state}), None, state)
+        for state in ("started", "done", "failed")
+    ),
     (facts({"state": "cancelled"}), None, "it has ended"),
     (facts({"state": "enqueued", "enqueued_for": 2}), "enqueued", "a worker has it"),
     (facts({"state": "enqueued", "enqueued_for": 11}), "enqueued_long", "all are busy"),
@@ -88,7 +92,11 @@ CASES = [
     (facts(channels=[channel(paused=True)]), "channel_paused", ""),
     (facts(channels=[channel(), channel("root", paused=True)]), "channel_paused", ""),
     (facts(channels=[channel(paused=True, fixed="X")]), "channel_fixed", "no button"),
-    (facts(channels=[channel(paused=True, capacity=1, running=1)]), "channel_paused", ""),
+    (
+        facts(channels=[channel(paused=True, capacity=1, running=1)]),
+        "channel_paused",
+        "",
+    ),
     (facts(channels=[channel(sequential=True)]), "soon", "it is the first"),
     (facts(channels=[channel(failed=5)]), "soon", "the order does not count"),
     (facts(channels=[channel(sequential=True, failed=5)]), "sequential_failed", ""),
@@ -157,7 +165,7 @@ def test_when_the_next_start_is_allowed():
 
 def test_each_reason_has_a_text_and_each_text_a_reason():
     texts = Path(module.__file__).with_name("waiting_texts.py").read_text()
-    told = set(re.findall(r'^    "(\w+)": ', texts, re.M))
+    told = set(re.findall(r'^    "(\w+)": ', texts, re.M))  # not those of health
     codes = {code for _facts, code, _why in CASES if code}
     assert told == codes - set(NOTES) - {
         "no_runner",
