@@ -189,6 +189,20 @@ def show(env, options: Namespace, console: Console) -> int:
     return OK if len(jobs) == len(set(options.uuids)) else NOTHING
 
 
+def why(env, options: Namespace, console: Console) -> int:
+    """Print why jobs do not run."""
+    found = []
+    for uuid in options.uuids:
+        job = env["queue.job"].search([("uuid", "=", uuid)])
+        if not job:
+            continue
+        reason = job.waiting_reason(uuid)
+        found.append({"uuid": uuid, "state": job.state, **reason})
+        console.say(f"{uuid}  {job.state}  {reason.get('text', '')}".rstrip())
+    console.data(found)
+    return OK if len(found) == len(options.uuids) else NOTHING
+
+
 def stats(env, options: Namespace, console: Console) -> int:
     """Print how many jobs are in which state, by channel."""
     env["queue.job"].flush_model()
@@ -334,6 +348,7 @@ def _text(value: Any) -> str:
 COMMANDS = {
     "list": list_jobs,
     "show": show,
+    "why": why,
     "stats": stats,
     "doctor": doctor,
     "check": check,

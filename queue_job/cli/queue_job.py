@@ -25,6 +25,10 @@ exit codes:
 Arguments after these are those of the server: --db_host, --addons-path and so on.
 """
 
+LOOKS = {
+    "show": "show jobs with their attempts",
+    "why": "say why jobs do not run yet",
+}
 CHANGES = {
     "requeue": "put ended jobs back in the queue",
     "cancel": "cancel jobs; running ones are stopped",
@@ -46,8 +50,9 @@ class QueueJob(Command):
         )
         self._commands = commands
         self._add("list", "list jobs, the newest first", filters=True)
-        show = self._add("show", "show jobs with their attempts")
-        show.add_argument("uuids", nargs="+", metavar="UUID")
+        for name, text in LOOKS.items():
+            look = self._add(name, text)
+            look.add_argument("uuids", nargs="+", metavar="UUID")
         for name, text in CHANGES.items():
             change = self._add(name, text, filters=True)
             change.add_argument("uuids", nargs="*", metavar="UUID")

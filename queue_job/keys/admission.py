@@ -224,6 +224,24 @@ WITH RECURSIVE keys AS (
 )
 SELECT channel, gate FROM keys LIMIT {SWEEP_PAGE}"""
 
+# The first job that a blocked one, the row `held`, waits for: one that has failed or
+# runs, or else the first of those that were admitted, or are before it in the order.
+HOLDER = f"""
+       (SELECT id, state, 0 AS rank, priority, date_created FROM queue_job
+         WHERE gate = held.gate AND channel = held.channel AND {BUSY}
+         ORDER BY state = 'failed' DESC, id LIMIT 1)
+       UNION ALL
+       (SELECT id, state, 1, priority, date_created FROM queue_job
+         WHERE gate = held.gate AND channel = held.channel
+           AND state = 'pending' AND gate_state = 'open'
+         ORDER BY {_ORDER} LIMIT 1)
+       UNION ALL
+       (SELECT id, state, 2, priority, date_created FROM queue_job
+         WHERE gate = held.gate AND channel = held.channel
+           AND state = 'pending' AND gate_state = 'later' AND gate_limit = 0
+         ORDER BY {_ORDER} LIMIT 1)
+       ORDER BY rank LIMIT 1"""
+
 #: (channel, stored key)
 Key = tuple[str, str]
 

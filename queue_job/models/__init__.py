@@ -19,6 +19,7 @@ from . import queue_job_runner
 from . import queue_job_signal
 from . import queue_job_statistic
 from . import queue_job_wait
+from . import queue_job_waiting_reason
 from . import queue_job_arguments
 from . import queue_job_dashboard
 from . import queue_job_failure

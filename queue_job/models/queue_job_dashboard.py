@@ -19,6 +19,7 @@ from ..monitoring.effective_settings import (
     configured_channels,
     effective_settings,
     job_workers,
+    runner_facts,
 )
 from ..monitoring.health import Facts, health_problems, is_alive
 from ..monitoring.health_texts import TEXTS
@@ -243,18 +244,14 @@ class QueueJobDashboard(models.AbstractModel):
             ready=sum(row["waiting"] for row in waiting),
             oldest_wait=oldest.get("oldest", 0),
             oldest_channel=oldest.get("channel", ""),
-            runner_age=leader.get("age"),
-            runner_note=leader.get("note") or "",
             runner_listening=leader.get("listening", True),
-            server_wide="queue_job" in config["server_wide_modules"],
-            enabled=settings.get("root", {}).get("capacity") != 0,
-            config_error=error,
             root_paused="root" in paused,
             paused=tuple(name for name in paused if name != "root"),
             trigger=self.env.cr.fetchone()[0],
             capacity=capacity,
             workers=config["workers"] or 0,
             job_workers=job_workers(),
+            **runner_facts(leader, settings, error),
         )
 
     def _paused_with_jobs(self, channels, settings, waiting):

@@ -8,31 +8,15 @@ from odoo import api, fields, models
 from odoo.tools.misc import file_open
 
 from ..claim.claims import NOT_BLOCKED
-from ..keys.admission import BUSY, MARKED
+from ..keys.admission import BUSY, HOLDER, MARKED
 from ..storage import caches
 
 #: What the trigger of the keys looks at.
 WATCHED = frozenset({"state", "channel", "priority", "eta"})
 
-# The first job that a held one waits for: one that has failed or runs, or else the
-# first of those that were let through, or are before it in the order.
 HELD_BY = f"""
 SELECT held.id, other.id AS other, other.state
-  FROM queue_job held CROSS JOIN LATERAL (
-       (SELECT id, state, 0 AS rank, priority, date_created FROM queue_job
-         WHERE gate = held.gate AND channel = held.channel AND {BUSY}
-         ORDER BY state = 'failed' DESC, id LIMIT 1)
-       UNION ALL
-       (SELECT id, state, 1, priority, date_created FROM queue_job
-         WHERE gate = held.gate AND channel = held.channel
-           AND state = 'pending' AND gate_state = 'open'
-         ORDER BY priority, date_created, id LIMIT 1)
-       UNION ALL
-       (SELECT id, state, 2, priority, date_created FROM queue_job
-         WHERE gate = held.gate AND channel = held.channel
-           AND state = 'pending' AND gate_state = 'later' AND gate_limit = 0
-         ORDER BY priority, date_created, id LIMIT 1)
-       ORDER BY rank LIMIT 1) other
+  FROM queue_job held CROSS JOIN LATERAL ({HOLDER}) other
  WHERE held.id = ANY(%s)
 """
 

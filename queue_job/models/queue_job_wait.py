@@ -8,7 +8,7 @@ queue managers get an answer, and it holds no arguments; the traceback is for ma
 
 from odoo import api, fields, models
 
-from ..core.states import DONE, FAILED
+from ..core.states import DONE, FAILED, WAITING
 from ..progress.progress import percent_of_stages
 from ..storage import caches, results
 from .queue_job import MANAGER_GROUP
@@ -91,7 +91,7 @@ class QueueJob(models.Model):
         :param uuid: of the job
         :param stages: [(name, weight), ...]: the percentage is that of the whole
         :return: state, percent (0 to 100) and message; of a done job the next action,
-            of a failed one the exception
+            of a failed one the exception, of one that waits for more than a moment why
         """
         job = self._awaited(uuid)
         if not job:
@@ -115,6 +115,8 @@ class QueueJob(models.Model):
             answer["action"] = self._result_action(job)
         elif job.state == FAILED:
             answer.update(self._failure(job))
+        elif job.state in WAITING:
+            answer["waiting"] = job.sudo(self.env.su)._why_not_yet()
         return answer
 
     @api.model

@@ -7,6 +7,11 @@ gets what this process knows: the records, and the server's configuration.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from odoo.tools import config
+
 from ..jobrunner.schedule.channel_config import (
     ROOT,
     ChannelSettings,
@@ -57,7 +62,7 @@ def effective_settings(name: str, channel, configured: dict[str, dict]) -> dict:
     """Return the settings that are in force for a channel, as the runner obeys them.
 
     :param name: full dotted name of the channel
-    :param channel: its record, or an empty one, or None
+    :param channel: its record, its columns as a dictionary, or None or empty
     :param configured: {full name: entry of the configuration string}
     :return: capacity (jobs at a time, None for no limit, 0 where the runner is off),
         sequential, throttle (seconds), paused, rate, and under `fixed` where the
@@ -73,6 +78,24 @@ def effective_settings(name: str, channel, configured: dict[str, dict]) -> dict:
         # `root:0` keeps the runner from starting, elsewhere 0 sets no limit
         "capacity": limits.capacity or (0 if name == ROOT else None),
         "fixed": "" if entry is None else configuration_source(),
+    }
+
+
+def runner_facts(
+    runner: Mapping[str, Any], configured: dict[str, dict], error: str
+) -> dict[str, Any]:
+    """Return what `health.Facts` wants to know of the runner and its configuration.
+
+    :param runner: its row, with its age in seconds; empty where there is none
+    :param configured: see `configured_channels`
+    :param error: what is wrong with the configuration, or ""
+    """
+    return {
+        "runner_age": runner.get("age"),
+        "runner_note": runner.get("note") or "",
+        "server_wide": "queue_job" in config["server_wide_modules"],
+        "enabled": configured.get(ROOT, {}).get("capacity") != 0,
+        "config_error": error,
     }
 
 

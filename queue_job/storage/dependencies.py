@@ -87,7 +87,7 @@ class Edge(NamedTuple):
 
 
 # Neither true nor false if there is no parent.
-_SATISFIED = """
+SATISFIED = """
     CASE edge.condition
         WHEN 'failed' THEN parent.state = 'failed'
         WHEN 'always' THEN parent.state IN ('done', 'failed', 'cancelled')
@@ -98,18 +98,18 @@ _SATISFIED = """
 # equation instead of a range, PostgreSQL might take another index for that order and
 # read all the edges that there are: its statistics may be those of a graph of before,
 # in which all edges were those of one child.
-_OF_CHILD = "edge.child_id BETWEEN {0} AND {0}"
-_BACKWARDS = "ORDER BY edge.child_id DESC, edge.parent_id DESC"
+OF_CHILD = "edge.child_id BETWEEN {0} AND {0}"
+BACKWARDS = "ORDER BY edge.child_id DESC, edge.parent_id DESC"
 
-_IS_OPEN = f"({_SATISFIED}) IS NOT TRUE"
+IS_OPEN = f"({SATISFIED}) IS NOT TRUE"
 
 # The edge, to the newest parent, which still stops the child; NULL when there is none.
 _OPEN_EDGE = f"""(
     SELECT edge.id
       FROM queue_job_dependency edge
       LEFT JOIN queue_job parent ON parent.id = edge.parent_id
-     WHERE {_OF_CHILD.format("child.id")} AND {_IS_OPEN}
-     {_BACKWARDS}
+     WHERE {OF_CHILD.format("child.id")} AND {IS_OPEN}
+     {BACKWARDS}
      LIMIT 1)"""
 
 
@@ -171,13 +171,13 @@ WITH waiting AS MATERIALIZED (
            (SELECT CASE edge.condition WHEN 'failed' THEN %(not_failed)s
                    ELSE %(parent_deleted)s END
               FROM queue_job_dependency edge
-             WHERE {_OF_CHILD.format("job.id")}
+             WHERE {OF_CHILD.format("job.id")}
                AND (edge.parent_id IS NULL
                     OR edge.condition = 'failed'
                        AND (SELECT parent.state FROM queue_job parent
                              WHERE parent.id = edge.parent_id)
                            IN ('done', 'cancelled'))
-             {_BACKWARDS}
+             {BACKWARDS}
              LIMIT 1) AS reason
       FROM queue_job job
      WHERE job.state = 'wait_dependencies' AND job.id = ANY(%(ids)s)
@@ -232,7 +232,7 @@ SELECT DISTINCT edge.child_id
   FROM queue_job_dependency edge
   LEFT JOIN queue_job parent ON parent.id = edge.parent_id
  WHERE edge.child_id = ANY(%(ids)s)
-   AND (parent.id = ANY(%(ids)s) OR {_IS_OPEN})"""
+   AND (parent.id = ANY(%(ids)s) OR {IS_OPEN})"""
 
 # Those of which a parent was deleted before it ended as they wanted.
 WITHOUT_PARENT = """

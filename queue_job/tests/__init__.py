@@ -51,6 +51,7 @@ from . import test_trap
 from . import test_triggers
 from . import test_wait_action
 from . import test_wait_tours
+from . import test_waiting_reason
 from . import test_utils
 from . import test_wizards
 from . import test_tours

@@ -15,7 +15,7 @@ from odoo.tools.misc import file_open
 
 from ..jobrunner.dispatch.refusals import REMEDIES
 from ..models import queue_job_actions, queue_job_dashboard
-from ..monitoring import dashboard_queries
+from ..monitoring import dashboard_queries, effective_settings
 from ..monitoring.health import NOTES, Problem
 from ..progress import tally
 
@@ -221,7 +221,8 @@ class TestHealth(DashboardCase):
     def setUpClass(cls):
         super().setUpClass()
         server = {"workers": 0, "server_wide_modules": ["base", "web"]}
-        cls.startClassPatcher(patch.object(queue_job_dashboard, "config", server))
+        for module in (queue_job_dashboard, effective_settings):
+            cls.startClassPatcher(patch.object(module, "config", server))
 
     def codes(self):
         return [problem["code"] for problem in self.Dashboard.get_problems()]

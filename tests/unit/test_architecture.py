@@ -52,6 +52,7 @@ PURE = [
     "claim/lease",
     "jobrunner/recovery/liveness",
     "monitoring/statistics",
+    "monitoring/waiting_reason",
     "jobrunner/session/queries",
     "jobrunner/session/worker_limit",
     "jobrunner/session/served_databases",

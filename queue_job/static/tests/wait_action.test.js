@@ -154,6 +154,17 @@ describe("waiting", () => {
         expect(queryOne("[role=progressbar]").getAttribute("aria-valuenow")).toBe("40");
     });
 
+    test("says why the job waits, until it starts", async () => {
+        job.waiting = "Channel root is paused.";
+        await wait({message: "Making the report"});
+        expect(".o_queue_job_wait h4").toHaveText("Waiting");
+        expect(".o_queue_job_progress_message").toHaveText("Channel root is paused.");
+        Object.assign(job, {state: "started", waiting: false});
+        await advanceTime(3000);
+        expect(".o_queue_job_wait h4").toHaveText("Working");
+        expect(".o_queue_job_progress_message").toHaveText("Making the report");
+    });
+
     test("reloads the view when the job is done", async () => {
         await wait();
         expect(waitingParams().length).toBe(1);

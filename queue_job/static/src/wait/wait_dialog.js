@@ -57,6 +57,7 @@ export class WaitDialog extends Component {
     get message() {
         return (
             this.state.job.message ||
+            this.state.job.waiting ||
             this.props.message ||
             (this.state.job.state === "started"
                 ? _t("Your request is being processed.")

@@ -1,0 +1,176 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Why a job waits: one row for each reason, and for what comes before what."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from queue_job.jobrunner.schedule.channel_config import ChannelLimits
+from queue_job.jobrunner.schedule.rate import Rate
+from queue_job.monitoring import health
+from queue_job.monitoring import waiting_reason as module
+from queue_job.monitoring.health import NOTES
+from queue_job.monitoring.waiting_reason import (
+    KEY,
+    PARENT,
+    ChannelFacts,
+    Facts,
+    Line,
+    Subject,
+    waiting_reason,
+)
+
+ALIVE = health.Facts(runner_age=1)
+NO_LIMITS = ChannelLimits(0, False, 0, False, None)
+
+
+def channel(name="root.a", **values):
+    """A channel: limits and facts by their names."""
+    names = values.keys() & set(ChannelLimits._fields)
+    limits = NO_LIMITS._replace(**{each: values.pop(each) for each in names})
+    return ChannelFacts(name, limits, **{"id": 7, **values})
+
+
+def facts(subject=None, channels=(), runner=ALIVE, **values):
+    """The facts of job 1, which nothing holds but what is said."""
+    job = Subject(**{"id": 1, "ready_for": 1, **(subject or {})})
+    return Facts(subject=job, channels=tuple(channels), runner=runner, **values)
+
+
+def full(**values):
+    return [channel(capacity=2, running=2, **values), channel("root")]
+
+
+PARENT_OF = {"steps": 1, "waits_for": PARENT}
+KEY_OF = {"steps": 2, "waits_for": KEY}
+
+CASES = [
+    # (facts, code, why)
+    (facts(), "soon", "nothing holds it"),
+    (facts({"ready_for": 60}), "workers_busy", "nothing in this database does"),
+    *(
+        (facts({"state": state}), None, state)
+        for state in ("started", "done", "failed")
+    ),
+    (facts({"state": "cancelled"}), None, "it has ended"),
+    (facts({"state": "enqueued", "enqueued_for": 2}), "enqueued", "a worker has it"),
+    (facts({"state": "enqueued", "enqueued_for": 11}), "enqueued_long", "all are busy"),
+    (facts({"state": "wait_dependencies"}), "release", "its parents have ended"),
+    # -- other jobs
+    (facts({"state": "failed"}, **PARENT_OF), "parent_failed", "a user has to act"),
+    (facts({"state": "failed"}, **KEY_OF), "key_failed", "which stops a sequence"),
+    (facts({"state": "started"}, **PARENT_OF), "parent_running", "it will end"),
+    (facts({"state": "enqueued"}, **KEY_OF), "key_running", "it takes its place"),
+    (facts({"id": None, "state": None}, **PARENT_OF), "parent_gone", "deleted"),
+    (facts({"state": "cancelled"}, **PARENT_OF), "parent_gone", "the sweep is to come"),
+    (facts({"state": "done"}, **PARENT_OF), "parent_gone", "it was to run on failure"),
+    (facts(**PARENT_OF), "parent_waits", "the parent is explained"),
+    (facts(**KEY_OF), "key_waits", "the holder is explained"),
+    # -- its date
+    (facts({"date_in": 60}), "date", "the user chose it"),
+    (facts({"date_in": float("inf")}), "date", "an odd row"),
+    (facts({"date_in": -1}), "soon", "it is over"),
+    (facts({"date_in": 9, "retry": 1, "error": "E"}), "retry", "a failed attempt"),
+    (facts({"date_in": 9, "retry": 1}), "retry_lost", "nobody wrote down why"),
+    (facts({"date_in": 9}, runner=health.Facts()), "date", "a runner would not help"),
+    # -- the runner
+    (facts(runner=health.Facts()), "no_runner", "there never was one"),
+    (facts(runner=health.Facts(runner_age=99)), "runner_lost", "it is gone"),
+    (facts(runner=health.Facts(enabled=False)), "disabled", "capacity 0"),
+    (facts(runner=health.Facts(config_error="x")), "config_error", "it says why"),
+    (facts(runner=health.Facts(server_wide=False)), "not_server_wide", "no runner"),
+    *(
+        (facts(runner=health.Facts(runner_age=1, runner_note=f"{note}: x")), note, "")
+        for note, level in NOTES.items()
+        if level == health.DANGER
+    ),
+    (facts(modules_in_flux=True), "modules", "an update"),
+    (facts(modules_in_flux=True, runner=health.Facts()), "no_runner", "worse"),
+    (facts({"is_blocked": True}), "key_new", "the runner decides next"),
+    # -- channels
+    (facts(channels=[channel(paused=True)]), "channel_paused", ""),
+    (facts(channels=[channel(), channel("root", paused=True)]), "channel_paused", ""),
+    (facts(channels=[channel(paused=True, fixed="X")]), "channel_fixed", "no button"),
+    (
+        facts(channels=[channel(paused=True, capacity=1, running=1)]),
+        "channel_paused",
+        "",
+    ),
+    (facts(channels=[channel(sequential=True)]), "soon", "it is the first"),
+    (facts(channels=[channel(failed=5)]), "soon", "the order does not count"),
+    (facts(channels=[channel(sequential=True, failed=5)]), "sequential_failed", ""),
+    (facts(channels=[channel(sequential=True, ahead=5)]), "sequential_date", ""),
+    (facts(channels=[channel(throttle=9, starts=(8,))]), "throttle", "one second more"),
+    (facts(channels=[channel(throttle=9, starts=(9,))]), "soon", "it is over"),
+    (facts(channels=[channel(rate=Rate(2, 60), starts=(5, 59))]), "rate", ""),
+    (facts(channels=[channel(rate=Rate(2, 60), starts=(5, 61))]), "soon", ""),
+    (facts(channels=[channel(rate=Rate(2, 60), starts=(5,))]), "soon", "one is left"),
+    (facts(channels=[channel(capacity=2, running=1)]), "soon", "there is room"),
+    (facts(channels=[channel(running=9)]), "soon", "no limit"),
+    (facts(channels=full()), "full", "no run time was measured"),
+    (facts(channels=full(), line=Line(3, 9, 100, 4.0)), "full_estimated", ""),
+    (facts(channels=full(), line=Line(3, 9, 100, float("nan"))), "full", "an odd sum"),
+    (facts(channels=full(), line=Line(100, 100, 100, 4.0)), "full_long", "no place"),
+]
+
+
+@pytest.mark.parametrize("case, code, why", CASES)
+def test_each_reason(case, code, why):
+    reason = waiting_reason(case)
+    assert (reason and reason.code) == code, why
+
+
+def test_what_blocks_and_what_helps():
+    for case, record, remedy in (
+        (facts({"id": 3, "state": "failed"}, **KEY_OF), ("queue.job", 3), "requeue"),
+        (facts({"date_in": 60}), ("queue.job", 1), "action_run_now"),
+        (facts(channels=[channel(paused=True)]), module_channel(), "action_resume"),
+        (facts(channels=[channel(paused=True, id=None)]), None, None),
+        (facts(channels=[channel(paused=True, fixed="X")]), module_channel(), None),
+        (
+            facts(channels=[channel(sequential=True, failed=5)]),
+            ("queue.job", 5),
+            "requeue",
+        ),
+        (facts(channels=full()), module_channel(), None),
+    ):
+        reason = waiting_reason(case)
+        assert (reason.record, reason.remedy) == (record, remedy)
+
+
+def module_channel():
+    return "queue.job.channel", 7
+
+
+def test_a_blocker_that_waits_is_explained():
+    case = facts({"id": 3}, [channel(paused=True)], steps=4, waits_for=PARENT)
+    reason = waiting_reason(case)
+    assert reason.record == ("queue.job", 3)
+    assert reason.values == {"job": 3, "steps": 4}
+    assert reason.because.code == "channel_paused"
+    assert reason.because.remedy == "action_resume"
+
+
+def test_the_place_in_the_line_and_the_time_until_it_runs():
+    values = waiting_reason(facts(channels=full(), line=Line(11, 40, 100, 30.0))).values
+    assert (values["place"], values["waiting"]) == (12, 40)
+    assert values["duration"] == 12 * 30 / 2
+
+
+def test_when_the_next_start_is_allowed():
+    case = facts(channels=[channel(rate=Rate(2, 60), starts=(5, 20, 59))])
+    assert waiting_reason(case).values["until"] == pytest.approx(40)
+
+
+def test_each_reason_has_a_text_and_each_text_a_reason():
+    texts = Path(module.__file__).with_name("waiting_texts.py").read_text()
+    told = set(re.findall(r'^    "(\w+)": ', texts, re.M))  # not those of health
+    codes = {code for _facts, code, _why in CASES if code}
+    assert told == codes - set(NOTES) - {
+        "no_runner",
+        "runner_lost",
+        "disabled",
+        "config_error",
+        "not_server_wide",
+    }
