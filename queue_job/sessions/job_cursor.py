@@ -44,6 +44,9 @@ _ATTRIBUTE = "_queue_job_connection"
 #: No statement: it aborts the transaction.
 ABORT = "abort this transaction"
 
+#: A job may limit its statements by a setting. The one that ends it is not its own.
+UNLIMITED = b"SET LOCAL statement_timeout = 0"
+
 #: A statement and its values.
 Statement = tuple[str, list]
 
@@ -260,7 +263,7 @@ class JobConnection:
     @contextmanager
     def keeping_flushed(self) -> Iterator[None]:
         """Let the UPDATEs of a flush in the block wait for what follows it."""
-        self.keeps_flushed = self.has_its_mode
+        self.keeps_flushed = self.has_its_mode and not self.left_something
         try:
             yield
         finally:
@@ -344,6 +347,8 @@ class JobConnection:
         if last:
             end = cursor.mogrify(*prepared_statements.prepare(cr, *last))
             statements.insert(0, end)
+        if self.left_something:
+            statements.insert(0, UNLIMITED)
         start = self._start_to_send(cr)
         if start is not None:
             statements.append(cursor.mogrify(*prepared_statements.prepare(cr, *start)))

@@ -141,6 +141,13 @@ class TestOneMessage(JobCursorCase):
         self.end_job()
         self.assertIsNone(self.jobs.started)
 
+    def test_a_limit_of_the_job_is_none_of_its_end(self):
+        self.cr.execute("SET statement_timeout = '20ms'")
+        self.jobs.defer_last()
+        self.jobs.take_last(f"{END} AND pg_sleep(0.1) IS NOT NULL", [])
+        self.jobs.commit_last(self.cr)
+        self.assertEqual(self.states()[0], "done")
+
     def test_a_start_whose_answer_is_lost(self):
         self.jobs.next_start = lambda: ("SELECT 1 / 0", [])
         with self.assertRaises(psycopg2.errors.DivisionByZero):
@@ -283,6 +290,10 @@ class TestKeptFlush(JobCursorCase):
         with self.jobs.keeping_flushed():
             self.cr.execute(FLUSH, values)
 
+    def forbid(self, check):
+        self.cr.execute(f"ALTER TABLE life ADD CHECK ({check})")
+        self.jobs.left_something = False  # what is kept is not for such jobs
+
     def messages(self):
         """Count the messages that are sent from now on."""
         sent = []
@@ -340,7 +351,7 @@ class TestKeptFlush(JobCursorCase):
         self.assertEqual(self.states(), ["done", "started", "enqueued"])
 
     def test_its_error_commits_nothing(self):
-        self.cr.execute("ALTER TABLE life ADD CHECK (1 / (length(state) - 3) > -9)")
+        self.forbid("1 / (length(state) - 3) > -9")
         self.cr.commit()
         self.flush(3, "bad")
         with self.assertRaises(psycopg2.errors.DivisionByZero):
@@ -353,14 +364,14 @@ class TestKeptFlush(JobCursorCase):
         """They might swallow it."""
         ran = []
         self.cr.precommit.add(lambda: ran.append(1))
-        self.cr.execute("ALTER TABLE life ADD CHECK (state <> 'bad')")
+        self.forbid("state <> 'bad'")
         self.flush(3, "bad")
         with self.assertRaises(psycopg2.errors.CheckViolation):
             self.end_job()
         self.assertFalse(ran)
 
     def test_its_error_is_not_logged_as_that_of_another_statement(self):
-        self.cr.execute("ALTER TABLE life ADD CHECK (state <> 'bad')")
+        self.forbid("state <> 'bad'")
         self.flush(3, "bad")
         with (
             self.assertNoLogs("odoo.sql_db"),
@@ -373,6 +384,12 @@ class TestKeptFlush(JobCursorCase):
         for number in range(3):
             self.flush(3, "x" * 40_000 + str(number))
         self.assertEqual([len(statements) for statements in sent], [3])
+
+    def test_not_under_a_limit_of_the_job(self):
+        sent = self.messages()
+        self.cr.execute("SET statement_timeout = '20ms'")
+        self.flush(3, "worked")
+        self.assertFalse(self.jobs._kept or sent)
 
     def test_not_in_a_mode_of_the_job(self):
         self.cr._cnx.autocommit = True
