@@ -8,7 +8,9 @@ there is no rate to compare with.
 """
 
 import time
+from collections.abc import Callable
 
+from ..jobs import Jobs
 from ..scenario import Scenario
 from ..sides import OURS, REFERENCE
 from ..targets import LESS, Metric
@@ -32,25 +34,27 @@ def _count(bench, side) -> int:
 
 
 def _failed(bench, side) -> dict:
-    server, jobs = bench.server(side), bench.jobs(side)
-    row = bench.driver(side).templates(method="fail", args=[])[0]
-    ids = jobs.copy(row, _count(bench, side))
-    start = time.monotonic()
-    jobs.wait_until_done(ids, bench.sizes.timeout)
-    rate = jobs.count(ids, "failed") / (time.monotonic() - start)
-    jobs.delete_finished()
-    server.check_alive()
-    return {"rate": rate}
+    return _rate(bench, side, "fail", Jobs.wait_until_done, _count_failed)
 
 
 def _retried(bench, side) -> dict:
     """Attempts that end in another one, which comes after the benchmark."""
+    wait, count = Jobs.wait_until_postponed, Jobs.count_postponed
+    return _rate(bench, side, "retry_later", wait, count)
+
+
+def _count_failed(jobs: Jobs, ids: tuple[int, int]) -> int:
+    return jobs.count(ids, "failed")
+
+
+def _rate(bench, side, method: str, wait: Callable, count: Callable) -> dict:
+    """Attempts per second: `wait` for the end of all, `count` those that ended so."""
     server, jobs = bench.server(side), bench.jobs(side)
-    row = bench.driver(side).templates(method="retry_later", args=[])[0]
+    row = bench.driver(side).templates(method=method, args=[])[0]
     ids = jobs.copy(row, _count(bench, side))
     start = time.monotonic()
-    jobs.wait_until_postponed(ids, bench.sizes.timeout)
-    rate = jobs.count_postponed(ids) / (time.monotonic() - start)
+    wait(jobs, ids, bench.sizes.timeout)
+    rate = count(jobs, ids) / (time.monotonic() - start)
     jobs.delete(ids)
     server.check_alive()
     return {"rate": rate}

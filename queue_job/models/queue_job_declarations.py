@@ -214,18 +214,22 @@ class QueueJobChannelDeclared(models.AbstractModel):
 
         :raise ValueError: it looks like a declared one that is misspelt
         """
-        missing = channels.undeclared(name, self._declared())
+        missing = self._undeclared(name)
         if missing is None:
             return
-        text = self._undeclared_text(missing)
         if missing.meant:
-            raise ValueError(text)
+            raise ValueError(self._undeclared_text(missing))
         said = self.env.cr.dbname, missing.name
-        if (
-            said not in _said and len(_said) < MOST_SAID
-        ):  # it may be a name per customer
+        # it may be a name per customer
+        if said not in _said and len(_said) < MOST_SAID:
             _said.add(said)
-            _logger.info("%s: %s", self.env.cr.dbname, text)
+            _logger.info("%s: %s", said[0], self._undeclared_text(missing))
+
+    @api.model
+    @tools.ormcache("name")
+    def _undeclared(self, name: str) -> channels.Undeclared | None:
+        """Return what is missing of a channel; each call that names one asks."""
+        return channels.undeclared(name, self._declared())
 
     @api.model
     def _undeclared_text(self, missing: channels.Undeclared) -> str:

@@ -47,6 +47,7 @@ from . import test_served_databases
 from . import test_server_hooks
 from . import test_settlement
 from . import test_shared_heap
+from . import test_stale_registry
 from . import test_trap
 from . import test_triggers
 from . import test_wait_action

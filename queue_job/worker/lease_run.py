@@ -317,7 +317,11 @@ class LeaseRun:
 
         :return: whether it was
         """
-        registry = stale_registry.renewed(self.registry, self.control.cr)
+        try:
+            registry = stale_registry.renewed(self.registry, self.control.cr)
+        except Exception:  # the started job fails then; it would be found dead
+            _logger.exception("%s: can't load its registry", self.registry.db_name)
+            return False
         if registry is None:
             return False
         self.registry = self._session.registry = registry

@@ -11,6 +11,7 @@ import select
 import pytest
 
 from tests.harness.rpc import PROBE
+from tests.harness.statements import need_counts
 
 #: Of each job: what issue and design allow.
 STATEMENTS, COMMITS, NOTIFICATIONS = 6, 3, 0.05
@@ -62,9 +63,7 @@ SELECT uuid FROM copies
 def counted(shared_server):
     """The server, on a PostgreSQL that counts statements."""
     db = shared_server.db
-    if "pg_stat_statements" not in db.value("SHOW shared_preload_libraries"):
-        pytest.skip("PostgreSQL doesn't count statements (pg_stat_statements)")
-    db.rows("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+    need_counts(db)
     return shared_server
 
 

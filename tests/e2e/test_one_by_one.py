@@ -6,7 +6,7 @@ Their jobs need no lease of their own, and the order is as strict as with one.
 
 import pytest
 
-from tests.harness.rpc import PROBE
+from tests.harness.statements import leases, need_counts
 from tests.harness.waiting import holds, wait_for
 
 CHANNELS = "root:4,list:1:sequential"
@@ -23,13 +23,6 @@ KINDS = {
 }
 SEQUENCES = list(KINDS)[:2]
 
-# Each row is a lease: the claims of the runner.
-_LEASES = """
-SELECT coalesce(sum(rows), 0)::int FROM pg_stat_statements s
-  JOIN pg_database d ON d.oid = s.dbid
- WHERE d.datname = current_database() AND query LIKE '%WITH wanted AS (%'
-   AND query NOT LIKE '%pg_stat_statements%'
-"""
 _ORDER = "SELECT id FROM queue_job WHERE uuid = ANY(%s) ORDER BY date_started"
 _IDS = "SELECT id FROM queue_job WHERE uuid = ANY(%s) ORDER BY id"
 
@@ -41,10 +34,6 @@ def server(make_server):
     return server
 
 
-def delay_many(server, count, method, *args, **options):
-    return server.client().call(PROBE, "delay_many", count, method, args, options)
-
-
 def in_order(db, uuids) -> bool:
     return db.column(_ORDER, uuids) == db.column(_IDS, uuids)
 
@@ -52,15 +41,13 @@ def in_order(db, uuids) -> bool:
 @pytest.mark.parametrize("kind", KINDS)
 def test_many_jobs_are_few_leases(server, kind):
     db = server.db
-    if "pg_stat_statements" not in db.value("SHOW shared_preload_libraries"):
-        pytest.skip("PostgreSQL doesn't count statements (pg_stat_statements)")
-    db.rows("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
-    before = db.value(_LEASES)
-    uuids = delay_many(server, JOBS, "record_run", **KINDS[kind])
+    need_counts(db)
+    before = leases(db)
+    uuids = server.client().delay_many(JOBS, "record_run", **KINDS[kind])
     assert db.wait_settled(uuids) == {"done": JOBS}
     assert in_order(db, uuids)
     assert db.most_at_once() == 1
-    assert db.value(_LEASES) - before <= FEW_LEASES
+    assert leases(db) - before <= FEW_LEASES
     marked = "SELECT count(*) FROM queue_job WHERE gate_state IS NOT NULL"
     db.wait(marked, what="no key is to be judged", until=lambda count: count == 0)
 
@@ -69,9 +56,9 @@ def test_many_jobs_are_few_leases(server, kind):
 def test_a_failure_in_the_middle_stops_the_rest(server, kind):
     server.expect_log("The probe bad fails")
     db, client = server.db, server.client()
-    before = delay_many(server, 20, "record_run", "before", **KINDS[kind])
-    (bad,) = delay_many(server, 1, "write_and_fail", "bad", **KINDS[kind])
-    behind = delay_many(server, 20, "record_run", "behind", **KINDS[kind])
+    before = client.delay_many(20, "record_run", "before", **KINDS[kind])
+    (bad,) = client.delay_many(1, "write_and_fail", "bad", **KINDS[kind])
+    behind = client.delay_many(20, "record_run", "behind", **KINDS[kind])
     assert db.wait_state(bad, "failed", "done") == "failed"
     assert db.states(before) == {"done": 20}
     holds(lambda: db.states(behind) == {"pending": 20}, "they wait", seconds=1)
@@ -84,9 +71,11 @@ def test_a_failure_in_the_middle_stops_the_rest(server, kind):
 @pytest.mark.parametrize("kind", SEQUENCES)
 def test_one_that_is_retried_holds_up_the_rest(server, kind):
     db = server.db
-    before = delay_many(server, 5, "record_run", **KINDS[kind])
-    late = delay_many(server, 1, "fail_until_attempt", 3, "late", 0.3, **KINDS[kind])
-    behind = delay_many(server, 20, "record_run", "behind", **KINDS[kind])
+    before = server.client().delay_many(5, "record_run", **KINDS[kind])
+    late = server.client().delay_many(
+        1, "fail_until_attempt", 3, "late", 0.3, **KINDS[kind]
+    )
+    behind = server.client().delay_many(20, "record_run", "behind", **KINDS[kind])
     uuids = [*before, *late, *behind]
     assert db.wait_settled(uuids) == {"done": len(uuids)}
     assert in_order(db, uuids)
@@ -97,7 +86,7 @@ def test_one_that_is_retried_holds_up_the_rest(server, kind):
 def test_a_worker_is_killed_in_the_middle(server, kind, tmp_path):
     server.expect_log("re-queued dead job", "the connection of lease")
     db, log = server.db, tmp_path / "runs"
-    uuids = delay_many(server, 60, "leave_mark", str(log), 0.02, **KINDS[kind])
+    uuids = server.client().delay_many(60, "leave_mark", str(log), 0.02, **KINDS[kind])
 
     def lines():
         return [line.split() for line in log.read_text().splitlines()]
@@ -115,7 +104,9 @@ def test_a_pause_ends_the_lease(server):
     (root,) = client.call("queue.job.channel", "search", [("name", "=", "root")])
     values = {"name": "list", "parent_id": root}
     channel = client.call("queue.job.channel", "create", [values])
-    uuids = delay_many(server, 100, "record_run", "slow", 0.1, channel="root.list")
+    uuids = server.client().delay_many(
+        100, "record_run", "slow", 0.1, channel="root.list"
+    )
     wait_for(lambda: db.states(uuids).get("done"), "the first ones are done")
     client.call("queue.job.channel", "action_pause", channel)
     wait_for(lambda: db.states(uuids).get("started", 0) == 0, "nothing runs")

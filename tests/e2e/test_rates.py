@@ -5,7 +5,7 @@ from bisect import bisect_left
 
 import pytest
 
-from tests.harness.rpc import PROBE
+from tests.harness.statements import leases, need_counts
 from tests.harness.waiting import holds, wait_for
 
 PERIOD, NUMBER = 3, 50
@@ -20,13 +20,6 @@ FEW_LEASES = 60
 #: A job counts from its grant on, and starts a bit later: seconds on a busy machine.
 ON_ITS_WAY = 0.6
 
-# Each row is a lease: the claims of the runner.
-_LEASES = """
-SELECT coalesce(sum(rows), 0)::int FROM pg_stat_statements s
-  JOIN pg_database d ON d.oid = s.dbid
- WHERE d.datname = current_database() AND query LIKE '%WITH wanted AS (%'
-   AND query NOT LIKE '%pg_stat_statements%'
-"""
 _STARTS = """
 SELECT extract(epoch FROM date_started)::float FROM queue_job
  WHERE uuid = ANY(%s) AND date_started IS NOT NULL ORDER BY date_started
@@ -40,24 +33,18 @@ def server(make_server):
     return server
 
 
-def delay_many(server, count, method, *args, **options):
-    return server.client().call(PROBE, "delay_many", count, method, args, options)
-
-
 def test_a_rate_that_never_binds(server):
     db = server.db
-    if "pg_stat_statements" not in db.value("SHOW shared_preload_libraries"):
-        pytest.skip("PostgreSQL doesn't count statements (pg_stat_statements)")
-    db.rows("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
-    before = db.value(_LEASES)
-    uuids = delay_many(server, JOBS, "record_run", channel="root.wide")
+    need_counts(db)
+    before = leases(db)
+    uuids = server.client().delay_many(JOBS, "record_run", channel="root.wide")
     assert db.wait_settled(uuids) == {"done": JOBS}
-    assert db.value(_LEASES) - before <= FEW_LEASES
+    assert leases(db) - before <= FEW_LEASES
 
 
 def test_a_rate_that_binds(server):
     db = server.db
-    uuids = delay_many(server, JOBS, "record_run", channel="root.narrow")
+    uuids = server.client().delay_many(JOBS, "record_run", channel="root.narrow")
     assert db.wait_settled(uuids) == {"done": JOBS}
     starts = db.column(_STARTS, uuids)
     window = PERIOD - ON_ITS_WAY
@@ -73,7 +60,9 @@ def test_a_rate_that_binds(server):
 def test_it_holds_when_a_process_is_killed_in_the_middle(server, victim, tmp_path):
     server.expect_log("re-queued dead job", "the connection of lease")
     db, log = server.db, tmp_path / "runs"
-    uuids = delay_many(server, 150, "leave_mark", str(log), 0.02, channel="root.long")
+    uuids = server.client().delay_many(
+        150, "leave_mark", str(log), 0.02, channel="root.long"
+    )
 
     def starts():
         lines = log.read_text().splitlines() if log.exists() else []
@@ -82,7 +71,7 @@ def test_it_holds_when_a_process_is_killed_in_the_middle(server, victim, tmp_pat
     wait_for(lambda: len(starts()) > 20, "some jobs have run")
     worker = victim == "the worker"
     server.kill_pid(int(starts()[-1][2]) if worker else server.runner_pid())
-    other = delay_many(server, 1, "record_run", "other")
+    other = server.client().delay_many(1, "record_run", "other")
     assert db.wait_settled(other) == {"done": 1}
     wait_for(lambda: not db.states(uuids).get("started"), "what runs has ended")
     holds(lambda: len(starts()) <= 60, "no more than the rate start", seconds=5)
