@@ -1,7 +1,8 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """A registry that does not know what another process has installed.
 
-An installation that is told late is tried on a real server: `tests/e2e/test_promises.py`.
+An installation that is told late is tried on a real server:
+`tests/e2e/test_promises.py`.
 """
 
 from types import SimpleNamespace
