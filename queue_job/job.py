@@ -144,7 +144,7 @@ class Job(JobCall, JobDependencies, JobKeys, JobResults):
         self.retry = 0
         self.graph_uuid = self.result = None
         self.exc_name = self.exc_message = self.exc_info = None
-        self.date_enqueued = self.date_started = None
+        self.date_runnable = self.date_enqueued = self.date_started = None
         self.date_done = self.date_cancelled = None
         self.worker_pid = self.worker_host = None
         self._job_config = None
@@ -353,6 +353,7 @@ class Job(JobCall, JobDependencies, JobKeys, JobResults):
         :param reset_retry: count attempts from 0 again
         """
         self.state = WAIT_DEPENDENCIES if self._waits_for_parents() else PENDING
+        self.date_runnable = datetime.now()
         self.date_enqueued = self.date_started = None
         self.date_done = self.date_cancelled = None
         self.worker_pid = self.worker_host = None

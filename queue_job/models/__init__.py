@@ -16,6 +16,7 @@ from . import queue_job_function
 from . import queue_job_lock
 from . import queue_job_progress
 from . import queue_job_runner
+from . import queue_job_sample
 from . import queue_job_signal
 from . import queue_job_statistic
 from . import queue_job_wait

@@ -17,6 +17,7 @@ of jobs as for one whose code does not exist any more. What follows from it:
 from __future__ import annotations
 
 import logging
+from datetime import datetime
 from typing import Any
 
 from markupsafe import escape
@@ -244,6 +245,7 @@ class QueueJob(models.Model):
         waiting = self.browse(jobs._graph_query(dependencies.WAITING_FOR_PARENTS))
         values = {
             **values,
+            "date_runnable": datetime.now(),
             "date_enqueued": False,
             "date_started": False,
             "date_done": False,

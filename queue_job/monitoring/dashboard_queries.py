@@ -8,6 +8,7 @@ count that reaches the cap is replaced by PostgreSQL's own estimate of the index
 
 from ..claim.claims import NOT_BLOCKED, UTC_NOW, seconds_since
 from ..core.states import ENQUEUED, FAILED, PENDING, STARTED, WAIT_DEPENDENCIES
+from ..core.waits import SINCE
 from ..storage.odd_rows import readable
 
 #: Nothing is counted further than this.
@@ -49,11 +50,13 @@ ESTIMATE = """
 SELECT GREATEST(reltuples, 0)::bigint FROM pg_class WHERE oid = to_regclass(%s)
 """
 
+_SINCE = ", ".join(SINCE)
+
 # What waits in each channel, and since when. The recursion hops through the index on
 # (channel, priority, date_created): the first job of each priority is its oldest.
 WAITING = f"""
 WITH RECURSIVE heads AS (
-    (SELECT channel, priority, date_created, eta
+    (SELECT channel, priority, {_SINCE}
        FROM queue_job
       WHERE {READY} AND channel IS NOT NULL AND priority IS NOT NULL
       ORDER BY channel, priority, date_created, id
@@ -62,14 +65,14 @@ WITH RECURSIVE heads AS (
     SELECT following.*
       FROM heads
      CROSS JOIN LATERAL (
-           SELECT channel, priority, date_created, eta
+           SELECT channel, priority, {_SINCE}
              FROM queue_job
             WHERE {READY} AND (channel, priority) > (heads.channel, heads.priority)
             ORDER BY channel, priority, date_created, id
             LIMIT 1) AS following
 ), channels AS (
     SELECT channel,
-           max({seconds_since("GREATEST(date_created, eta)")}) AS oldest
+           max({seconds_since(f"GREATEST({_SINCE})")}) AS oldest
       FROM (SELECT * FROM heads LIMIT {MAX_HEADS}) AS capped
      GROUP BY channel
 )

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..claim.claims import NOT_BLOCKED, UTC_NOW, seconds_since
+from ..core.waits import SINCE
 from ..jobrunner.dispatch.recent_starts import RECENT_STARTS
 from ..jobrunner.schedule.channel_config import ROOT, ChannelLimits, canonical_name
 from ..keys.admission import HOLDER
@@ -38,6 +39,7 @@ SELECT parent_id AS id, 'parent' AS kind FROM (
         {BACKWARDS} LIMIT {MOST_PARENTS}) AS open
  ORDER BY state = 'failed' DESC NULLS FIRST LIMIT 1"""
 
+_SINCE = f"greatest({', '.join(f'subject.{name}' for name in SINCE)})"
 _SAME_PRIORITY = "j.priority = subject.priority"
 _SAME_DATE = f"{_SAME_PRIORITY} AND j.date_created = subject.date_created"
 
@@ -84,7 +86,7 @@ WITH RECURSIVE walk AS (
      WHERE held.steps < {DEEPEST}
 ), subject AS MATERIALIZED (
     SELECT walk.steps, walk.kind, j.id, j.state, j.channel, j.priority, j.date_created,
-           j.eta, j.retry, j.date_enqueued, j.gate_state
+           j.eta, j.date_runnable, j.retry, j.date_enqueued, j.gate_state
       FROM (SELECT * FROM walk ORDER BY steps DESC LIMIT 1) walk
       LEFT JOIN queue_job j ON j.id = walk.id
 ), path AS MATERIALIZED (
@@ -98,7 +100,7 @@ WITH RECURSIVE walk AS (
 SELECT subject.id, subject.state, subject.channel, subject.steps, subject.kind,
        subject.retry, subject.gate_state IN ('new', 'waiting') AS is_blocked,
        -{seconds_since("subject.eta")} AS date_in,
-       {seconds_since("greatest(subject.date_created, subject.eta)")} AS ready_for,
+       {seconds_since(_SINCE)} AS ready_for,
        {seconds_since("subject.date_enqueued")} AS enqueued_for,
        (SELECT coalesce(exc_name, '') FROM queue_job_attempt
          WHERE job_id = subject.id ORDER BY number DESC, id DESC LIMIT 1) AS error,

@@ -33,7 +33,10 @@ _logger = logging.getLogger(__name__)
 #: The fields that are written by the statements which start a job, and return it.
 STARTED = ("state", "date_enqueued", "date_started", "worker_pid", "worker_host")
 #: By those which release children, and cancel dependents.
-RELEASED = ("state", "scheduled", "result", "date_cancelled", "identity_slot")
+RELEASED = (
+    *("state", "scheduled", "result", "date_runnable", "date_cancelled"),
+    "identity_slot",
+)
 #: By the triggers of keys, after any of them (`sql/gates.sql`).
 TRIGGERED = ("gate_state", "scheduled")
 #: By a new edge, of the jobs at its ends.

@@ -122,6 +122,8 @@ def _release(*more_sources: str) -> str:
 UPDATE queue_job child
    SET state = CASE WHEN w.reason IS NULL THEN 'pending' ELSE 'cancelled' END,
        scheduled = coalesce(child.eta > {UTC_NOW}, false),
+       date_runnable = CASE WHEN w.reason IS NULL THEN {UTC_NOW}
+                            ELSE child.date_runnable END,
        result = coalesce(w.reason, child.result),
        date_cancelled = CASE WHEN w.reason IS NULL THEN NULL ELSE {UTC_NOW} END,
        identity_slot = CASE WHEN w.reason IS NULL THEN child.identity_slot END

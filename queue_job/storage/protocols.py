@@ -55,6 +55,7 @@ class StoredJob(JobEnds, Protocol):
     exc_info: str | None
     company_id: int | None
     result: Any
+    date_runnable: datetime | None
     date_enqueued: datetime | None
     date_started: datetime | None
     date_done: datetime | None

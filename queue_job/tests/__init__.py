@@ -51,6 +51,7 @@ from . import test_stale_registry
 from . import test_trap
 from . import test_triggers
 from . import test_wait_action
+from . import test_wait_begins
 from . import test_wait_tours
 from . import test_waiting_reason
 from . import test_utils

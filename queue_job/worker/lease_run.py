@@ -35,6 +35,7 @@ from odoo import SUPERUSER_ID, api
 from ..claim.lease import FINALIZE, Lease, LeaseRefused
 from ..core import options
 from ..core.retry import Cancel, Cause
+from ..core.waits import SINCE, waited_seconds
 from ..keys.rules import sequence_of
 from ..sessions import prepared_statements
 from ..sessions.job_session import JobSession, hold_transaction
@@ -271,7 +272,9 @@ class LeaseRun:
                 "state": state,
                 "at": round(began - self._began, 6),
                 "seconds": round(time.monotonic() - began, 6),
-                "wait": waited_seconds(values),
+                "wait": waited_seconds(
+                    values["date_started"], *(values[name] for name in SINCE)
+                ),
             }
         )
 
@@ -408,17 +411,6 @@ class LeaseRun:
         if row is None:
             raise LeaseRefused("its claim was already used")
         return dict(zip(row_mapper.LOAD_COLUMNS, row, strict=True))
-
-
-def waited_seconds(values: dict) -> float:
-    """Seconds between being due and being started.
-
-    :param values: date_created, eta and date_started of a job
-    """
-    due = max(filter(None, (values["date_created"], values["eta"])), default=None)
-    if due is None:
-        return 0.0
-    return max(0.0, (values["date_started"] - due).total_seconds())
 
 
 def known_signals(registry) -> list[int]:

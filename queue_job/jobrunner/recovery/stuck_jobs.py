@@ -42,6 +42,7 @@ UNSTICK = f"""
         identity_slot = CASE WHEN spent THEN NULL ELSE identity_slot END,
         claim_token = {next_token("claim_token")},
         lease_id = NULL,
+        date_runnable = {UTC_NOW},
         date_enqueued = NULL,
         date_started = NULL,
         worker_pid = NULL
@@ -65,7 +66,8 @@ UNSTICK = f"""
 #: The fields which that writes.
 UNSTUCK = (
     *("state", "retry", "exc_name", "exc_message", "result", "identity_slot"),
-    *("claim_token", "lease_id", "date_enqueued", "date_started", "worker_pid"),
+    *("claim_token", "lease_id", "date_runnable", "date_enqueued", "date_started"),
+    "worker_pid",
 )
 
 

@@ -231,7 +231,7 @@ WITH dead AS (
     UPDATE queue_job
        SET state = 'pending', retry = {_NEXT_ATTEMPT}, scheduled = FALSE,
            claim_token = {next_token("claim_token")}, lease_id = NULL,
-           date_enqueued = NULL, date_started = NULL
+           date_runnable = {UTC_NOW}, date_enqueued = NULL, date_started = NULL
      WHERE id = %(id)s AND coalesce(claim_token, 0) = %(token)s AND state = 'started'
  RETURNING id, retry
 )
@@ -323,7 +323,7 @@ UPDATE queue_job j
        exc_info = CASE WHEN exhausted THEN 'Job found dead after too many retries'
                        ELSE exc_info END,
        claim_token = {next_token("claim_token")}, lease_id = NULL,
-       date_enqueued = NULL, date_started = NULL
+       date_runnable = {UTC_NOW}, date_enqueued = NULL, date_started = NULL
   FROM (SELECT id, state,
                state = 'started' AND max_retries > 0
                AND {_NEXT_ATTEMPT} >= max_retries AS exhausted

@@ -49,6 +49,11 @@ describe("story of a job", () => {
             {"Waiting for": "10 s"},
         ],
         [
+            "waits since its parents ended",
+            {state: "pending", date_created: ago(900), date_runnable: ago(10)},
+            {"Waiting for": "10 s"},
+        ],
+        [
             "runs",
             {
                 state: "started",

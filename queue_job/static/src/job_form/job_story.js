@@ -27,6 +27,7 @@ registry.category("view_widgets").add("queue_job_story", {
         ["state", "selection"],
         ["date_created", "datetime"],
         ["eta", "datetime"],
+        ["date_runnable", "datetime"],
         ["date_started", "datetime"],
         ["date_done", "datetime"],
         ["exec_time", "float"],

@@ -7,8 +7,9 @@ import {FINAL_STATES} from "../core/job_states";
 const seconds = (from, to) => Math.max(0, (to - from) / 1000);
 
 /** Return since when the job could run. */
-function runnableSince({date_created, eta}) {
-    return eta && (!date_created || eta > date_created) ? eta : date_created;
+function runnableSince({date_created, eta, date_runnable}) {
+    const dates = [date_created, eta, date_runnable].filter(Boolean);
+    return dates.length ? dates.reduce((a, b) => (b > a ? b : a)) : undefined;
 }
 
 function waiting(job, now) {
