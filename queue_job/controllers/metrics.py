@@ -59,7 +59,7 @@ class Monitoring(http.Controller):
     def _health(env):
         dashboard = env["queue.job.dashboard"]
         problems = dashboard._problems(
-            dashboard._rows(queries.WAITING), dashboard._rows(queries.RUNNERS)
+            dashboard._all_waiting(), dashboard._rows(queries.RUNNERS)
         )
         down = any(problem["level"] == DANGER for problem in problems)
         status = "down" if down else "degraded" if problems else "ok"

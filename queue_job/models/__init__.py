@@ -11,14 +11,15 @@ from . import queue_job_gate
 from . import queue_job_graph
 from . import queue_job_attempt
 from . import queue_job_channel
+from . import queue_job_company
 from . import queue_job_dependency
 from . import queue_job_function
 from . import queue_job_lock
 from . import queue_job_progress
 from . import queue_job_runner
-from . import queue_job_sample
 from . import queue_job_signal
 from . import queue_job_statistic
+from . import queue_job_times
 from . import queue_job_wait
 from . import queue_job_waiting_reason
 from . import queue_job_arguments

@@ -17,12 +17,13 @@ The dependencies between jobs, and what a change of state means for them, are in
 """
 
 import logging
+from random import random
+from time import sleep
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools.misc import file_open
 
-from ..core import waits
 from ..core.states import (
     CANCELLED,
     DONE,
@@ -33,7 +34,7 @@ from ..core.states import (
     STATES,
     WAITING,
 )
-from ..exception import JobCancelled
+from ..exception import JobCancelled, JobError, RetryableJobError
 from ..fields import JobSerialized
 from ..job import Job
 from ..jobrunner.recovery.stuck_jobs import requeue_stuck
@@ -105,13 +106,6 @@ class QueueJob(models.Model):
     result = fields.Text(readonly=True)
     date_created = fields.Datetime(string="Created Date", readonly=True)
     date_started = fields.Datetime(string="Start Date", readonly=True)
-    date_runnable = fields.Datetime(
-        string="Runnable Since",
-        readonly=True,
-        copy=False,
-        help="When it came back to the queue, or its last parent ended."
-        " Empty for a job that could run from its creation on.",
-    )
     date_enqueued = fields.Datetime(string="Enqueue Time", readonly=True)
     date_done = fields.Datetime(readonly=True)
     date_cancelled = fields.Datetime(readonly=True)
@@ -120,11 +114,6 @@ class QueueJob(models.Model):
         aggregator="avg",
         readonly=True,
         help="Time required to execute this job in seconds. Average when grouped.",
-    )
-    wait_time = fields.Float(
-        string="Waited (s)",
-        compute="_compute_wait_time",
-        help="Seconds between the moment the job could run and its start.",
     )
     eta = fields.Datetime(string="Execute only after")
     retry = fields.Integer(string="Current try")
@@ -209,12 +198,6 @@ class QueueJob(models.Model):
         )
         values = [{"id": name, "display_name": name} for name in names]
         return {"parent_field": False, "values": values}
-
-    @api.depends("date_started", *waits.SINCE)
-    def _compute_wait_time(self):
-        for job in self:
-            since = (job[name] for name in waits.SINCE)
-            job.wait_time = waits.waited_seconds(job.date_started, *since)
 
     # -- CRUD ----------------------------------------------------------------------
 
@@ -425,3 +408,26 @@ class QueueJob(models.Model):
         """
         requeue_stuck(self.sudo(), enqueued_delta, started_delta)
         return True
+
+    # -- test jobs -----------------------------------------------------------------
+
+    def _test_job(
+        self,
+        failure_rate=0,
+        job_duration=0,
+        commit_within_job=False,
+        failure_retry_seconds=0,
+    ):
+        """Do nothing for a while, and fail now and then."""
+        _logger.info("Running test job.")
+        if random() <= failure_rate:
+            if failure_retry_seconds:
+                raise RetryableJobError("Job failed", seconds=failure_retry_seconds)
+            raise JobError("Job failed")
+        if job_duration:
+            sleep(job_duration)
+        if commit_within_job:
+            self.env.cr.commit()  # pylint: disable=invalid-commit
+
+    def _test_on_fail(self, **kwargs):
+        """Do nothing; it is there to be watched."""

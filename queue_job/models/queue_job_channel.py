@@ -181,6 +181,7 @@ class QueueJobChannel(models.Model):
             channel.capacity_in_force = words.get(capacity) or str(capacity)
 
     @api.depends("complete_name")
+    @api.depends_context("uid", "allowed_company_ids")
     def _compute_load(self):
         loads = self.env["queue.job.dashboard"].get_channel_loads()
         for channel in self:

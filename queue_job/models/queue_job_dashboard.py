@@ -1,8 +1,10 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """What the dashboard, the health banner and the job form ask of the server.
 
-All of it is for those who may read jobs. The figures are sums and counts over all
-companies; names of jobs come through the ORM and its rules.
+All of it is for those who may read jobs. The figures are sums and counts over the
+companies that the user sees, as the lists of jobs are (`monitoring/visible_companies`);
+the health of the queue is that of all. Names of jobs come through the ORM and its
+rules.
 """
 
 import time
@@ -24,6 +26,7 @@ from ..monitoring.effective_settings import (
 from ..monitoring.health import Facts, health_problems, is_alive
 from ..monitoring.health_texts import TEXTS
 from ..monitoring.histogram import percentile, sum_up_tree
+from ..monitoring.visible_companies import visible_companies
 from .queue_job_statistic import BOUNDS
 
 #: period -> (seconds back, seconds of one point of the charts)
@@ -51,18 +54,17 @@ class QueueJobDashboard(models.AbstractModel):
         self._check_access()
         seconds, step = PERIODS[period]
         since = fields.Datetime.now() - timedelta(seconds=seconds)
-        waiting = self._rows(queries.WAITING)
         runners = self._rows(queries.RUNNERS)
         functions = self._functions(since)
         return {
-            "problems": self._problems(waiting, runners),
+            "problems": self._problems(self._all_waiting(), runners),
             "states": self._states(),
             "since": fields.Datetime.to_string(since),
             "series": self._series(since, step),
-            "channels": self._channels(waiting),
+            "channels": self._channels(),
             "slowest": sorted(functions, key=lambda row: -row["p95"])[:TOP],
             "failing": self._most_failing(functions)[:TOP],
-            "failures": self._failures(),
+            "failures": self._rows(queries.FAILURES),
             "running": self._running(),
             "runners": [{**row, "alive": is_alive(row["age"])} for row in runners],
             "workers": self._rows(queries.WORKERS),
@@ -76,7 +78,7 @@ class QueueJobDashboard(models.AbstractModel):
         :raise AccessError: the user may not read jobs
         """
         self._check_access()
-        return self._problems(self._rows(queries.WAITING), self._rows(queries.RUNNERS))
+        return self._problems(self._all_waiting(), self._rows(queries.RUNNERS))
 
     @api.model
     def watch(self) -> None:
@@ -94,20 +96,28 @@ class QueueJobDashboard(models.AbstractModel):
         # would compile them each time: half a second, for a query of 20 ms.
         self.env.cr.execute("SET LOCAL jit = off")
 
-    def _rows(self, query, params=None):
-        self.env.cr.execute(query, params)
+    def _rows(self, query, **params):
+        """Return the rows of a query, for the companies that the user sees."""
+        companies = visible_companies(self.env)
+        self.env.cr.execute(query, {"companies": companies, **params})
         return self.env.cr.dictfetchall()
+
+    def _all_waiting(self):
+        """Return what waits in each channel, whosever it is."""
+        return self._rows(queries.WAITING, companies=None)
 
     # -- states and charts ---------------------------------------------------------
 
     def _states(self):
-        """Return {state: (count, whether it is an estimate)}."""
+        """Return {state: its count, and whether that is an estimate or a minimum}."""
         self.env["queue.job"].flush_model()
         return {row["state"]: self._estimate(row) for row in self._rows(queries.COUNTS)}
 
     def _estimate(self, row):
         if row["count"] < queries.CAP:
             return {"count": row["count"], "estimated": False}
+        if visible_companies(self.env) is not None:  # the estimate is that of all
+            return {"count": queries.CAP, "estimated": False, "at_least": True}
         self.env.cr.execute(queries.ESTIMATE, (row["index"],))
         estimate = (self.env.cr.fetchone() or (0,))[0]
         return {"count": max(estimate, queries.CAP), "estimated": True}
@@ -116,7 +126,7 @@ class QueueJobDashboard(models.AbstractModel):
         """Return one point for each step of time, also where nothing happened."""
         found = {
             row["time"]: row
-            for row in self._rows(queries.SERIES, {"since": since, "step": step})
+            for row in self._rows(queries.SERIES, since=since, step=step)
         }
         first = int((since - fields.Datetime.from_string("1970-01-01")).total_seconds())
         return [
@@ -137,20 +147,22 @@ class QueueJobDashboard(models.AbstractModel):
 
     # -- channels ------------------------------------------------------------------
 
-    def _channels(self, waiting):
+    def _channels(self):
         """Return the channels in the order of their tree, with what is in them."""
         in_flight = self._rows(queries.IN_FLIGHT)
         running = sum_up_tree({row["channel"]: row["running"] for row in in_flight})
-        waits = {row["channel"]: row for row in waiting}
+        waits = {row["channel"]: row for row in self._rows(queries.WAITING)}
         channels = self.env["queue.job.channel"].search(queries.ALL_CHANNELS)
         records = {channel.complete_name: channel for channel in channels}
         names = sorted({"root", *records, *running, *waits})
         configured = configured_channels()[0]
+        may_change = channels._filtered_access("write")
         return [
             {
                 "id": records[name].id if name in records else False,
                 "name": name,
                 "depth": name.count("."),
+                "may_change": records.get(name, channels.browse()) <= may_change,
                 "running": running.get(name, 0),
                 "waiting": waits.get(name, {}).get("waiting", 0),
                 "oldest": waits.get(name, {}).get("oldest", 0),
@@ -163,8 +175,7 @@ class QueueJobDashboard(models.AbstractModel):
 
     def _functions(self, since, names=None):
         """Return what each job function did since then."""
-        params = {"since": since, "functions": names}
-        rows = self._rows(queries.FUNCTIONS, params)
+        rows = self._rows(queries.FUNCTIONS, since=since, functions=names)
         for row in rows:
             row["mean"] = (row["run_seconds"] or 0) / max(row["attempts"], 1)
             row["p95"] = percentile(
@@ -175,11 +186,6 @@ class QueueJobDashboard(models.AbstractModel):
     def _most_failing(self, functions):
         failing = [row for row in functions if row["failed"] or row["retried"]]
         return sorted(failing, key=lambda row: (-row["failed"], -row["retried"]))
-
-    def _failures(self):
-        return self._rows(
-            queries.FAILURES, {"companies": self.env.companies.ids or [0]}
-        )
 
     def _running(self):
         jobs = self.env["queue.job"].search_fetch(
@@ -304,4 +310,4 @@ class QueueJobDashboard(models.AbstractModel):
         :raise AccessError: the user may not read jobs
         """
         self._check_access()
-        return {row["name"]: row for row in self._channels(self._rows(queries.WAITING))}
+        return {row["name"]: row for row in self._channels()}

@@ -1,14 +1,14 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""What jobs have done, summed up by minute, job function and channel, and in total.
+"""What jobs have done, summed up by minute, function, channel, company, and in total.
 
 The runner writes the sums every few seconds from what the leases report, so that no
 job pays for them and nobody has to count the table of jobs: the dashboard, the
 statistics of job functions and the metrics read from here. A runner that is killed
 loses the sums of its last seconds.
 
-Each job function and channel also has a row without a minute: its total since the
-installation, which only grows. The metrics read the totals. The rows of the minutes are
-deleted after a month.
+Each job function, channel and company also has a row without a minute: its total since
+the installation, which only grows. The metrics read the totals. The rows of the minutes
+are deleted after a month.
 
 Job functions show what they did during the last week.
 """
@@ -38,6 +38,8 @@ class QueueJobStatistic(models.Model):
     minute = fields.Datetime(readonly=True)  # empty in a total
     function = fields.Char(required=True, readonly=True)
     channel = fields.Char(required=True, readonly=True)
+    # The id, 0 for none. No reference: the totals outlive the company.
+    company = fields.Integer(required=True, readonly=True, default=0)
     # Floats hold whole numbers up to 2**53: an integer column would end at 2**31.
     done = fields.Float(readonly=True)
     failed = fields.Float(readonly=True)
@@ -55,10 +57,10 @@ class QueueJobStatistic(models.Model):
 
     # Partial: NULLs are never equal, one index would let a total in twice.
     _minute_function_channel_uniq = models.UniqueIndex(
-        "(minute, function, channel) WHERE minute IS NOT NULL"
+        "(minute, function, channel, company) WHERE minute IS NOT NULL"
     )
     _total_function_channel_uniq = models.UniqueIndex(
-        "(function, channel) WHERE minute IS NULL"
+        "(function, channel, company) WHERE minute IS NULL"
     )
 
     def init(self) -> None:
@@ -97,6 +99,7 @@ class QueueJobFunction(models.Model):
     last_run = fields.Datetime(compute="_compute_statistics")
 
     @api.depends("name")
+    @api.depends_context("uid", "allowed_company_ids")
     def _compute_statistics(self):
         dashboard = self.env["queue.job.dashboard"]
         rows = dashboard.get_function_statistics(self.mapped("name"))

@@ -23,6 +23,16 @@ MAX_HEADS = 500
 #: A tree of channels is small, and all of it is shown.
 ALL_CHANNELS = [("complete_name", "!=", False)]
 
+# What somebody sees who may look into `companies`; NULL are all of them. PostgreSQL
+# drops the condition then, for the value is a part of the text.
+VISIBLE = (
+    "(%(companies)s::int[] IS NULL OR company_id IS NULL"
+    " OR company_id = ANY(%(companies)s))"
+)
+_VISIBLE_SUM = (
+    "(%(companies)s::int[] IS NULL OR company = 0 OR company = ANY(%(companies)s))"
+)
+
 READY = "state = 'pending' AND scheduled IS NOT TRUE"
 SCHEDULED = f"state = 'pending' AND scheduled AND {NOT_BLOCKED}"
 HELD = "state = 'pending' AND gate_state IN ('new', 'waiting')"
@@ -42,7 +52,8 @@ COUNTS = " UNION ALL ".join(
     f"""
     SELECT '{state}' AS state, '{index}' AS index,
            (SELECT count(*) FROM (
-               SELECT FROM queue_job WHERE {condition} LIMIT {CAP}) AS capped)"""
+               SELECT FROM queue_job
+                WHERE {condition} AND {VISIBLE} LIMIT {CAP}) AS capped)"""
     for state, (condition, index) in COUNTED.items()
 )
 
@@ -59,6 +70,7 @@ WITH RECURSIVE heads AS (
     (SELECT channel, priority, {_SINCE}
        FROM queue_job
       WHERE {READY} AND channel IS NOT NULL AND priority IS NOT NULL
+        AND {VISIBLE}
       ORDER BY channel, priority, date_created, id
       LIMIT 1)
     UNION ALL
@@ -68,6 +80,7 @@ WITH RECURSIVE heads AS (
            SELECT channel, priority, {_SINCE}
              FROM queue_job
             WHERE {READY} AND (channel, priority) > (heads.channel, heads.priority)
+              AND {VISIBLE}
             ORDER BY channel, priority, date_created, id
             LIMIT 1) AS following
 ), channels AS (
@@ -79,15 +92,16 @@ WITH RECURSIVE heads AS (
 SELECT channel, LEAST(GREATEST(oldest, 0), {LONGEST}) AS oldest, (
            SELECT count(*) FROM (
                SELECT FROM queue_job
-                WHERE {READY} AND channel = channels.channel LIMIT {CAP}) AS capped)
+                WHERE {READY} AND channel = channels.channel AND {VISIBLE}
+                LIMIT {CAP}) AS capped)
        AS waiting
   FROM channels
 """
 
-IN_FLIGHT = """
+IN_FLIGHT = f"""
 SELECT coalesce(nullif(channel, ''), 'root') AS channel, count(*) AS running
   FROM queue_job
- WHERE state IN ('enqueued', 'started')
+ WHERE state IN ('enqueued', 'started') AND {VISIBLE}
  GROUP BY 1
 """
 
@@ -121,7 +135,7 @@ SELECT floor(extract(epoch FROM minute) / %(step)s)::bigint * %(step)s AS time,
        {_OUTCOMES},
        sum(wait_seconds)::float AS wait_seconds, max(wait_max)::float AS wait_max
   FROM queue_job_statistic
- WHERE minute >= %(since)s
+ WHERE minute >= %(since)s AND {_VISIBLE_SUM}
  GROUP BY 1
  ORDER BY 1
 """
@@ -133,7 +147,8 @@ SELECT function,
        sum(run_seconds)::float AS run_seconds, max(run_max)::float AS run_max,
        ARRAY[{_CLASSES}] AS histogram, max(minute) AS last_run
   FROM queue_job_statistic
- WHERE minute >= %(since)s AND (%(functions)s IS NULL OR function = ANY(%(functions)s))
+ WHERE minute >= %(since)s AND {_VISIBLE_SUM}
+   AND (%(functions)s IS NULL OR function = ANY(%(functions)s))
  GROUP BY function
 """
 
@@ -144,7 +159,7 @@ SELECT channel_method_name AS function, exc_name, count(*) AS count,
   FROM (SELECT channel_method_name, exc_name, exc_message, date_started
           FROM queue_job
          WHERE state = 'failed'
-           AND (company_id IS NULL OR company_id = ANY(%(companies)s))
+           AND {VISIBLE}
          LIMIT {CAP}) AS capped
  GROUP BY 1, 2
  ORDER BY 3 DESC, 1, 2

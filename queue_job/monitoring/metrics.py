@@ -11,6 +11,7 @@ PostgreSQL's own estimate.
 """
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 
 from ..claim.claims import seconds_since
@@ -80,6 +81,7 @@ SELECT count(DISTINCT lease_id) AS leases,
  WHERE state IN ('enqueued', 'started')
 """
 
+# One row for each function, channel and company.
 TOTALS = """
 SELECT * FROM queue_job_statistic WHERE minute IS NULL ORDER BY function, channel
 """
@@ -107,7 +109,7 @@ class Collector:
         """Yield all families of metrics."""
         began = time.monotonic()
         self.env.cr.execute(NO_JIT)
-        waiting = self._rows(queries.WAITING)
+        waiting = self.dashboard._all_waiting()
         runners = self._rows(queries.RUNNERS)
         yield from self._jobs()
         yield from self._waits(waiting)
@@ -197,10 +199,13 @@ class Collector:
             f"Attempts that ended, by outcome: {', '.join(OUTCOMES)}.",
             labels=("function", "channel", "outcome"),
         )
+        counts = Counter()
         for row in rows:
             for outcome in OUTCOMES:
                 labels = (row["function"], row["channel"], outcome)
-                attempts.add_metric(labels, row[outcome] or 0)
+                counts[labels] += row[outcome] or 0
+        for labels, count in counts.items():
+            attempts.add_metric(labels, count)
         yield attempts
         yield _histogram(rows, "run", "Run times of attempts.")
         yield _histogram(rows, "wait", "Times between being due and starting.")

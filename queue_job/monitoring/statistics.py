@@ -1,9 +1,9 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Sums up what the leases report, and writes the sums every few seconds.
 
-The rows are those of ``queue.job.statistic``: one for each minute, job function and
-channel, and one without a minute, which adds up all minutes. Counting here costs the
-jobs nothing; what a killed runner had not written is lost.
+The rows are those of ``queue.job.statistic``: one for each minute, job function,
+channel and company, and one without a minute, which adds up all minutes. Counting here
+costs the jobs nothing; what a killed runner had not written is lost.
 """
 
 from bisect import bisect_left
@@ -30,6 +30,7 @@ COLUMN_OF = {
     "wait_dependencies": "retried",
 }
 
+_KEYS = ("minute", "function", "channel", "company")
 _SUMMED = ("done", "failed", "retried", "cancelled", "run_seconds", "wait_seconds")
 _HISTOGRAMS = ("run_histogram", "wait_histogram")
 
@@ -55,11 +56,11 @@ def _add(alias: str, minute: str, conflict: str) -> str:
     """
     return f"""
 INSERT INTO queue_job_statistic AS {alias}
-       (minute, function, channel, done, failed, retried, cancelled, run_seconds,
-        run_max, wait_seconds, wait_max, run_histogram, wait_histogram)
-VALUES ({minute}, %(function)s, %(channel)s, %(done)s, %(failed)s, %(retried)s,
-        %(cancelled)s, %(run_seconds)s, %(run_max)s, %(wait_seconds)s, %(wait_max)s,
-        %(run_histogram)s, %(wait_histogram)s)
+       (minute, function, channel, company, done, failed, retried, cancelled,
+        run_seconds, run_max, wait_seconds, wait_max, run_histogram, wait_histogram)
+VALUES ({minute}, %(function)s, %(channel)s, %(company)s, %(done)s, %(failed)s,
+        %(retried)s, %(cancelled)s, %(run_seconds)s, %(run_max)s, %(wait_seconds)s,
+        %(wait_max)s, %(run_histogram)s, %(wait_histogram)s)
 ON CONFLICT {conflict} DO UPDATE
    SET run_max = greatest({alias}.run_max, excluded.run_max),
        wait_max = greatest({alias}.wait_max, excluded.wait_max),
@@ -67,8 +68,8 @@ ON CONFLICT {conflict} DO UPDATE
 """
 
 
-_OF_THE_TOTALS = "(function, channel) WHERE minute IS NULL"
-_OF_THE_MINUTES = "(minute, function, channel) WHERE minute IS NOT NULL"
+_OF_THE_TOTALS = "(function, channel, company) WHERE minute IS NULL"
+_OF_THE_MINUTES = "(minute, function, channel, company) WHERE minute IS NOT NULL"
 
 # Adds sums to those of their minute and to the totals.
 ADD = f"""
@@ -79,10 +80,10 @@ WITH total AS ({_add("t", "NULL", _OF_THE_TOTALS)})
 # Counts a worker that died while it ran a job.
 COUNT_DEAD = f"""
 INSERT INTO queue_job_statistic AS t
-       (function, channel, done, failed, retried, cancelled, dead, run_seconds,
-        wait_seconds)
+       (function, channel, company, done, failed, retried, cancelled, dead,
+        run_seconds, wait_seconds)
 SELECT left(coalesce(channel_method_name, '?'), {LONGEST_NAME}),
-       left(coalesce(channel, 'root'), {LONGEST_NAME}),
+       left(coalesce(channel, 'root'), {LONGEST_NAME}), coalesce(company_id, 0),
        0, 0, 0, 0, 1, 0, 0
   FROM queue_job WHERE id = %(id)s
 ON CONFLICT {_OF_THE_TOTALS} DO UPDATE SET dead = coalesce(t.dead, 0) + 1
@@ -133,7 +134,8 @@ class Statistics:
         for entry in outcomes:
             function = (entry["function"] or "?")[:LONGEST_NAME]
             channel = (entry["channel"] or "root")[:LONGEST_NAME]
-            self._sums[minute, function, channel].add(
+            company = entry.get("company") or 0
+            self._sums[minute, function, channel, company].add(
                 entry["state"], entry["seconds"], entry["wait"]
             )
 
@@ -141,6 +143,6 @@ class Statistics:
         """Return the parameters of ``ADD`` for each row, and begin anew."""
         sums, self._sums = self._sums, defaultdict(Sums)
         return [
-            {"minute": minute, "function": function, "channel": channel, **vars(each)}
-            for (minute, function, channel), each in sums.items()
+            {**dict(zip(_KEYS, key, strict=True)), **vars(each)}
+            for key, each in sums.items()
         ]

@@ -154,7 +154,7 @@ def read_facts(cr: Any, job_id: int) -> Facts | None:
     :return: None if there is no such job
     """
     cr.execute(PLAN_FOR_FEW)
-    cr.execute(READ_FACTS, {"id": job_id})
+    cr.execute(READ_FACTS, {"id": job_id, "companies": None})
     row = next(iter(cr.dictfetchall()), None)
     cr.execute(PLAN_AS_BEFORE)
     if row is None:

@@ -6,6 +6,7 @@ from . import test_control_session
 from . import test_caches
 from . import test_cli
 from . import test_common
+from . import test_companies
 from . import test_declarations
 from . import test_deferred
 from . import test_delay

@@ -42,20 +42,21 @@ class TestQueryPlans(TransactionCase):
         return "\n".join(line for (line,) in self.env.cr.fetchall())
 
     def test_the_dashboard_reads_partial_indexes(self):
-        params = {"companies": self.env.companies.ids}
-        for query in (
-            queries.COUNTS,
-            queries.WAITING,
-            queries.IN_FLIGHT,
-            queries.WORKERS,
-            queries.FAILURES,
-        ):
-            plan = self.plan(SQL(query, **params))
-            self.assertIn("queue_job_", plan)
-            self.assertNotRegex(plan, r"Seq Scan on queue_job( |$)|queue_job_pkey")
+        for companies in (self.env.companies.ids, None):
+            for query in (
+                queries.COUNTS,
+                queries.WAITING,
+                queries.IN_FLIGHT,
+                queries.WORKERS,
+                queries.FAILURES,
+            ):
+                plan = self.plan(SQL(query, companies=companies))
+                self.assertIn("queue_job_", plan)
+                self.assertNotRegex(plan, r"Seq Scan on queue_job( |$)|queue_job_pkey")
 
     def test_totals_and_minutes_have_an_index_each(self):
         since = {"since": "2026-01-01", "step": 60, "functions": None}
+        since["companies"] = None
         of_minutes = "queue_job_statistic_minute_function_channel_uniq"
         for query, index in (
             (metrics.TOTALS, "queue_job_statistic_total_function_channel_uniq"),

@@ -60,7 +60,7 @@ class TestWaitBegins(JobCase):
         )
         self.job("failed", channel="root.wait_begins").requeue()
         self.env.flush_all()
-        self.env.cr.execute(dashboard_queries.WAITING)
+        self.env.cr.execute(dashboard_queries.WAITING, {"companies": None})
         waits = {
             channel: oldest for channel, oldest, _waiting in self.env.cr.fetchall()
         }

@@ -269,6 +269,7 @@ class LeaseRun:
                 "uuid": values["uuid"],
                 "function": function,
                 "channel": values["channel"],
+                "company": values["company_id"],
                 "state": state,
                 "at": round(began - self._began, 6),
                 "seconds": round(time.monotonic() - began, 6),

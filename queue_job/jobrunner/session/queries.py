@@ -37,13 +37,13 @@ SELECT EXISTS (SELECT 1 FROM ir_module_module
 IS_CURRENT = """
 SELECT bool_and(to_regclass(name) IS NOT NULL)
    AND EXISTS (SELECT 1 FROM pg_attribute WHERE attrelid = 'queue_job'::regclass
-                  AND attname = 'claim_token' AND NOT attisdropped)
+                  AND attname = 'date_runnable' AND NOT attisdropped)
    AND EXISTS (SELECT 1 FROM pg_attribute
                 WHERE attrelid = to_regclass('queue_job_signal')
                   AND attname = 'stack' AND NOT attisdropped)
    AND EXISTS (SELECT 1 FROM pg_attribute
                 WHERE attrelid = to_regclass('queue_job_statistic')
-                  AND attname = 'dead' AND NOT attisdropped)
+                  AND attname = 'company' AND NOT attisdropped)
    AND EXISTS (SELECT 1 FROM pg_trigger WHERE tgrelid = 'queue_job'::regclass
                   AND tgname = 'queue_job_gate')
   FROM unnest(ARRAY['queue_job_dependency', 'queue_job_attempt', 'queue_job_signal',

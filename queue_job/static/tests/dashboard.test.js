@@ -42,6 +42,7 @@ const channel = (name, values) => ({
     throttle: 0,
     paused: false,
     fixed: "",
+    may_change: true,
     ...values,
 });
 
@@ -212,6 +213,20 @@ describe("dashboard", () => {
         await contains("[data-channel=root] .o_job_resume").click();
         await contains(".o_job_resume_all").click();
         expect.verifySteps(["action_resume [[7]]", "action_resume_all [[]]"]);
+    });
+
+    test("what belongs to all companies is paused by who works in all", async () => {
+        const channels = [
+            channel("root", {may_change: false}),
+            channel("root.mine", {id: 8}),
+        ];
+        const states = {pending: {count: 10000, estimated: false, at_least: true}};
+        onRpc("queue.job.dashboard", "get_figures", () => figures({channels, states}));
+        await open();
+        expect(".o_job_pause_all").toHaveCount(0);
+        expect("[data-channel=root] .o_job_pause").toHaveCount(0);
+        expect("[data-channel='root.mine'] .o_job_pause").toHaveCount(1);
+        expect(".o_job_card[data-state=pending]").toHaveText(/≥ 10,000/);
     });
 
     test("failures of a kind are requeued by a dialog", async () => {

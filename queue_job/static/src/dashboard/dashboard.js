@@ -87,6 +87,12 @@ export class QueueJobDashboard extends Component {
         );
     }
 
+    get mayPauseAll() {
+        return this.state.figures.channels.some(
+            ({name, may_change}) => name === "root" && may_change
+        );
+    }
+
     channelTitle({fixed}) {
         return fixed ? _t("Ruled by the server's configuration: %s", fixed) : "";
     }
