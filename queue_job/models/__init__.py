@@ -14,6 +14,7 @@ from . import queue_job_channel
 from . import queue_job_company
 from . import queue_job_dependency
 from . import queue_job_function
+from . import queue_job_journal
 from . import queue_job_lock
 from . import queue_job_progress
 from . import queue_job_runner
@@ -25,3 +26,4 @@ from . import queue_job_waiting_reason
 from . import queue_job_arguments
 from . import queue_job_dashboard
 from . import queue_job_failure
+from . import queue_job_journal_settings

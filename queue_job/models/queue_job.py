@@ -302,6 +302,7 @@ class QueueJob(models.Model):
 
     def _signal(self, kind, message):
         """Tell the workers of started jobs to stop (see `queue_job_signal`)."""
+        self.env["queue.job.journal"]._add_jobs("cancel", self)
         signals = self.env["queue.job.signal"].sudo()
         signals.create(
             [
@@ -336,6 +337,7 @@ class QueueJob(models.Model):
                 self.env._("Only jobs that are done, cancelled or failed are deleted.")
             )
         _logger.info("%s job(s) deleted by user %s", len(self), self.env.uid)
+        self.env["queue.job.journal"]._add_jobs("delete", self)
         self.sudo().unlink()
         return True
 

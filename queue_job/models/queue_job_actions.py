@@ -9,6 +9,7 @@ goes through the parts.
 """
 
 from collections import Counter
+from uuid import uuid4
 
 from markupsafe import escape
 
@@ -25,6 +26,7 @@ from ..progress import iteration
 from ..progress.reporting import current_run
 from ..progress.tally import Tally
 from ..storage.identity_slots import find_duplicates
+from .queue_job_journal import PART_OF
 
 #: From so many jobs on, a change is made by a job, in parts of so many.
 BACKGROUND_FROM = 500
@@ -201,6 +203,7 @@ class QueueJobActions(models.AbstractModel):
         jobs = self._touched(domain, change, again)
         left = {why: n for why, n in plan.items() if why not in (None, KEY_HELD)}
         choices = {"again": list(again), "reason": reason or "", "left": left}
+        choices["key"] = uuid4().hex  # the parts are one row of the journal
         if len(jobs) < BACKGROUND_FROM:
             return self._changed(jobs._change_part(change, choices), left)
         states = mass_changes.touched_states(change, again)
@@ -311,7 +314,8 @@ class QueueJobActions(models.AbstractModel):
         jobs = locked._in_states(*states)
         held = jobs._whose_key_is_held() if change == REQUEUE else self.browse()
         jobs -= held
-        getattr(jobs, change)()
+        part_of = {name: choices.get(name) for name in ("key", "reason")}
+        getattr(jobs.with_context(**{PART_OF: part_of}), change)()
         jobs._note_reason(change, choices.get("reason"))
         counts = {"changed": jobs, KEY_HELD: held, BUSY: self - locked}
         return Counter({name: len(part) for name, part in counts.items()})

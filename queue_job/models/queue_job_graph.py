@@ -47,6 +47,13 @@ NODE_COLORS = {
 }
 DEFAULT_NODE_COLORS = ("#D2E5FF", "#2B7CE9")
 
+#: event -> what the journal calls it
+JOURNAL_ACTIONS = {
+    events.DONE: "set_done",
+    events.ENQUEUED: "requeue",
+    events.CANCELLED: "cancel",
+}
+
 
 class Dependencies(Serialized):
     """The uuids on both sides; what SQL has written is read as none, if it is odd."""
@@ -284,6 +291,7 @@ class QueueJob(models.Model):
         for uuid in self.mapped("uuid"):
             _logger.info("job %s: %s by user %s", uuid, change, self.env.uid)
         self.env["queue.job"].flush_model()
+        self.env["queue.job.journal"]._add_jobs(JOURNAL_ACTIONS[event], self)
         events.tell_ids_after_commit(self.env.cr, event, self.ids)
 
     def _graph_query(self, query):

@@ -26,6 +26,7 @@ from . import test_job_cursor
 from . import test_job_workers
 from . import test_js
 from . import test_keys
+from . import test_journal
 from . import test_lease_registry
 from . import test_metrics
 from . import test_migrations

@@ -119,6 +119,8 @@ class RpcCase(JobCase):
                 "on_fail_method": "exists",
             }
         )
+        journal = cls.env["queue.job.journal"]
+        journal.create({**journal._signed("pause"), "kind": "channel"})
         cls.env.flush_all()
         cls.env.cr.execute(  # no exception has such a name
             "UPDATE queue_job_function SET retry_on = 'canary-setting' WHERE id = %s",
@@ -394,6 +396,9 @@ class RpcCase(JobCase):
 
     def _may_change(self, role, table, old, new):
         job = table == "queue_job"
+        if table == "queue_job_journal":  # added in the name of who changes something
+            writes = role in MANAGERS or role == "owner"
+            return writes and not old and new["user_id"] == self.users[role].id
         if role in MANAGERS:
             if job:
                 return self._may_change_job(role, old, new)

@@ -1,0 +1,113 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Channels and job functions note in the journal what users change in them."""
+
+from odoo import api, models
+
+
+class QueueJobJournalSettings(models.AbstractModel):
+    _name = "queue.job.journal.settings"
+    _description = "Settings whose Changes Stand in the Journal"
+
+    #: Of the field `kind` of the journal.
+    _journal_kind = ""
+
+    @api.model_create_multi
+    def create(self, vals_list) -> models.Model:
+        """Create records, and note those that a user creates."""
+        records = super().create(vals_list)
+        records._note([record._journal_row("create") for record in records._noted()])
+        return records
+
+    def write(self, vals) -> bool:
+        """Write values, and note what a user changes."""
+        self.check_access("write")
+        # what has no column is written to others, which note it
+        names = [name for name in vals if name in self._fields]
+        names = [name for name in names if self._fields[name].store]
+        before = {record: record._shown(names) for record in self._noted()}
+        result = super().write(vals)
+        changes = {record: record._changes(was) for record, was in before.items()}
+        action = "change"
+        if names == ["paused"]:
+            action = "pause" if vals["paused"] else "resume"
+        self._note(
+            [
+                record._journal_row(action, "; ".join(details))
+                for record, details in changes.items()
+                if details
+            ]
+        )
+        return result
+
+    def unlink(self) -> bool:
+        """Delete records, and note those that a user deletes."""
+        self.check_access("unlink")
+        rows = [record._journal_row("delete") for record in self._noted()]
+        result = super().unlink()
+        self._note(rows)
+        return result
+
+    def _note(self, rows):
+        self.env["queue.job.journal"].sudo().create(rows)
+
+    def _noted(self):
+        """Return those whose change is noted: not by the queue or by data files."""
+        quiet = self.env.su or self.env.context.get("install_mode")
+        return self.browse() if quiet else self
+
+    def _shown(self, names):
+        """Return {name: text} of fields."""
+        self.ensure_one()
+        values = {name: self[name] for name in names}
+        return {
+            name: ", ".join(value.mapped("display_name"))
+            if isinstance(value, models.BaseModel)
+            else str(value)
+            for name, value in values.items()
+        }
+
+    def _changes(self, before):
+        """Return the texts that say what is different now.
+
+        :param before: what `_shown` returned
+        """
+        now = self._shown(before)
+        labels = self.fields_get(list(before), ["string"])
+        return [
+            f"{labels[name]['string'] if name in labels else name}: {old} → {now[name]}"
+            for name, old in before.items()
+            if now[name] != old
+        ]
+
+    def _journal_row(self, action, details=""):
+        return {
+            **self.env["queue.job.journal"]._signed(action),
+            "kind": self._journal_kind,
+            "subject": self.display_name,
+            "details": details,
+            "company_id": self._journal_company().id,
+        }
+
+    def _journal_company(self):
+        """Return the company to which the settings belong, if they do."""
+        raise NotImplementedError
+
+
+# pylint: disable=consider-merging-classes-inherited
+class QueueJobChannel(models.Model):
+    _name = "queue.job.channel"
+    _inherit = ["queue.job.channel", "queue.job.journal.settings"]
+    _journal_kind = "channel"
+
+    def _journal_company(self):
+        return self.company_id
+
+
+# pylint: disable=consider-merging-classes-inherited
+class QueueJobFunction(models.Model):
+    _name = "queue.job.function"
+    _inherit = ["queue.job.function", "queue.job.journal.settings"]
+    _journal_kind = "function"
+
+    def _journal_company(self):
+        return self.channel_id.company_id
