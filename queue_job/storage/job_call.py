@@ -12,6 +12,8 @@ from typing import Any
 from odoo import models
 from odoo.api import Environment
 
+from ..core.errors import exception_text
+from ..exception import NothingToDoJob
 from .row_mapper import decoded
 
 _LAZY_CODE = (
@@ -146,7 +148,10 @@ class JobCall:
     # -- the calls -------------------------------------------------------------------
 
     def _call(self) -> None:
-        """Call the method; with `skip_if_missing` only if there is a record left."""
+        """Call the method; with `skip_if_missing` only if there is a record left.
+
+        One that raises `NothingToDoJob` has returned why.
+        """
         if self.options.get("skip_if_missing") and self.recordset:
             existing = self.recordset.exists()
             if not existing:
@@ -154,9 +159,12 @@ class JobCall:
                 return
             if len(existing) < len(self.recordset):
                 self.recordset = existing
-        result = self.func(*self.args, **self.kwargs)
+        try:
+            result = self.func(*self.args, **self.kwargs)
+        except NothingToDoJob as error:
+            result = exception_text(error) or self.env._("Nothing to do")
         _refuse_lazy_result(result, self.job_function_name)
-        self.result = result
+        self.result = None if self.options.get("ignore_result") else result
 
     def on_fail(self, fail_vals: dict[str, Any]) -> None:
         """Call the method which the job function names for failures, if any.
