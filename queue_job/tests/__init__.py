@@ -45,6 +45,7 @@ from . import test_queue_job_model
 from . import test_repository
 from . import test_rpc
 from . import test_runner_config
+from . import test_runner_stop
 from . import test_security
 from . import test_served_databases
 from . import test_server_hooks
