@@ -11,6 +11,7 @@ from typing import Any
 
 from odoo import models
 from odoo.api import Environment
+from odoo.tools.translate import LazyGettext
 
 from ..core.errors import exception_text
 from ..exception import NothingToDoJob
@@ -60,6 +61,14 @@ def _refuse_lazy_result(result: Any, name: str) -> None:
             f"{name} has returned a {kind.__name__}: its work is not done"
             " before somebody runs that to its end. Do so in the method."
         )
+
+
+def translated(description: Any, records: models.BaseModel) -> Any:
+    """Return the description; a lazy translation in the language of the records."""
+    if not isinstance(description, LazyGettext):
+        return description
+    env = records.env
+    return description._translate(env.lang or env.user.lang or "en_US")
 
 
 class JobCall:

@@ -14,8 +14,8 @@ from odoo import fields
 
 from odoo.addons.queue_job.core import option_values
 from odoo.addons.queue_job.core.options import EXTRAS, KEPT, PROPERTIES
-from odoo.addons.queue_job.enqueue.calls import translated
 from odoo.addons.queue_job.fields import encode
+from odoo.addons.queue_job.storage.job_call import translated
 
 from .matching import describe, matches
 
