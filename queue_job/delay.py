@@ -30,6 +30,7 @@ from .core.identity import PartKeys
 from .enqueue import calls
 from .enqueue.delayable_graph import DelayableGraph
 from .job import Job
+from .storage.job_call import translated
 
 _logger = logging.getLogger(__name__)
 
@@ -318,7 +319,7 @@ class Delayable(_Node):
 
     def _base_description(self) -> str:
         if self.description:
-            return calls.translated(self.description, self.recordset)
+            return translated(self.description, self.recordset)
         doc = (self._job_method.__doc__ or "").strip()
         if doc:
             return doc.splitlines()[0].strip()
@@ -365,7 +366,7 @@ class Delayable(_Node):
             "priority": self.priority,
             "max_retries": self.max_retries,
             "eta": self.eta,
-            "description": calls.translated(self.description, self.recordset),
+            "description": translated(self.description, self.recordset),
             "channel": self.channel,
             "identity_key": self.identity_key,
         }

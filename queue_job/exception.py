@@ -1,9 +1,9 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """The errors of the job queue: one root, and what a job may raise to steer itself.
 
-A job method raises `RetryableJobError` to be run again later and `FailedJobError`
-to fail at once whatever is left of its retries. The last four classes belong to the
-worker; job methods let them pass.
+A job method raises `RetryableJobError` to be run again later, `FailedJobError` to fail
+at once whatever is left of its retries, and `NothingToDoJob` to be done. The last four
+classes belong to the worker; job methods let them pass.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class ChannelNotFound(BaseQueueJobError):
 
 
 class NothingToDoJob(JobError):
-    """Kept for code which still imports it: raising it makes the job fail."""
+    """There was nothing to do: the job is done, with the message as its result."""
 
 
 class JobFenced(BaseQueueJobError):

@@ -92,9 +92,13 @@ class JobSerialized(fields.Json):
         return value or None
 
     def convert_to_record(self, value: str | None, record: models.BaseModel) -> Any:
-        """Return fresh objects for a JSON text; odd text in a job is read as nothing.
+        """Return fresh objects for a JSON text.
+
+        In a job, odd text and records of a model that is gone are read as nothing, so
+        that a list with that job can be read.
 
         :raise ValueError: the text is no JSON, in a model of another addon
+        :raise KeyError: the model of records is gone, in a model of another addon
         """
         env = record.env
         rights = None
@@ -102,10 +106,10 @@ class JobSerialized(fields.Json):
             rights = Rights(env.uid, su=False)
         try:
             decoded = decode(value, env, rights)
-        except ValueError:
+        except (ValueError, KeyError):
             if self.model_name != "queue.job":
                 raise
-            decoded = None  # what came by SQL must not keep other jobs from being read
+            decoded = None
         if decoded is None:
             return self._empty_values[self.base_type](env)
         if env.context.get("queue_job_read_as") is AS_READER:

@@ -57,7 +57,7 @@ from .keys.rules import JobKey
 from .sessions.transactions import is_guarded
 from .storage import repository
 from .storage.identity_slots import find_duplicates
-from .storage.job_call import JobCall, refuse_lazy_method
+from .storage.job_call import JobCall, refuse_lazy_method, translated
 from .storage.job_dependencies import JobDependencies
 from .storage.job_results import JobResults
 from .storage.row_mapper import decoded, from_row
@@ -115,6 +115,7 @@ class Job(JobCall, JobDependencies, JobKeys, JobResults):
         self.priority = option_values.priority(priority)
         self.max_retries = option_values.max_retries(max_retries)
         self.eta = eta
+        description = translated(description, recordset)
         self._description = option_values.description(description)
         self._channel = option_values.channel(channel)
         self._identity_key = option_values.identity_key(identity_key)

@@ -15,6 +15,8 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from . import option_values
+
 
 def identity_exact_hasher(job_: Any) -> hashlib._Hash:
     """Return a SHA-1 object fed with the whole call: more can be added to it."""
@@ -52,7 +54,7 @@ class PartKeys:
         ids = sorted(job_.recordset.ids)
         if isinstance(self._key, str):
             return _key_of_records(self._key, ids)
-        key: str | None = self._key(job_)
+        key: str | None = option_values.number_as_text(self._key(job_))
         if key and self._given.setdefault(key, ids) != ids:
             return _key_of_records(key, ids)
         return key

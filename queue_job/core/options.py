@@ -22,6 +22,7 @@ sequence_key    a text, or a function of the job: jobs of the same channel and k
                 one after the other, in the order of the channel
 concurrency_key the same, but `concurrency_limit` of them run at a time (default 1)
 identity_scope  the key is held until the job has begun ("start") or ended ("done")
+ignore_result   True: what the method returns is not kept
 --------------  ----------------------------------------------------------------
 expires         like `eta`: a job not begun by then is cancelled
 notify          tell the user at the end: True, "done" or "failed"
@@ -68,7 +69,9 @@ def _has_expired(job: Any, value: Any) -> str | None:
 
 #: `notify` takes effect in `settle.end_notice`, `skip_if_missing` in
 #: `storage.job_call`.
+#: So does `ignore_result`.
 KEPT = (
+    Kept("ignore_result", bool),
     Kept("expires", _expires, refusal=_has_expired),
     Kept("notify", option_values.notify),
     Kept("skip_if_missing", bool),

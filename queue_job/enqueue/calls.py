@@ -7,9 +7,6 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
-from odoo.models import BaseModel
-from odoo.tools.translate import LazyGettext
-
 from ..core import texts
 from ..core.names import nearest
 
@@ -29,13 +26,6 @@ def method_of(records: Any, name: str) -> Any:
             raise
         text = f"{records!r} has no method {name}. Did you mean {meant}?"
         raise AttributeError(text) from error
-
-
-def translated(description: Any, records: BaseModel) -> Any:
-    """Return the description; a lazy translation in the language of the records."""
-    if isinstance(description, LazyGettext):
-        return description._translate(records.env.lang or "")
-    return description
 
 
 def check_size(size: Any) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..core.values import encode
+from .apart import IS_APART
 
 _logger = logging.getLogger(__name__)
 
@@ -24,6 +25,7 @@ NEVER_KEPT = frozenset(
     {
         KEEP_ALL,
         MORE_KEYS,
+        IS_APART,
         "job_uuid",
         "queue_job__no_delay",
         "test_queue_job_no_delay",

@@ -35,9 +35,11 @@ from odoo.models import BaseModel
 from odoo.modules.registry import Registry
 from odoo.sql_db import BaseCursor
 
-from ..core import options
+from ..core import options, texts
+from ..core.values import rebind_to_cr
 from ..progress.iteration import job_iter, job_until_timeout
 from ..progress.reporting import report as _report
+from . import celery_names
 
 __all__ = [
     "CLOSE_FEEDBACK",
@@ -67,12 +69,19 @@ class DeferredType:
     >>> job.channel
     'root.low'
 
-    The options are those of `with_delay`; others are refused with a TypeError.
+    The options are those of `with_delay`, and those of Celery that mean the same (see
+    `celery_names`); others are refused.
+
+    :raise TypeError: there is no such option
+    :raise ValueError: two options exclude each other
     """
 
     def __init__(self, **job_options: Any) -> None:
-        options.check_names(job_options, "DeferredType")
-        self.options = {"allow_nested": False, **job_options}
+        known, self._links = celery_names.translated(job_options)
+        options.check_names(known, "DeferredType")
+        for _method, following in self._links:
+            _take_as_templates(following)
+        self.options = {"allow_nested": False, **known}
 
     def __call__(self, target: Any, *args: Any, **kwargs: Any):
         """Defer a call.
@@ -97,8 +106,15 @@ class DeferredType:
         records = getattr(method, "__self__", None)
         if not hasattr(records, "with_delay"):
             raise TypeError(f"{method!r} is no method of a recordset")
-        delayed = records.with_delay(**self.options)
-        return getattr(delayed, method.__name__)(*args, **kwargs)
+        if not self._links:
+            delayed = records.with_delay(**self.options)
+            return getattr(delayed, method.__name__)(*args, **kwargs)
+        call = records.delayable(**self.options)
+        getattr(call, method.__name__)(*args, **kwargs)
+        for name, following in self._links:
+            getattr(call, name)(*(_again(each, records.env.cr) for each in following))
+        call.delay()
+        return call._generated_job
 
     def _defer_named(
         self, dbname: str, uid: int, model: str, method: str, args=(), kwargs=None
@@ -133,6 +149,30 @@ class DeferredType:
     def __repr__(self) -> str:
         given = ", ".join(f"{name}={value!r}" for name, value in self.options.items())
         return f"DeferredType({given})"
+
+
+def _take_as_templates(following: tuple) -> None:
+    """Take calls that are made again with each deferred call.
+
+    :raise TypeError: one of them is no call
+    """
+    for call in following:
+        if not getattr(type(call), "_build_job", None):
+            raise TypeError(
+                f"link and link_error take calls, each made by delayable(), or a list "
+                f"of them; this is a {type(call).__name__}: {texts.shown(call)}"
+            )
+    for call in following:
+        call._generated_job = True  # not forgotten
+
+
+def _again(call: Any, cr: BaseCursor) -> Any:
+    """Return the same call once more, by this cursor."""
+    records = call.recordset.with_env(call.recordset.env(cr=cr))
+    properties = {name: getattr(call, name) for name in call._properties}
+    again = records.delayable(**properties, **call._extras)
+    args, kwargs = rebind_to_cr((call._job_args, call._job_kwargs), cr)
+    return getattr(again, call._job_method.__name__)(*args, **kwargs)
 
 
 def _is_model(target: Any) -> bool:

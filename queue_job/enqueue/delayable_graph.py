@@ -150,8 +150,7 @@ class DelayableGraph(Graph):
             _build_job(vertex)
         self._ensure_same_graph_uuid([vertex._generated_job for vertex in vertices])
         if self._has_to_execute_directly(vertices):
-            for vertex in vertices:
-                vertex._execute_direct()
+            graph._execute_direct(vertices)
             return
         links = graph_keys.link(graph, vertices)
         for edge in links.edges:
@@ -159,6 +158,26 @@ class DelayableGraph(Graph):
             options = {} if edge.condition == "done" else {"condition": edge.condition}
             edge.child.add_depends({edge.parent}, **options)
         self._store(vertices, links)
+
+    def _execute_direct(self, vertices: list[Call]) -> None:
+        """Run the calls now, parents first.
+
+        They raise if they fail: what waits for a failure, and what waits for that, is
+        left out.
+        """
+        left_out: set[Call] = set()
+        parents: dict[Call, list[Call]] = {}
+        for parent, child in self.edges():
+            parents.setdefault(child, []).append(parent)
+        for vertex in vertices:
+            ends = [(self.condition(p, vertex), p) for p in parents.get(vertex, ())]
+            if any(
+                end == "failed" or (end == "done" and parent in left_out)
+                for end, parent in ends
+            ):
+                left_out.add(vertex)
+            else:
+                vertex._execute_direct()
 
     def _store(self, vertices: list[Call], links: graph_keys.Links) -> None:
         """Write the jobs, the new ones in bulk, and tell each call its job."""

@@ -59,6 +59,11 @@ class DatabaseLoop(threading.Thread):
 
     # -- called from other threads ---------------------------------------------------
 
+    @property
+    def leads(self) -> bool:
+        """Whether it leads its database, or is about to."""
+        return self._leadership is not None
+
     def wake(self) -> None:
         """Run a dispatch round now."""
         self._inbox.wake()
@@ -91,7 +96,8 @@ class DatabaseLoop(threading.Thread):
                 _logger.debug("%s: another runner leads", self.db_name)
                 wait = ELECTION_INTERVAL
             except Exception as error:
-                wait = self._backoff.after(error)
+                stopped = self._inbox.is_stopped  # then there is no next try
+                wait = 0.0 if stopped else self._backoff.after(error)
             self._end_leadership()
             self._inbox.sleep(wait)
         self.runner.shared_slots.give_up(self.db_name)
@@ -106,7 +112,8 @@ class DatabaseLoop(threading.Thread):
             if not database.is_current:
                 self._check_installation(database)
                 return INSTALL_INTERVAL
-            self._lead(database)
+            if not self._inbox.is_stopped:  # while it connected
+                self._lead(database)
         return 0.0
 
     def _check_installation(self, database):

@@ -181,30 +181,38 @@ class QueueJobRunner:
     def initialize_databases(self) -> None:
         """Start a loop for each new database, stop those of the vanished."""
         wanted = set(self.get_db_names())
+        if self._stop:  # while they were listed
+            return
         for name in sorted(wanted - set(self.loops)):
             loop = DatabaseLoop(name, self)
             self.loops[name] = loop
             self.shared_slots.listen(name, loop.wake)
             loop.start()
+            if self._stop:  # too late for `close_databases`
+                self._drop(name)
         for name in sorted(set(self.loops) - wanted):
             _logger.info("%s: database is gone", name)
             self._drop(name)
 
     def _drop(self, name):
-        loop = self.loops.pop(name)
-        loop.stop()
-        self.shared_slots.forget(name)
+        loop = self.loops.pop(name, None)
+        if loop:
+            loop.stop()
+            self.shared_slots.forget(name)
         return loop
 
     def close_databases(self, remove_jobs=True) -> None:
-        """Stop all loops and wait for them, some seconds at most.
+        """Stop all loops, and wait for those that lead, some seconds at most.
+
+        One that is still connecting has nothing to hand over.
 
         :param remove_jobs: has no effect; other code passes it
         """
         loops = [self._drop(name) for name in list(self.loops)]
         deadline = time.monotonic() + 2.0
-        for loop in loops:
-            loop.join(max(0.0, deadline - time.monotonic()))
+        for loop in filter(None, loops):
+            if loop.leads:
+                loop.join(max(0.0, deadline - time.monotonic()))
 
     # -- the life of the runner ------------------------------------------------------
 
@@ -223,22 +231,32 @@ class QueueJobRunner:
         _logger.info("starting")
         _logger.info("initializing database connections")
         self.dispatcher.announce()
-        threading.Thread(
-            name="queue_job watchdog", target=self._watch_connections, daemon=True
-        ).start()
+        # in threads: neither may keep the runner from being stopped at once
+        for name, target in (
+            ("watchdog", self._watch_connections),
+            ("databases", self._find_databases),
+        ):
+            thread = threading.Thread(name=f"queue_job {name}", target=target)
+            thread.daemon = True
+            thread.start()
+        try:
+            self._stop_event.wait()
+        except (KeyboardInterrupt, InterruptedError):
+            self.stop()
+        self.close_databases()
+        self.dispatcher.close()
+        _logger.info("stopped")
+
+    def _find_databases(self) -> None:
+        """List the databases every few seconds; a server may not answer for minutes."""
         while not self._stop:
             try:
                 self.initialize_databases()
                 self._last_error = ""
                 self.sleep(DISCOVERY_INTERVAL)
-            except (KeyboardInterrupt, InterruptedError):
-                self.stop()
             except Exception as error:
                 self._log_error(error)
                 self.sleep(ERROR_RECOVERY_DELAY)
-        self.close_databases()
-        self.dispatcher.close()
-        _logger.info("stopped")
 
     def _log_error(self, error):
         """Log that the databases can't be listed, at WARNING if the error is new."""

@@ -4,6 +4,7 @@
     self.with_delay(priority=5).send()      # a job, now
     self.delayable().send()                 # a call, for graphs of jobs
     self.try_or_delay().send()              # now, and as a job only if that fails
+    self.with_delay_apart().note()          # a job, even if this transaction fails
     for line in self.job_iter(lines): ...   # the loop of a long job
 
 Hooks for models: `_job_prepare_context_before_enqueue_keys` (what of the context goes
@@ -18,6 +19,7 @@ from odoo import api, models
 
 from ..core.options import given
 from ..delay import Delayable, DelayableRecordset
+from ..enqueue.apart import DelayApart
 from ..enqueue.context import kept
 from ..enqueue.try_or_delay import TEMPORARY, TryOrDelay
 from ..progress import iteration
@@ -110,6 +112,24 @@ class Base(models.AbstractModel):
         :param options: of the job, as in `with_delay`
         """
         return TryOrDelay(self, exceptions, **options)
+
+    @api.private
+    def with_delay_apart(self, **options) -> DelayApart:
+        """Return a proxy of the records whose methods become jobs that stay.
+
+            self.with_delay_apart().note_failure(str(error))
+            raise
+
+        The job is committed by a transaction of its own before the call returns: it
+        exists, and may run, whatever becomes of the present transaction. So it can't
+        work on records that are not committed. The call returns the uuid of the job.
+
+        :param options: of the job, as in `with_delay`
+        :return: the proxy; its calls raise a ValueError for records that are not
+            committed, and a `JobError` if what the job needs stays locked
+        :raise TypeError: there is no such option
+        """
+        return DelayApart(self, **options)
 
     @api.private
     def job_iter(

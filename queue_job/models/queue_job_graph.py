@@ -56,14 +56,28 @@ JOURNAL_ACTIONS = {
 
 
 class Dependencies(Serialized):
-    """The uuids on both sides; what SQL has written is read as none, if it is odd."""
+    """The uuids on both sides, each under its key whenever there are any."""
+
+    def convert_to_cache(
+        self, value: Any, record: models.BaseModel, validate: bool = True
+    ) -> str | None:
+        """Return the JSON text, with both keys."""
+        if isinstance(value, dict):
+            value = _with_both_sides(value)
+        text: str | None = super().convert_to_cache(value, record, validate)
+        return text
 
     def convert_to_record(self, value: Any, record: models.BaseModel) -> dict[str, Any]:
-        """Return the dictionary in a text, an empty one where it is no JSON."""
+        """Return the dictionary in a text, an empty one where SQL has written none."""
         try:
-            return super().convert_to_record(value, record)
+            found = super().convert_to_record(value, record)
         except ValueError:
             return {}
+        return _with_both_sides(found)
+
+
+def _with_both_sides(uuids: dict[str, Any]) -> dict[str, Any]:
+    return uuids and {"depends_on": [], "reverse_depends_on": [], **uuids}
 
 
 # pylint: disable=consider-merging-classes-inherited

@@ -62,16 +62,32 @@ class QueueJob(models.Model):
         :return: a client action
         """
         self.ensure_one()
-        if isinstance(next_action, str):
-            next_action = self.env["ir.actions.actions"]._for_xml_id(next_action)
         self.flush_recordset(["options", "state"])
         self.env.cr.execute(MARK_AWAITED, (self.id,))
         caches.written(self.env, self.ids, ["options"])
+        return self._waiting_action(
+            self.uuid, next_action, cancellable, quiet, message, stages, timeout
+        )
+
+    @api.model
+    def _waiting_action(
+        self,
+        uuid,
+        next_action=None,
+        cancellable=False,
+        quiet=False,
+        message=None,
+        stages=None,
+        timeout=WAIT_SECONDS,
+    ) -> dict:
+        """Return the action that waits for the job of a uuid, see `wait_action`."""
+        if isinstance(next_action, str):
+            next_action = self.env["ir.actions.actions"]._for_xml_id(next_action)
         return {
             "type": "ir.actions.client",
             "tag": "queue_job_wait",
             "params": {
-                "uuid": self.uuid,
+                "uuid": uuid,
                 "next_action": self._for_client(next_action),
                 "cancellable": cancellable,
                 "quiet": quiet,

@@ -11,7 +11,10 @@ from typing import Any
 
 from odoo import models
 from odoo.api import Environment
+from odoo.tools.translate import LazyGettext
 
+from ..core.errors import exception_text
+from ..exception import NothingToDoJob
 from .row_mapper import decoded
 
 _LAZY_CODE = (
@@ -58,6 +61,14 @@ def _refuse_lazy_result(result: Any, name: str) -> None:
             f"{name} has returned a {kind.__name__}: its work is not done"
             " before somebody runs that to its end. Do so in the method."
         )
+
+
+def translated(description: Any, records: models.BaseModel) -> Any:
+    """Return the description; a lazy translation in the language of the records."""
+    if not isinstance(description, LazyGettext):
+        return description
+    env = records.env
+    return description._translate(env.lang or env.user.lang or "en_US")
 
 
 class JobCall:
@@ -146,7 +157,10 @@ class JobCall:
     # -- the calls -------------------------------------------------------------------
 
     def _call(self) -> None:
-        """Call the method; with `skip_if_missing` only if there is a record left."""
+        """Call the method; with `skip_if_missing` only if there is a record left.
+
+        One that raises `NothingToDoJob` has returned why.
+        """
         if self.options.get("skip_if_missing") and self.recordset:
             existing = self.recordset.exists()
             if not existing:
@@ -154,9 +168,12 @@ class JobCall:
                 return
             if len(existing) < len(self.recordset):
                 self.recordset = existing
-        result = self.func(*self.args, **self.kwargs)
+        try:
+            result = self.func(*self.args, **self.kwargs)
+        except NothingToDoJob as error:
+            result = exception_text(error) or self.env._("Nothing to do")
         _refuse_lazy_result(result, self.job_function_name)
-        self.result = result
+        self.result = None if self.options.get("ignore_result") else result
 
     def on_fail(self, fail_vals: dict[str, Any]) -> None:
         """Call the method which the job function names for failures, if any.

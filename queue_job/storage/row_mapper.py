@@ -283,7 +283,7 @@ def new_row(job: StoredJob) -> dict[str, Any]:
     # as they were given: nothing is called here, so there is nothing to copy
     args, kwargs = job._args, job._kwargs
     payload = {  # first, for what is refused may not even have a repr()
-        "records": _encode_records(job, recordset),
+        "records": encode_records(job, recordset),
         "args": encode_arguments(job, args) if args else "[]",
         "kwargs": encode_arguments(job, kwargs) if kwargs else "{}",
     }
@@ -330,7 +330,7 @@ def attempt_values(
     }
 
 
-def _encode_records(job: StoredJob, records: models.BaseModel) -> str:
+def encode_records(job: StoredJob, records: models.BaseModel) -> str:
     try:
         return encode(records)
     except (TypeError, ValueError) as error:

@@ -1,5 +1,6 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
+from . import test_apart
 from . import test_base
 from . import test_batch
 from . import test_control_session
@@ -24,6 +25,7 @@ from . import test_insertion
 from . import test_job
 from . import test_job_cursor
 from . import test_job_workers
+from . import test_jobs_test_case
 from . import test_js
 from . import test_keys
 from . import test_journal
@@ -44,6 +46,7 @@ from . import test_queue_job_model
 from . import test_repository
 from . import test_rpc
 from . import test_runner_config
+from . import test_runner_stop
 from . import test_security
 from . import test_served_databases
 from . import test_server_hooks
@@ -51,6 +54,7 @@ from . import test_settlement
 from . import test_shared_heap
 from . import test_stale_registry
 from . import test_trap
+from . import test_trap_store
 from . import test_triggers
 from . import test_wait_action
 from . import test_wait_begins

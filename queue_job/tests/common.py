@@ -8,6 +8,8 @@ is the right job enqueued?        :func:`trap_jobs`: nothing is stored, see `tra
 does its method do its work?      ``trap.perform_enqueued_jobs()``
 does the job live its life?       :func:`drain`: real rows, retries, due dates under a
                                   fake clock, dependencies, see `drain.py`
+does it on a running server?      :class:`JobsTestCase`: jobs go there by HTTP, and time
+                                  passes when the test says so, see `jobs_test_case.py`
 is a loose argument right?        ``ANY``, :func:`having`, :func:`containing`,
                                   predicates and classes, see `matching.py`
 how many rows were created?       :class:`JobCounter`
@@ -38,11 +40,12 @@ from unittest import mock
 
 from odoo.tests.case import TestCase
 
-from odoo.addons.queue_job.job import Job
-
 from .drain import Drained, drain
+from .job_calls import JobCall, JobCalls
+from .jobs_test_case import JobsTestCase
 from .matching import ANY, containing, having, matches
-from .trap import JobCall, JobCalls, JobsTrap, trap_jobs
+from .mixin import JobCounter, JobMixin
+from .trap import JobsTrap, trap_jobs
 
 #: The name in the manual of the community's addon.
 JobsTester = JobsTrap
@@ -54,6 +57,7 @@ __all__ = [
     "JobCalls",
     "JobCounter",
     "JobMixin",
+    "JobsTestCase",
     "JobsTester",
     "JobsTrap",
     "OdooDocTestCase",
@@ -68,62 +72,6 @@ __all__ = [
 ]
 
 _logger = logging.getLogger(__name__)
-
-
-class JobCounter:
-    """The rows of ``queue.job`` since the counter was made.
-
-    ``existing`` holds those that were there before.
-    """
-
-    def __init__(self, env):
-        self.env = env
-        self.existing = self.search_all()
-
-    def count_all(self):
-        return len(self.search_all())
-
-    def count_created(self):
-        return len(self.search_created())
-
-    def count_existing(self):
-        return len(self.existing)
-
-    def search_created(self):
-        return self.search_all() - self.existing
-
-    def search_all(self):
-        return self.env["queue.job"].sudo().search([])
-
-
-class JobMixin:
-    """The helpers as methods of a test case."""
-
-    def job_counter(self):
-        """Return a counter of the jobs created from now on."""
-        return JobCounter(self.env)
-
-    def perform_jobs(self, counter):
-        """Perform each job created since the counter, in order of creation.
-
-        As plain calls: states do not change, errors propagate. See :meth:`drain`.
-        """
-        for record in counter.search_created().sorted("id"):
-            Job.load(record.env, record.uuid).perform()
-
-    @contextmanager
-    def trap_jobs(self, **options):
-        """Catch the jobs enqueued in the block, see :func:`trap_jobs`."""
-        with trap_jobs(**options) as trap:
-            yield trap
-
-    def drain(self, counter=None, **options):
-        """Run pending rows to their end, see :func:`drain`.
-
-        :param counter: only the jobs created since this counter was made
-        """
-        existing = counter.existing if counter else None
-        return drain(self.env, ignore=existing, **options)
 
 
 @contextmanager

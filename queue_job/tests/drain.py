@@ -26,14 +26,12 @@ with a `sequence_key` waits for those before it: behind one that has failed it s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from unittest import mock
-
-import freezegun
 
 from odoo import SUPERUSER_ID, api
 from odoo.modules import module as odoo_module
@@ -41,6 +39,8 @@ from odoo.tools import SQL
 
 from odoo.addons.queue_job.controllers.main import RunJobController
 from odoo.addons.queue_job.core.states import CANCELLED, DONE, FAILED, FINAL
+
+from .clock import Clock
 
 #: Modules that commit nothing in tests, because most have no cursor to commit.
 _COMMITTERS = (
@@ -68,31 +68,6 @@ class Drained:
     elapsed: timedelta = timedelta()
 
 
-class _Clock:
-    """The present, which can be moved on. Real until it is moved for the first time."""
-
-    def __init__(self, stack: ExitStack):
-        self._stack = stack
-        self._frozen: Any = None
-        self.elapsed = timedelta()
-
-    def now(self) -> datetime:
-        return datetime.now()
-
-    def move_to(self, moment: datetime) -> None:
-        """Let it be this moment, or a later one."""
-        start = self.now()
-        if moment <= start:
-            return
-        self.elapsed += moment - start
-        if self._frozen is None:
-            # Ticks on, or code that waits for a time-out would wait for ever.
-            freezer = freezegun.freeze_time(moment, tick=True)
-            self._frozen = self._stack.enter_context(freezer)
-        else:
-            self._frozen.move_to(moment)
-
-
 def drain(
     env,
     *,
@@ -100,6 +75,8 @@ def drain(
     follow_due_dates: bool = True,
     raise_failures: bool = False,
     limit: int = 1000,
+    attempt: Callable[..., None] | None = None,
+    clock: Clock | None = None,
 ) -> Drained:
     """Run the pending jobs, and those that become pending, until none is left.
 
@@ -109,12 +86,16 @@ def drain(
         retries included
     :param raise_failures: raise what the first failing job raises, after it is settled
     :param limit: attempts after which the jobs are held to run for ever
+    :param attempt: runs an enqueued job, in place of a call in this thread; it gets the
+        environment, the uuid and `raise_failures`
+    :param clock: the present, which outlives the call; it is moved to due dates
     """
     ignored = tuple(ignore.ids) if ignore else ()
     attempts: list[str] = []
     with ExitStack() as stack:
         stack.enter_context(_new_cursors_are_test_cursors(env))
-        clock = _Clock(stack)
+        clock = clock or Clock(stack)
+        began = clock.elapsed
         while (due := _next_job(env, ignored, clock.now())) is not None:
             uuid, moment = due
             if moment > clock.now() and not follow_due_dates:
@@ -123,8 +104,10 @@ def drain(
                 raise AssertionError(f"Jobs still run after {limit} attempts: {uuid}")
             clock.move_to(moment)
             attempts.append(uuid)
-            _attempt(env, uuid, raise_failures=raise_failures)
-    return _summary(env, ignored, attempts, clock.elapsed)
+            with _transaction(env) as runner_env:
+                _mark_enqueued(runner_env, uuid)
+            (attempt or _attempt)(env, uuid, raise_failures=raise_failures)
+    return _summary(env, ignored, attempts, clock.elapsed - began)
 
 
 def _next_job(env, ignored: tuple, now: datetime) -> tuple[str, datetime] | None:
@@ -158,7 +141,6 @@ def _next_job(env, ignored: tuple, now: datetime) -> tuple[str, datetime] | None
 def _attempt(env, uuid: str, *, raise_failures: bool) -> None:
     """Run the job once, as a worker does."""
     with _transaction(env) as worker_env:
-        _mark_enqueued(worker_env, uuid)
         job = RunJobController._acquire_job(worker_env, uuid)
         if job is None:
             raise AssertionError(f"Job {uuid} could not be started")

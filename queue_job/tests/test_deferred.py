@@ -167,6 +167,58 @@ class TestTypes(HelperCase):
         with self.assertRaisesRegex(TypeError, "'routing_key'"):
             DeferredType(routing_key="high")
 
+    def test_names_of_celery(self):
+        later = DeferredType(
+            time_limit=600, soft_time_limit=595, retry=False, ignore_result=True
+        )
+        job = later(self.partner.write, NEW_NAME)
+        self.assertEqual((job.timeout, job.max_retries), (595, 1))
+        self.assertEqual(job.options, {"ignore_result": True})
+        self.assertEqual(
+            DeferredType(retry=True)(self.partner.write, {}).max_retries, 5
+        )
+        self.drain_new()
+        self.assertFalse(job.db_record().result)
+
+    def test_names_of_celery_that_say_the_same_as_ours(self):
+        for name, given in (
+            ("timeout", {"time_limit": 5, "timeout": 6}),
+            ("max_retries", {"retry": False, "max_retries": 2}),
+        ):
+            with self.assertRaisesRegex(ValueError, f"{name} say the same"):
+                DeferredType(**given)
+
+    def test_calls_that_follow(self):
+        call = self.partner.delayable
+        linked = DeferredType(
+            link=call().write({"ref": "done"}),
+            link_error=[call().write({"function": "failed"})],
+        )
+        for number in (1, 2):
+            with self.subTest(number=number):
+                self.counter = self.job_counter()
+                self.partner.ref = False
+                linked(self.partner.write, NEW_NAME)
+                self.drain_new()
+                states = sorted(self.counter.search_created().mapped("state"))
+                self.assertEqual(states, ["cancelled", "done", "done"])
+                self.assertEqual(self.partner.ref, "done")
+        self.assertFalse(self.partner.function)
+
+    def test_calls_that_follow_at_once(self):
+        partner = self.partner.with_context(queue_job__no_delay=True)
+        linked = DeferredType(
+            link=partner.delayable().write({"ref": "done"}),
+            link_error=partner.delayable().write({"function": "failed"}),
+        )
+        linked(partner.write, NEW_NAME)
+        self.assertEqual((partner.ref, partner.function), ("done", False))
+
+    def test_what_follows_has_to_be_a_call(self):
+        for wrong in ("task", [self.partner]):
+            with self.assertRaisesRegex(TypeError, "link and link_error take calls"):
+                DeferredType(link=wrong)
+
     def test_presets(self):
         jobs_of = {
             "root.high": (HighPriorityDeferred, 1),

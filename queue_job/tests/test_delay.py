@@ -285,10 +285,27 @@ class TestGraphs(DelayCase):
         parts.delay()
         names = {part._generated_job.db_record().name for part in parts._members}
         self.assertEqual(names, {f"{expected} (split {n}/2)" for n in (1, 2)})
+        self.assertEqual(
+            Job(partners.write, ({},), description=lazy).description, expected
+        )
+
+    def test_a_lazy_translation_without_a_language(self):
+        lazy = LazyGettext("Job", _module="queue_job")
+        partner = self.partner.with_context(lang=False)
+        self.env.user.lang = False
+        self.assertEqual(
+            partner.with_delay(description=lazy).write({}).description, "Job"
+        )
 
     def test_a_key_function_may_give_a_number(self):
         job = self.partner.with_delay(identity_key=lambda job: 0).write({})
         self.assertEqual(job.identity_key, "0")
+        parts = (
+            self.partners[:2].delayable(identity_key=lambda job: 7).write({}).split(1)
+        )
+        parts.delay()
+        keys = {part._generated_job.identity_key for part in parts._members}
+        self.assertEqual(len(keys), 2)
         key = {"sequence_key": lambda job: job.recordset.id}
         job = self.partner.with_delay(**key).write({})
         self.assertEqual(job.sequence_key, str(self.partner.id))

@@ -83,6 +83,9 @@ class TestHowTo(HelperCase):
         with self.assertLogs("odoo.addons.queue_job", "ERROR"):
             self.run_page("hear_of_failures")
 
+    def test_note_a_failure(self):
+        self.run_page("note_a_failure")
+
     def test_one_by_one(self):
         self.run_page("one_by_one")
 

@@ -1,6 +1,7 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """The model queue.job: writing, state changes by users, graph, failure message."""
 
+import json
 from datetime import datetime, timedelta
 from unittest.mock import patch
 
@@ -183,6 +184,24 @@ class TestUserActions(JobCase):
         jobs[:2].with_user(self.manager).action_delete_final()
         self.assertFalse(jobs[:2].exists())
 
+    def test_a_list_with_a_job_of_a_model_that_is_gone(self):
+        jobs = self.job() + self.job()
+        gone = {"_type": "odoo_recordset", "model": "no.such.model", "ids": [1]}
+        jobs.flush_recordset()
+        self.env.cr.execute(
+            """UPDATE queue_job SET model_name = 'no.such.model',
+                      records = to_jsonb(%(one)s::text),
+                      args = to_jsonb(%(all)s::text) WHERE id = %(id)s""",
+            {"one": json.dumps(gone), "all": json.dumps([gone]), "id": jobs[0].id},
+        )
+        jobs.invalidate_recordset()
+        names = list(jobs._fields)
+        self.assertEqual([row["id"] for row in jobs.read(names)], jobs.ids)
+        columns = ["id", "model_name", "records", "args", "kwargs"]
+        (rows,) = jobs.export_data(columns).values()
+        self.assertEqual([row[1] for row in rows], ["no.such.model", "res.partner"])
+        self.assertFalse(jobs[0].records)
+
     def _break_records(self, jobs):
         jobs.flush_recordset()
         text = '{"_type": "odoo_recordset", "model": "no.such.model", "ids": [1]}'
@@ -323,6 +342,15 @@ class TestGraph(JobCase):
         self.assertEqual(action["name"], "Jobs for graph test-graph")
         self.assertEqual(action["context"], {})
         self.assertEqual(self.jobs.search(action["domain"]), self.parent + self.child)
+
+    def test_dependencies_have_both_keys(self):
+        keys = {"depends_on", "reverse_depends_on"}
+        self.env.invalidate_all()
+        self.assertEqual(set(self.child.dependencies), keys)
+        self.assertEqual(self.single.dependencies, {})
+        stored = "SELECT dependencies FROM queue_job WHERE id = %s"
+        self.env.cr.execute(stored, [self.child.id])
+        self.assertEqual(set(json.loads(self.env.cr.fetchone()[0])), keys)
 
     def test_json_written_later_becomes_edges(self):
         self.single.dependencies = {

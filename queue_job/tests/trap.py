@@ -7,8 +7,9 @@ memory, in the :class:`JobsTrap`:
 >>> with trap_jobs() as trap:
 ...     job = partner.with_delay(priority=5).write({"name": "Ada"})
 
-A test asks what has been enqueued. Values are compared exactly; a predicate, a class or
-``ANY`` may stand for a value, and only those properties count which are given:
+A test asks what has been enqueued. Values are compared exactly, as they were given or
+as they are stored; a predicate, a class or ``ANY`` may stand for a value, and only
+those properties count which are given:
 
 >>> trap.assert_jobs_count(1, only=partner.write)
 >>> trap.assert_enqueued_job(
@@ -20,6 +21,7 @@ A test asks what has been enqueued. Values are compared exactly; a predicate, a 
 It runs the jobs, in its own transaction:
 
 >>> trap.perform_enqueued_jobs()
+[]
 >>> partner.name
 'Ada'
 
@@ -32,107 +34,39 @@ AssertionError: Job <res.partner(...)>.write(...) with properties () was not enq
 Actual enqueued jobs:
  * <res.partner(...)>.write({'name': 'Ada'}) with properties ()
 
-Arguments make the same journey as in production, to JSON and back: a value which has no
-JSON is refused by the call that enqueues it. With ``trap_jobs(json_round_trip=...)``,
-"strict" also refuses what is not equal to what comes back, such as XML elements, and
-False accepts everything.
+A trapped job is what a worker would load: its records and arguments have been to JSON
+and back, its records have the context that is stored, and its channel and options are
+those of the row. A value which has no JSON is refused by the call that enqueues it.
+With ``trap_jobs(json_round_trip=...)``, "strict" also refuses what is not equal to what
+comes back, such as XML elements, and False leaves everything as it is.
+
+As in production, a call whose identity key a waiting job has is that job, and what was
+enqueued in a savepoint goes when that is rolled back.
 
 Rows, states, retries and due dates are not shown: for these, see :mod:`.drain`.
 """
 
 from contextlib import ExitStack, contextmanager
-from itertools import groupby
-from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any
 from unittest import TestCase, mock
 
-from odoo.addons.queue_job.core.graph import Graph
-from odoo.addons.queue_job.fields import decode
+from odoo.addons.queue_job.core import options as job_options
+from odoo.addons.queue_job.enqueue.apart import IS_APART
+from odoo.addons.queue_job.fields import decode, rebind_to_cr
 from odoo.addons.queue_job.job import Job
-from odoo.addons.queue_job.storage.row_mapper import encode_arguments
+from odoo.addons.queue_job.storage import results
+from odoo.addons.queue_job.storage.row_mapper import encode_arguments, encode_records
 
-from .matching import ANY, describe, having, matches  # noqa: F401 (in the examples)
+from .job_calls import JobCall, JobCalls, TrappedCall
+from .matching import ANY, having  # noqa: F401 (in the examples)
+from .trap_rollback import Savepoints
+from .trap_running import Endings, in_running_order
+
+#: Performances after which jobs that enqueue jobs are held to do so for ever.
+ENDLESS = 1000
 
 # The assertions of unittest, for their messages.
 _case = TestCase()
-
-
-class JobCall(NamedTuple):
-    """One enqueued call: bound method, arguments, properties of the job."""
-
-    method: Any
-    args: tuple
-    kwargs: dict
-    properties: dict
-
-    def __eq__(self, other):
-        if not isinstance(other, JobCall):
-            return NotImplemented
-        return (
-            self.method.__self__ == other.method.__self__
-            and self.method.__func__ == other.method.__func__
-            and self.args == other.args
-            and self.kwargs == other.kwargs
-            and self.properties == other.properties
-        )
-
-    def __ne__(self, other):
-        equal = self.__eq__(other)
-        return equal if equal is NotImplemented else not equal
-
-    def __str__(self):
-        options = ", ".join(f"{key}={value}" for key, value in self.properties.items())
-        return (
-            f"<{self.method.__self__}>.{self.method.__name__}"
-            f"({self._described_arguments()}) with properties ({options})"
-        )
-
-    def _described_arguments(self):
-        positional = (
-            [describe(value) for value in self.args]
-            if isinstance(self.args, list | tuple)
-            else [f"*{describe(self.args)}"]
-        )
-        keywords = [f"{key}={describe(value)}" for key, value in _items(self.kwargs)]
-        return ", ".join(positional + keywords)
-
-    def is_shaped_like(self, expected):
-        """Tell whether this call has what the expected one, maybe loosely, asks."""
-        return (
-            self.method.__self__ == expected.method.__self__
-            and self.method.__func__ == expected.method.__func__
-            and matches(expected.args, self.args)
-            and matches(expected.kwargs, self.kwargs)
-            and self._has_properties(expected.properties)
-        )
-
-    def _has_properties(self, expected):
-        # An identity key is often a function, which is not a predicate here.
-        return all(
-            name in self.properties
-            and (
-                self.properties[name] == value
-                or (name != "identity_key" and matches(value, self.properties[name]))
-            )
-            for name, value in expected.items()
-        )
-
-    def restricted_to(self, property_names):
-        """Return the call with these properties only, in the order of the call."""
-        properties = {k: v for k, v in self.properties.items() if k in property_names}
-        return self._replace(properties=properties)
-
-
-def _items(expected):
-    """Return the pairs of a dict; a matcher stands for itself as ``**matcher``."""
-    return expected.items() if isinstance(expected, dict) else [("**", expected)]
-
-
-class JobCalls(list):
-    """Calls in the order they were made; prints one per line."""
-
-    def __repr__(self):
-        return "\n".join(f" * {call}" for call in self) or " (none)"
 
 
 class JobsTrap:
@@ -150,9 +84,20 @@ class JobsTrap:
         self.json_round_trip = json_round_trip
         self.calls = JobCalls()
         self.enqueued_jobs = []
+        #: jobs that were enqueued, by uuid
+        self._jobs = {}
+        #: those which hold their identity key while they are performed
+        self._performed = []
+        self._endings = Endings()
         self._patches = ExitStack()
 
     def __enter__(self):
+        patch = self._patches.enter_context
+        self._savepoints = patch(Savepoints(self._forget))
+        keys = "odoo.addons.queue_job.enqueue.graph_keys"
+        patch(mock.patch(f"{keys}._held", self._held))
+        of_parents = self._results_of_parents(results.of_parents)
+        patch(mock.patch.object(results, "of_parents", of_parents))
         return self
 
     def __exit__(self, *exc_info):
@@ -177,10 +122,10 @@ class JobsTrap:
     def assert_enqueued_job(self, method, args=None, kwargs=None, properties=None):
         """Check that the method has been enqueued with these arguments.
 
-        Arguments are compared exactly, properties as far as given. Anywhere in them a
-        predicate (a function, or a class for its instances) may stand for a value;
-        ``ANY`` stands for whatever there is and ``having(**some)`` for the keywords
-        that matter.
+        Arguments are compared exactly, properties as far as given; both as they were
+        given or as they are stored. Anywhere in them a predicate (a function, or a
+        class for its instances) may stand for a value; ``ANY`` stands for whatever
+        there is and ``having(**some)`` for the keywords that matter.
 
         :param method: bound method, on the same records as the one delayed
         :param args: tuple of arguments, or a predicate on the tuple
@@ -211,50 +156,147 @@ class JobsTrap:
                 f"Job {unwanted} was enqueued, and should not be.\nFound:\n{found!r}"
             )
 
+    def job_of(self, action):
+        """Return the trapped job for which an action waits.
+
+        :param action: what a button returned: that of ``wait_action()``
+        :raise AssertionError: the action waits for none
+        """
+        waits = isinstance(action, dict) and action.get("tag") == "queue_job_wait"
+        job = self._jobs.get(action["params"]["uuid"]) if waits else None
+        if job is None:
+            raise AssertionError(f"This action waits for no trapped job: {action!r}")
+        return job
+
     # -- actions ---------------------------------------------------------------------
 
-    def perform_enqueued_jobs(self):
+    def perform_enqueued_jobs(self, until_empty=False, limit=ENDLESS):
         """Run the waiting jobs in the current transaction, parents first.
 
-        Jobs enqueued while they run wait for the next call. States do not change,
-        nothing is retried, and an exception stops the run.
+        States do not change, nothing is retried, and an exception stops the run. Due
+        dates, and the limits of channels, hold nothing back; a job that has expired,
+        or waits for an end of its parents that did not come, does not run.
+
+        :param until_empty: run those as well that are enqueued meanwhile, until none is
+            left; otherwise they wait for the next call
+        :param limit: performances after which jobs are held to enqueue jobs for ever
+        :return: the jobs that wait now
+        :raise AssertionError: the limit is reached; the message lists what is left
         """
-        # Cleared first: an identity key is free as soon as its job starts.
+        performed = self._perform_waiting()
+        while until_empty and self.enqueued_jobs:
+            if performed >= limit:
+                left = "\n".join(f" * {job.func_string}" for job in self.enqueued_jobs)
+                raise AssertionError(
+                    f"Jobs are still enqueued after {performed} were performed:\n{left}"
+                )
+            performed += self._perform_waiting()
+        return list(self.enqueued_jobs)
+
+    def next_action(self, action):
+        """Perform what waits, and return what the client would show after a wait.
+
+        :param action: what a button returned: that of ``wait_action()``
+        :return: the action which the job returned, or else the ``next_action`` of the
+            wait; None for none
+        :raise AssertionError: the action waits for no trapped job
+        """
+        job = self.job_of(action)
+        self.perform_enqueued_jobs(until_empty=True)
+        result = results.load(results.dump(job.result, job.job_function_name))
+        return results.as_action(result) or action["params"]["next_action"] or None
+
+    def _perform_waiting(self) -> int:
+        # Taken out first: what they enqueue waits for the next run.
         jobs, self.enqueued_jobs = self.enqueued_jobs, []
-        by_graph = sorted(jobs, key=_graph_key)
-        for graph_uuid, graph_jobs in groupby(by_graph, key=_graph_key):
-            for job in _in_running_order(graph_uuid, list(graph_jobs)):
-                # The method runs on the test's own cursor, commit allowed or not.
-                with mock.patch.object(job, "in_temporary_env", _same_env(job)):
-                    job.perform()
+        self._performed = jobs = in_running_order(jobs)
+        try:
+            for job in jobs:
+                self._perform(job)
+        finally:
+            self._performed = []
+        return len(jobs)
+
+    def _perform(self, job):
+        if not self._endings.may_run(job) or job_options.refusal(job):
+            self._endings.cancelled(job)
+            return
+        # The method runs on the test's own cursor, commit allowed or not.
+        with (
+            mock.patch.object(job, "in_temporary_env", _same_env(job)),
+            self._endings.running(job),
+        ):
+            job.perform()
 
     # -- the trap itself -------------------------------------------------------------
 
     def _add_job(self, method, *args, **options):
         """Stand for the constructor of Job."""
         call = _as_call(method, *args, **options)
-        job = Job(method, *args, **options)
+        call.job = job = Job(method, *args, **options)
+        job.identity_key, job.gate  # noqa: B018 (of the call as it was given)
         if self.json_round_trip:
-            _check_round_trip(job, strict=self.json_round_trip == "strict")
+            _send_through_store(job, strict=self.json_round_trip == "strict")
+        else:
+            _filter_context(job)
         self.calls.append(call)
-        _filter_context(job)
-        self._patches.enter_context(mock.patch.object(job, "store"))
-        if not self._is_duplicate(job):
-            self.enqueued_jobs.append(job)
+        is_apart = bool(method.__self__.env.context.get(IS_APART))
+        self._savepoints.note(call, is_lasting=is_apart)
+        for name, replacement in (
+            ("store", lambda: self._store(job)),
+            ("wait_action", _wait_action(job)),
+            ("parents_results", lambda: self._endings.results_for(job)),
+        ):
+            patch = mock.patch.object(job, name, side_effect=replacement)
+            self._patches.enter_context(patch)
         return job
 
-    def _is_duplicate(self, job):
-        return job.identity_key and any(
-            job.identity_key == other.identity_key for other in self.enqueued_jobs
-        )
+    def _store(self, job):
+        """Take a job that would be stored now."""
+        if job.uuid not in self._jobs:
+            self._jobs[job.uuid] = job
+            job.id = -len(self._jobs)  # of no row
+            self.enqueued_jobs.append(job)
+
+    def _held(self, keys):
+        """Return {identity key: job} of the trapped jobs that hold one of the keys."""
+        wanted = set(keys.values())
+        running = self._endings.current
+        holders = [
+            *self.enqueued_jobs,
+            *(job for job in self._performed if not self._endings.has_begun(job)),
+            *([running] if running and running.identity_scope == "done" else []),
+        ]
+        held = {}
+        for job in holders:
+            if job.identity_key in wanted:
+                held.setdefault(job.identity_key, job)
+        return held
+
+    def _results_of_parents(self, of_rows):
+        def of_parents(env, job_id):
+            job = self._endings.current
+            if job_id or not job or env.context.get("job_uuid") != job.uuid:
+                return of_rows(env, job_id)
+            return self._endings.results_for(job)
+
+        return of_parents
+
+    def _forget(self, calls):
+        """Drop calls whose savepoint is rolled back, and their jobs."""
+        gone = [call.job for call in calls]
+        self.calls[:] = [c for c in self.calls if not any(c is call for call in calls)]
+        self.enqueued_jobs[:] = [
+            job for job in self.enqueued_jobs if not any(job is other for other in gone)
+        ]
 
 
 @contextmanager
 def trap_jobs(*, json_round_trip=True):
     """Catch the jobs enqueued in the block instead of storing them.
 
-    :param json_round_trip: refuse arguments that have no JSON; "strict" to refuse also
-        those that come back different
+    :param json_round_trip: send records and arguments to JSON and back, and refuse what
+        has no JSON; "strict" to refuse also arguments that come back different
     :return: context manager of a :class:`JobsTrap`
     """
     with (
@@ -264,8 +306,15 @@ def trap_jobs(*, json_round_trip=True):
         yield trap
 
 
-def _as_call(method, args=None, kwargs=None, **properties):
-    return JobCall(method, tuple(args or ()), kwargs or {}, properties)
+def _as_call(method, args=None, kwargs=None, **properties) -> TrappedCall:
+    """Return a call; what is done to its arguments later does not change it."""
+    cr = method.__self__.env.cr
+    return TrappedCall(
+        method,
+        rebind_to_cr(tuple(args or ()), cr),
+        rebind_to_cr(kwargs or {}, cr),
+        properties,
+    )
 
 
 def _is_job_of(job, method):
@@ -273,22 +322,6 @@ def _is_job_of(job, method):
         job.func.__func__ == method.__func__
         and job.recordset.ids == method.__self__.ids
     )
-
-
-def _graph_key(job):
-    return job.graph_uuid or ""
-
-
-def _in_running_order(graph_uuid, jobs):
-    if not graph_uuid:
-        return sorted(jobs, key=attrgetter("priority"))
-    graph = Graph()
-    for job in jobs:
-        graph.add_vertex(job)
-        for parent in job.depends_on:
-            graph.add_edge(parent, job)
-    trapped = set(jobs)
-    return [job for job in graph.topological_sort() if job in trapped]
 
 
 def _same_env(job):
@@ -299,14 +332,30 @@ def _same_env(job):
     return in_same_env
 
 
-def _check_round_trip(job, *, strict):
-    """Refuse arguments as a stored job does; if strict, also those that change."""
-    for arguments in (job.args, job.kwargs):
-        loaded = decode(encode_arguments(job, arguments), job.env)
-        if strict and type(arguments)(loaded) != arguments:
+def _wait_action(job):
+    def wait_action(next_action=None, **options) -> dict[str, Any]:
+        jobs = job.env["queue.job"].sudo()
+        return jobs._waiting_action(job.uuid, next_action, **options)
+
+    return wait_action
+
+
+def _send_through_store(job, *, strict):
+    """Give the job what a worker would load; if strict, refuse what differs."""
+    # a worker has no context but the one that is stored with the records
+    env = job.env(context={})
+    records = decode(encode_records(job, job.recordset), env)
+    loaded = [
+        decode(encode_arguments(job, arguments), env)
+        for arguments in (job._args, job._kwargs)
+    ]
+    given = (tuple(job.args), job.kwargs)
+    job._recordset, job._args, job._kwargs = records, tuple(loaded[0]), loaded[1]
+    for arguments, stored in zip(given, (job._args, job._kwargs), strict=True):
+        if strict and stored != arguments:
             raise AssertionError(
                 f"{job.model_name}.{job.method_name} was given {arguments!r}, and would"
-                f" be called with {loaded!r}"
+                f" be called with {stored!r}"
             )
 
 

@@ -1,9 +1,10 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """When an action becomes a job, and which one."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from unittest import mock
 
+from odoo.exceptions import UserError
 from odoo.tests import Form
 
 from odoo.addons.queue_job.controllers.main import _prevent_commit
@@ -51,7 +52,7 @@ class TestEnqueue(CronCase):
         self.assertEqual(config.channel, "root.ir_cron")
 
     def test_direct_trigger(self):
-        self.cron.lastcall = datetime(2025, 1, 2, 3, 4, 5)
+        lastcall = self.cron.lastcall = datetime(2025, 1, 2, 3, 4, 5)
         self.assertTrue(self.cron.method_direct_trigger())
         job = self.jobs
         self.assertEqual(job.name, "Test cron")
@@ -61,7 +62,7 @@ class TestEnqueue(CronCase):
         self.assertTrue(job.identity_key)
         recordset = Job.load(self.env, job.uuid).recordset
         self.assertEqual(recordset, self.cron)
-        self.assertEqual(recordset.env.context["lastcall"], self.cron.lastcall)
+        self.assertEqual(recordset.env.context["lastcall"], lastcall)
 
     def test_direct_trigger_of_a_normal_action(self):
         self.cron.run_as_queue_job = False
@@ -104,7 +105,78 @@ class TestEnqueue(CronCase):
         self.assertEqual(len(self.drain(self.counter).done), 1)
 
 
+class TestRunManually(CronCase):
+    def test_it_shows_the_job(self):
+        action = self.cron.method_direct_trigger()
+        self.assertEqual(action["res_model"], "queue.job")
+        self.assertEqual(action["res_id"], self.jobs.id)
+        again = self.cron.method_direct_trigger()
+        self.assertEqual(again["res_id"], self.jobs.id)
+        other = self.cron.copy()
+        both = (self.cron + other).method_direct_trigger()
+        self.assertEqual(both["domain"], [("id", "in", self.jobs.sorted("id").ids)])
+
+    def test_without_the_right_to_read_jobs(self):
+        admin = self.cron_user
+        self.assertFalse(self.env["queue.job"].with_user(admin).has_access("read"))
+        action = self.cron.with_user(admin).method_direct_trigger()
+        self.assertEqual(action["tag"], "display_notification")
+        self.assertIn(self.jobs.uuid, action["params"]["message"])
+
+    def test_it_sets_what_odoo_sets(self):
+        now = self.env.cr.now().replace(microsecond=0)
+        past = now - timedelta(hours=1)
+        self.cron.write({"nextcall": past, "failure_count": 3})
+        self.env["ir.cron.trigger"].create({"cron_id": self.cron.id, "call_at": past})
+        self.cron.method_direct_trigger()
+        self.assertEqual(self.cron.lastcall, now)
+        self.assertEqual(self.cron.nextcall, past + timedelta(days=1))
+        self.assertFalse(self.cron.failure_count)
+        triggers = [("cron_id", "=", self.cron.id)]
+        self.assertFalse(self.env["ir.cron.trigger"].search(triggers))
+
+    def test_a_worker_has_it_in_hand(self):
+        with mock.patch.object(type(self.cron), "_acquire_one_job", return_value=None):
+            with self.assertRaisesRegex(UserError, "already executing"):
+                self.cron.method_direct_trigger()
+        self.assertFalse(self.jobs)
+
+    def test_an_action_that_is_switched_off(self):
+        self.cron.active = False
+        self.cron.method_direct_trigger()
+        self.assertFalse(self.cron.active)
+        self.drain(self.counter)
+        self.assertEqual(self.partner.ref, "ran")
+
+    def test_where_jobs_run_at_once(self):
+        cron = self.cron.with_context(queue_job__no_delay=True)
+        self.assertIs(cron.method_direct_trigger(), True)
+        self.assertEqual(self.partner.ref, "ran")
+
+
 class TestRun(CronCase):
+    def test_switched_off_while_the_job_waits(self):
+        self.callback()
+        self.cron.active = False
+        self.drain(self.counter)
+        self.assertFalse(self.partner.ref)
+        self.assertEqual(self.jobs.state, "done")
+        self.assertIn("switched off", self.jobs.result)
+
+    def test_deleted_while_the_job_waits(self):
+        self.callback()
+        self.cron.unlink()
+        self.drain(self.counter)
+        self.assertEqual(self.jobs.state, "done")
+
+    def test_the_user_is_archived(self):
+        self.callback()
+        self.cron_user.active = False
+        with self.assertLogs("odoo.addons.queue_job.controllers.main", "ERROR"):
+            self.drain(self.counter)
+        self.assertFalse(self.partner.ref)
+        self.assertIn("archived", self.jobs.exc_message)
+
     def test_job_runs_the_action(self):
         self.callback()
         result = self.drain(self.counter)

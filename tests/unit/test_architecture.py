@@ -50,6 +50,7 @@ PURE = [
     "jobrunner/channels",
     "jobrunner/schedule/slots",
     "claim/lease",
+    "enqueue/celery_names",
     "jobrunner/recovery/liveness",
     "monitoring/statistics",
     "monitoring/waiting_reason",

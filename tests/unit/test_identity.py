@@ -65,3 +65,10 @@ def test_parts_of_the_same_key_differ_by_their_records():
 
 def test_parts_without_a_key_have_none():
     assert PartKeys(lambda job: None)(part([1])) is None
+
+
+def test_a_function_may_give_the_parts_a_number():
+    for number in (0, 7):
+        keys = PartKeys(lambda job, number=number: number)
+        assert keys(part([1])) == str(number)
+        assert keys(part([2])).startswith(f"{number} ")

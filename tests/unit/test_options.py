@@ -55,6 +55,7 @@ def test_countdown_is_refused(value):
             {"sequence_key": "a"},
         ),
         ({"skip_if_missing": 1}, {"skip_if_missing": True}, {}),
+        ({"ignore_result": 1}, {"ignore_result": True}, {}),
         ({"expires": "2026-05-05"}, {"expires": "2026-05-05 00:00:00"}, {}),
         # not asked for
         ({"notify": False, "skip_if_missing": False, "expires": None}, {}, {}),
