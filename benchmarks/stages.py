@@ -26,6 +26,8 @@ STAGES = (
             "worker.control_session:ControlSession.start_in_order",
             "worker.batch:Batch._start",
             "worker.batch:Batch.next_start",
+            "worker.line:Line.next_start",
+            "worker.line:Line.take",
         ),
         "one statement for 50 jobs already; larger batches keep jobs from others",
     ),

@@ -141,6 +141,8 @@ class Job(JobCall, JobDependencies, JobKeys, JobResults):
         self._may_be_stored = True
         #: Takes ids of ended jobs whose children are released in bulk; None: at once.
         self.release_queue: list[int] | None = None
+        #: The row from which it was loaded last; None for one that is new.
+        self.loaded_row: dict | None = None
         self.state = PENDING
         self.retry = 0
         self.graph_uuid = self.result = None

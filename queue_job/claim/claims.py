@@ -268,6 +268,17 @@ UPDATE queue_job
  WHERE id = %(id)s AND claim_token = %(token)s AND state = 'started'
 """
 
+# The same where the worker doesn't know which job that is, because the COMMIT was to
+# claim it as well: what its lease has started, but for the jobs that it has begun.
+RETURN_NOT_BEGUN = """
+UPDATE queue_job
+   SET state = 'pending', date_enqueued = NULL, date_started = NULL, lease_id = NULL,
+       worker_pid = NULL, worker_host = NULL
+ WHERE state = 'started' AND lease_id = %(lease)s
+   AND (id, claim_token) NOT IN (
+       SELECT * FROM unnest(%(ids)s::int[], %(tokens)s::int[]))
+"""
+
 # Held by the session in which a lease's jobs work, from before the first to its end; or
 # by the transaction of a job, where sessions don't last.
 HOLD_LEASE = f"SELECT pg_try_advisory_lock({LEASE_LOCK}, %(id)s)"

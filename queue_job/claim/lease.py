@@ -73,12 +73,13 @@ class Lease:
     :param channel: channel of the job
     :param channels: the channel and those that are interchangeable with it, from which
         the worker fetches more jobs
-    :param seconds: how long the worker may go on starting jobs
+    :param seconds: how long the worker may go on starting jobs, or settling dead ones
     :param longest: how long it may last while no other channel has jobs to run
     :param starts: how many jobs the worker may start, this one included; 0 for no limit
     :param in_order: the channel is sequential: the worker starts one job after the
         other, each of which is the first of the channel when it starts
-    :param kind: `RUN`, or `FINALIZE` for a dead job whose failure must be settled
+    :param kind: `RUN`, or `FINALIZE` for dead jobs whose failures must be settled: this
+        one, and those that the runner has claimed for the lease with it
     :param cause: of a `FINALIZE`: why the job ends (a cause of :mod:`..core.retry`)
     :param issued: Unix time of the issue
     :param runner: uuid of the leadership that granted it; once another runner leads,

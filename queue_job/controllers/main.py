@@ -23,7 +23,8 @@ from ..claim import lease as lease_protocol
 from ..core import tracing
 from ..job import ENQUEUED, Job
 from ..sessions import transactions
-from ..worker import attempt, lease_run, main_thread
+from ..worker import attempt, main_thread
+from ..worker.serve import serve
 from . import named_database
 from .sample_jobs import SampleJobs
 
@@ -206,7 +207,7 @@ class RunJobController(SampleJobs, http.Controller):
             request.update_env(user=SUPERUSER_ID)
             env = request.env
             lease = self._open_lease(env, request.httprequest)
-            report = main_thread.call(lease_run.serve, env, lease, self._runjob)
+            report = main_thread.call(serve, env, lease, self._runjob)
         except lease_protocol.LeaseRefused as refusal:
             return self._refuse_lease(refusal)
         return request.make_json_response(report)

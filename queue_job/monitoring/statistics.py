@@ -77,16 +77,17 @@ WITH total AS ({_add("t", "NULL", _OF_THE_TOTALS)})
 {_add("s", "%(minute)s", _OF_THE_MINUTES)}
 """
 
-# Counts a worker that died while it ran a job.
+# Counts the workers that died while they ran these jobs.
 COUNT_DEAD = f"""
 INSERT INTO queue_job_statistic AS t
        (function, channel, company, done, failed, retried, cancelled, dead,
         run_seconds, wait_seconds)
 SELECT left(coalesce(channel_method_name, '?'), {LONGEST_NAME}),
        left(coalesce(channel, 'root'), {LONGEST_NAME}), coalesce(company_id, 0),
-       0, 0, 0, 0, 1, 0, 0
-  FROM queue_job WHERE id = %(id)s
-ON CONFLICT {_OF_THE_TOTALS} DO UPDATE SET dead = coalesce(t.dead, 0) + 1
+       0, 0, 0, 0, count(*), 0, 0
+  FROM queue_job WHERE id = ANY(%(ids)s)
+ GROUP BY 1, 2, 3
+ON CONFLICT {_OF_THE_TOTALS} DO UPDATE SET dead = coalesce(t.dead, 0) + excluded.dead
 """
 
 

@@ -22,7 +22,7 @@ A job with hooks to run after COMMIT (they may take seconds) starts no other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -32,7 +32,8 @@ from psycopg2.extensions import STATUS_BEGIN, TRANSACTION_STATUS_IDLE
 from psycopg2.extensions import cursor as PsycopgCursor
 
 from . import prepared_statements
-from .leftovers import leaves_something
+from .due_notices import DueNotices
+from .leftovers import is_flush, leaves_something
 
 #: As psycopg2 begins the transactions of Odoo's cursors. The line break keeps the
 #: line in which PostgreSQL shows a mistake free of it.
@@ -49,10 +50,6 @@ UNLIMITED = b"SET LOCAL statement_timeout = 0"
 
 #: A statement and its values.
 Statement = tuple[str, list]
-
-#: How the UPDATE of the ORM's flush begins and ends, and what stands between; a
-#: statement of another shape is executed at once.
-_FLUSH = (' UPDATE "', 'AS "__tmp"("id", ', '"id" = "__tmp"."id"')
 
 #: Bytes of statements that are kept at most.
 KEPT_BYTES = 100_000
@@ -131,15 +128,18 @@ class JobConnection:
         #: What the ORM flushes waits for the next statement.
         self.keeps_flushed = False
         self._kept: list[bytes] = []
-        #: Returns the statement that starts the next job, None if none is to start now.
-        self.next_start: Callable[[], Statement | None] | None = None
+        #: Returns the statements of which the last one starts the next job, None if no
+        #: job is to start now.
+        self.next_start: Callable[[], list[Statement] | None] | None = None
         #: The rows that a start returned which went with a COMMIT; None: none did.
         self.started: list[tuple] | None = None
-        #: A start was sent; it says nothing of whether it was executed.
+        #: A start was sent, and may have been executed. No other is sent until it is
+        #: known what came of this one.
         self.start_was_sent = False
+        self.due_notices = DueNotices()
         self._mode = _mode_of(connection)
         self._last: Statement | None = None
-        self._takes_last = self._starts_next = False
+        self._takes_last = self._starts_next = self._settles = False
 
     @property
     def has_its_mode(self) -> bool:
@@ -239,6 +239,7 @@ class JobConnection:
 
     def _rollback(self) -> None:
         self._kept.clear()
+        self.due_notices.roll_back()
         if not (self.begin_is_due and self._is_idle()):  # else nothing was begun
             self.begin()
             type(self.connection).rollback(self.connection)
@@ -297,9 +298,43 @@ class JobConnection:
         self._takes_last, self._last = True, None
         self._starts_next = True
 
-    def start_with_commit(self) -> None:
-        """Let the next COMMIT start the next job, though nothing waits for it."""
-        self._starts_next = True
+    def begin_settlement(self, *, goes_with_commit: bool) -> None:
+        """Let the statements that settle an attempt wait for the next one or for the
+        COMMIT, which starts the next job.
+
+        :param goes_with_commit: the one that writes the row waits for the COMMIT
+        """
+        if goes_with_commit:
+            self.defer_last()
+        self._settles = self._starts_next = True
+
+    def send_later(self, cr, query: str, params: list | Mapping) -> bool:
+        """Keep a statement of a settlement for the next one.
+
+        :param cr: the cursor of Odoo
+        :param query: the statement, whose result nobody needs
+        :param params: its values
+        :return: False if the caller has to execute it at once: nothing is settled here
+        """
+        if self._settles:
+            self.keep(cr._obj, *prepared_statements.prepare(cr, query, params))
+        return self._settles
+
+    def execute_kept(self, cr, query: str, params: list | Mapping) -> bool:
+        """Execute what was kept and one statement by one message.
+
+        :param cr: the cursor of Odoo, which gets the result of the statement
+        :param query: the statement
+        :param params: its values
+        :return: False if nothing was kept, and nothing is executed
+        :raise psycopg2.Error: of one of the statements
+        """
+        if not self._kept:
+            return False
+        statement = prepared_statements.prepare(cr, query, params)
+        kept, self._kept = self._kept, []
+        self.send(cr._obj, [*kept, cr._obj.mogrify(*statement)])
+        return True
 
     def take_last(self, query: str, params: list) -> bool:
         """Keep a statement for the COMMIT, if it may wait for that.
@@ -315,7 +350,7 @@ class JobConnection:
     def forget_last(self) -> None:
         """Nothing waits for a COMMIT any more."""
         self._takes_last, self._last = False, None
-        self._starts_next = False
+        self._starts_next = self._settles = False
 
     def commit_last(self, cr) -> None:
         """Commit what a cursor of Odoo did and what waits for that; start the next job.
@@ -336,6 +371,7 @@ class JobConnection:
             type(cr).commit(cr)
         finally:
             attributes["commit"] = self._commit
+        self.due_notices.commit()
 
     def _send_last(self, cr, last: Statement | None) -> None:
         if not self.has_its_mode:
@@ -350,18 +386,28 @@ class JobConnection:
         if self.left_something:
             statements.insert(0, UNLIMITED)
         start = self._start_to_send(cr)
-        if start is not None:
-            statements.append(cursor.mogrify(*prepared_statements.prepare(cr, *start)))
-            self.start_was_sent = True
         kept, self._kept = self._kept, []
-        self.send(cursor, [*kept, *statements])
-        if start is not None:
-            self.started = cursor.fetchall()
+        if not start:
+            self.send(cursor, [*kept, *statements])
+            return
+        self.start_was_sent = True
+        try:
+            self.send(cursor, [*kept, *statements, *start])
+        except psycopg2.Error as error:
+            if error.pgcode and not self.connection.closed:
+                self.start_was_sent = False  # an error of the message undoes its end
+            raise
+        self.started = cursor.fetchall()
 
-    def _start_to_send(self, cr) -> Statement | None:
+    def _start_to_send(self, cr) -> list[bytes]:
         if self.next_start is None or self.left_something or cr.postcommit:
-            return None
-        return self.next_start()
+            return []
+        start = None if self.start_was_sent else self.next_start()
+        if not start:
+            return []
+        *before, last = start
+        statements = [*before, prepared_statements.prepare(cr, *last)]
+        return [cr._obj.mogrify(*statement) for statement in statements]
 
 
 def of(connection) -> JobConnection | None:
@@ -380,15 +426,6 @@ def find(cr) -> JobConnection | None:
     :return: None outside of a lease
     """
     return of(cr._cnx) if hasattr(cr, "_cnx") else None
-
-
-def is_flush(text: str) -> bool:
-    """Whether a statement is the UPDATE by which the ORM flushes a model.
-
-    :param text: the statement, with placeholders
-    """
-    beginning, middle, end = _FLUSH
-    return text.startswith(beginning) and middle in text and text.rstrip().endswith(end)
 
 
 def _begin(cursor) -> None:

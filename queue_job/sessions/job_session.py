@@ -25,8 +25,9 @@ the beginning of each one.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import datetime, timezone
 from functools import cache
 from typing import NamedTuple
 
@@ -35,7 +36,7 @@ import psycopg2
 from odoo.sql_db import Cursor
 
 from ..claim.claims import HOLD_JOB, HOLD_LEASE, HOLD_LIVENESS, LEAVE
-from . import job_cursor
+from . import job_cursor, prepared_statements
 from .job_cursor import JobConnection, Statement
 
 _logger = logging.getLogger(__name__)
@@ -57,6 +58,9 @@ SELECT pg_backend_pid(), current_setting('default_transaction_isolation'),
        (SELECT count(*) FROM pg_settings
          WHERE name IN ('idle_session_timeout', 'lock_timeout') AND setting <> '0')
 """
+
+# The triggers of what the transaction writes after this don't notify the runner.
+SILENT = "SET LOCAL queue_job.bell = 'silent'"
 
 FIND_ENQUEUED = "SELECT id FROM queue_job WHERE uuid = %s AND state = 'enqueued'"
 
@@ -166,14 +170,15 @@ def defer_last(cr) -> None:
         jobs.defer_last()
 
 
-def start_with_commit(cr) -> None:
-    """Let the COMMIT of a cursor, whose session may settle, start the next job.
+def begin_settlement(cr, *, goes_with_commit: bool) -> None:
+    """Let what ends an attempt be few messages, in a session that may settle.
 
     :param cr: cursor of the job
+    :param goes_with_commit: the statement that writes the row goes with the COMMIT
     """
     jobs = job_cursor.find(cr)
     if jobs is not None:
-        jobs.start_with_commit()
+        jobs.begin_settlement(goes_with_commit=goes_with_commit)
 
 
 def take_last(cr, query: str, params: list) -> bool:
@@ -186,6 +191,43 @@ def take_last(cr, query: str, params: list) -> bool:
     """
     jobs = job_cursor.find(cr)
     return jobs is not None and jobs.take_last(query, params)
+
+
+def send_later(cr, query: str, params: list | Mapping) -> bool:
+    """Let a statement of a settlement go with the next one.
+
+    :param cr: cursor of the job
+    :param query: a statement of which nobody needs the result
+    :param params: its values
+    :return: False if it has to be executed at once
+    """
+    jobs = job_cursor.find(cr)
+    return jobs is not None and jobs.send_later(cr, query, params)
+
+
+def execute_now(cr, query: str, params: list | Mapping) -> None:
+    """Execute a statement, by one message with those that were to go with the next.
+
+    :param cr: a cursor, of a job or any other
+    :param query: the statement
+    :param params: its values
+    :raise psycopg2.Error: of one of the statements
+    """
+    jobs = job_cursor.find(cr)
+    if jobs is None or not jobs.execute_kept(cr, query, params):
+        prepared_statements.execute(cr, query, params)
+
+
+def notify_of_due(cr, due: datetime) -> None:
+    """Let the runner be notified of a job that a settlement writes next, if it has to.
+
+    :param cr: cursor of the job
+    :param due: when the job is due, naive and in UTC
+    """
+    jobs = job_cursor.find(cr)
+    now = datetime.now(timezone.utc).replace(tzinfo=None)
+    if jobs is not None and not jobs.due_notices.needs(due, now):
+        jobs.keep(cr._obj, SILENT, None)
 
 
 def forget_last(cr) -> None:
@@ -303,12 +345,13 @@ class JobSession:
         self._jobs.send(self.cr._obj, [hold, b"COMMIT"])
         setattr(connection, _HELD, True)
 
-    def start_next_by(self, next_start: Callable[[], Statement | None]) -> None:
+    def start_next_by(self, next_start: Callable[[], list[Statement] | None]) -> None:
         """Let the COMMIT of the next job start the one after it.
 
         Not where transactions aren't as usual: the start has to be READ COMMITTED.
 
-        :param next_start: returns the statement; None if nothing is to start by then
+        :param next_start: returns the statements, of which the last one starts the job;
+            None if nothing is to start by then
         """
         self._jobs.start_was_sent = False
         self._jobs.next_start = next_start if facts(self.cr).usual else None
@@ -328,9 +371,13 @@ class JobSession:
 
         :return: no row if its claim was void
         """
-        started, self._jobs.started = self._jobs.started, None
-        self._jobs.start_was_sent = False
+        started = self._jobs.started
+        self.forget_started()
         return started
+
+    def forget_started(self) -> None:
+        """Forget what a COMMIT has started or may have started."""
+        self._jobs.started, self._jobs.start_was_sent = None, False
 
     def end_job(self) -> None:
         """Forget the transaction of a job, and its session if it left something there.

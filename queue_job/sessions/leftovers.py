@@ -26,6 +26,10 @@ _OURS = re.compile(r"(PREPARE|EXECUTE) queue_job_\d")
 _SUSPECT_WORDS = ("set_config", "advisory", "setseed", "set_limit", "dblink")
 _INTO_TEMPORARY = re.compile(r"\binto\s+(local\s+|global\s+)?temp", re.IGNORECASE)
 
+#: How the UPDATE of the ORM's flush begins and ends, and what stands between; a
+#: statement of another shape is executed at once.
+_FLUSH = (' UPDATE "', 'AS "__tmp"("id", ', '"id" = "__tmp"."id"')
+
 #: Characters of a statement beyond which the result isn't kept: its values are in it.
 LONG = 4096
 
@@ -57,3 +61,12 @@ def _judge(query: str) -> bool:
 
 
 _remembered = lru_cache(maxsize=512)(_judge)
+
+
+def is_flush(text: str) -> bool:
+    """Whether a statement is the UPDATE by which the ORM flushes a model.
+
+    :param text: the statement, with placeholders
+    """
+    beginning, middle, end = _FLUSH
+    return text.startswith(beginning) and middle in text and text.rstrip().endswith(end)

@@ -64,14 +64,25 @@ class Statements:
 # has to read one all the same, it takes that for so costly that it would compile the
 # plan, for half a second. And it would plan anew for the first five executions of what
 # is prepared, which is often all that a lease needs.
-SETTLE_DOWN = """
-SELECT CASE WHEN pg_backend_pid() = %s
-            THEN set_config('enable_seqscan', 'off', false)
-                 || set_config('enable_bitmapscan', 'off', false)
-                 || set_config('jit', 'off', false)
-                 || set_config('plan_cache_mode', 'force_generic_plan', false)
-       END IS NOT NULL
+_SETTINGS = {
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "jit": "off",
+    "plan_cache_mode": "force_generic_plan",
+}
+_SET_CONFIG = [
+    f"set_config('{name}', '{value}', false)" for name, value in _SETTINGS.items()
+]
+SETTLE_DOWN = f"""
+SELECT CASE WHEN pg_backend_pid() = %s THEN {" || ".join(_SET_CONFIG)} END IS NOT NULL
 """
+
+#: The same until the end of a transaction, in a session whose other statements are not
+#: ours: a statement and its values.
+SETTLE_DOWN_LOCALLY: tuple[str, list] = (
+    "; ".join(f"SET LOCAL {name} = {value}" for name, value in _SETTINGS.items()),
+    [],
+)
 
 
 def settle_down(cr, connection) -> bool:

@@ -247,14 +247,23 @@ class Guard:
         :raise JobFenced: the claim of the job is void
         """
         self.over = True
-        try:
+        with void_is_fenced(self.job):
             job_session.commit_last(self.cr)
-        except psycopg2.errors.InvalidTextRepresentation as error:
-            if claims.VOID not in str(error):
-                raise
-            raise JobFenced(
-                f"Job {self.job.uuid} was given to another worker"
-            ) from error
+
+
+@contextmanager
+def void_is_fenced(job) -> Iterator[None]:
+    """Tell by its own error that the claim of a job is void, see `claims.FENCED`.
+
+    :param job: the job
+    :raise JobFenced: the claim of the job is void
+    """
+    try:
+        yield
+    except psycopg2.errors.InvalidTextRepresentation as error:
+        if claims.VOID not in str(error):
+            raise
+        raise JobFenced(f"Job {job.uuid} was given to another worker") from error
 
 
 def end_fork(pid: int) -> None:
@@ -316,11 +325,20 @@ def undo(env, job) -> None:
     :param env: in whose transaction the attempt worked
     :param job: its job
     """
+    cr = env.cr
     if not config["test_enable"]:
         try:
-            with Guard(env.cr, job, over=True):
-                type(env.cr).rollback(env.cr)
+            if _has_hooks(cr):
+                with Guard(cr, job, over=True):
+                    type(cr).rollback(cr)
+            else:
+                type(cr).rollback(cr)
         except psycopg2.Error:
             _logger.debug("the session of job %s is gone", job.uuid, exc_info=True)
-    env.transaction.clear()
+    if cr.transaction is not env.transaction or config["test_enable"]:
+        env.transaction.clear()  # the rollback has not
     env.registry.reset_changes()
+
+
+def _has_hooks(cr) -> bool:
+    return bool(cr.prerollback._funcs or cr.postrollback._funcs)

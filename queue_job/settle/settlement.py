@@ -17,8 +17,7 @@ import psycopg2
 from odoo.tools import config
 
 from ..claim import claims
-from ..core import errors, texts
-from ..core.option_values import INT_MAX
+from ..core import errors
 from ..core.retry import Cancel, Cause, Decision, Fail, Retry
 from ..core.states import (
     CANCELLED,
@@ -31,10 +30,11 @@ from ..core.states import (
 from ..exception import JobFenced, JobInterrupted
 from ..sessions import job_session, prepared_statements
 from ..sessions.interrupts import Attempt
-from ..sessions.transactions import Guard, autocommit, undo
+from ..sessions.transactions import Guard, undo, void_is_fenced
 from ..storage import caches, repository, row_mapper
 from .causes import tells_of_a_lost_session
 from .end_notice import announce_end
+from .last_resort import fail_at_last, text_of
 
 _logger = logging.getLogger(__name__)
 
@@ -87,15 +87,6 @@ TAKE_ROW = (
 )
 STATE_OF = "SELECT state, claim_token FROM queue_job WHERE id = %s"
 
-FAIL_AT_LAST = """
-UPDATE queue_job
-   SET state = 'failed', retry = %(retry)s, exc_name = %(exc_name)s,
-       exc_message = %(exc_message)s, exc_info = %(exc_info)s, lease_id = NULL,
-       identity_slot = NULL
- WHERE id = %(id)s AND claim_token IS NOT DISTINCT FROM %(token)s
-   AND state = %(state)s
-"""
-
 
 def signal_of(cr, job) -> tuple[Cause, str] | None:
     """What a signal told the job while it ran.
@@ -110,10 +101,19 @@ def signal_of(cr, job) -> tuple[Cause, str] | None:
     row = cr.fetchone()
     if row is None:
         return None
-    kind, message, login = row
+    return Cause(row[0]), wording(*row)
+
+
+def wording(kind: str, message: str | None, login: str | None) -> str:
+    """What a signal tells the job.
+
+    :param kind: of the signal
+    :param message: that came with it
+    :param login: of the user who has sent it
+    """
     if kind == "cancel" and not message and login:
-        message = f"Cancelled by {login} while it was running"
-    return Cause(kind), message or ""
+        return f"Cancelled by {login} while it was running"
+    return message or ""
 
 
 def record_attempt(job, name: str, exc_name=None, message=None) -> None:
@@ -127,7 +127,8 @@ def record_attempt(job, name: str, exc_name=None, message=None) -> None:
     if not job.id:
         return
     values = row_mapper.attempt_values(job, name, exc_name, message)
-    prepared_statements.execute(job.env.cr, RECORD_ATTEMPT, values)
+    if not job_session.send_later(job.env.cr, RECORD_ATTEMPT, values):
+        prepared_statements.execute(job.env.cr, RECORD_ATTEMPT, values)
     caches.written(job.env, [job.id], ["attempt_ids"])
 
 
@@ -142,11 +143,11 @@ def settle(
     """Write what becomes of an attempt that did not end well, in a transaction of
     its own.
 
-    The row is read anew, so that nothing is concluded from what the job's object went
-    through. The first try uses the session of the attempt, where that is clean; any
-    error there, and later a conflict or a lost session, is met by another try. What
-    can't be written as it should be is written by plain SQL, as a failure that names
-    both errors.
+    Nothing is concluded from what the job's object went through. The first try uses the
+    session of the attempt, where that is clean, and the row as the worker has started
+    it; any error there, and later a conflict or a lost session, is met by another try,
+    which reads the row anew. What can't be written as it should be is written by plain
+    SQL, as a failure that names both errors.
 
     :param job: the job of the attempt
     :param cause: why the attempt ended
@@ -159,10 +160,11 @@ def settle(
     """
     left_as: tuple[str, ...] = ()
     try:
-        if _may_settle_here(job, decision):
-            return _settle_here(job, cause, decision, failure, began_as)
-    except JobFenced:
-        raise
+        if _may_settle_here(job, decision, began_as):
+            _settle_here(job, cause, decision, failure)
+            return decision
+    except JobFenced as error:
+        _logger.debug("%s; another session looks at its row", error)
     except BaseException as error:
         kind = type(error).__name__
         _logger.debug("job %s: %s, another session settles it", job.uuid, kind)
@@ -197,8 +199,9 @@ def _settle_elsewhere(
                 break
             time.sleep(random.uniform(0, FIRST_PAUSE * 2**number))
     if tells_of_a_lost_session(problem):
-        raise DatabaseLost(_text_of(problem)) from problem
-    return _settle_at_last(job, decision, failure, began_as, problem)
+        raise DatabaseLost(text_of(problem)) from problem
+    failure = failure or failure_of(decision) or {}
+    return fail_at_last(job, decision, failure, began_as, problem)
 
 
 def _may_pass(error: BaseException) -> bool:
@@ -208,21 +211,36 @@ def _may_pass(error: BaseException) -> bool:
     return isinstance(error, JobInterrupted)
 
 
-def _may_settle_here(job, decision) -> bool:
+def _may_settle_here(job, decision, began_as: str) -> bool:
     """Whether the session of the attempt may write its end; not where a method of the
     job, `on_fail`, is called on the way."""
     if isinstance(decision, Fail) and job.on_fail_method_name:
         return False
-    return not config["test_enable"] and job_session.may_settle(job.env.cr)
+    row = job.loaded_row
+    return (
+        bool(row and job.claim_token)
+        and (row["state"], row["claim_token"]) == (began_as, job.claim_token)
+        and not config["test_enable"]
+        and job_session.may_settle(job.env.cr)
+    )
 
 
-def _settle_here(job, cause, decision, failure, began_as) -> Decision | None:
-    """Settle in the session of the attempt; the result is that of `settle`."""
+def _settle_here(job, cause, decision, failure) -> None:
+    """Settle in the session of the attempt, without reading the row.
+
+    Nobody but the worker writes the row of a started job, so it is as it was at the
+    start, and no more than what the decision changes is written. If the method has
+    changed the state of its row, or another worker has it, the statement that writes it
+    finds no row, which is an error of its message: nothing else of it stands, and the
+    next try reads the row.
+
+    :raise JobFenced: the row is not as it was
+    """
+    retry = job.retry
+    row_mapper.from_row(job, job.loaded_row)
+    job.retry = retry
     with _own_session(job, goes_with_commit=isinstance(decision, Retry)):
-        if _take_row(job, began_as) != began_as:
-            return None
         _write(job, cause, decision, failure, careful=False)
-    return decision
 
 
 @contextmanager
@@ -234,12 +252,9 @@ def _own_session(job, *, goes_with_commit: bool) -> Iterator[None]:
         that has to see it written
     """
     cr = job.env.cr
-    with Guard(cr, job, fenced=False) as guard:
+    with Guard(cr, job, fenced=False) as guard, void_is_fenced(job):
         try:
-            if goes_with_commit:
-                job_session.defer_last(cr)
-            else:
-                job_session.start_with_commit(cr)
+            job_session.begin_settlement(cr, goes_with_commit=goes_with_commit)
             yield
             guard.commit_work()
         except BaseException:
@@ -319,6 +334,8 @@ def _settle_retry(job, cause, decision):
     else:
         job.postpone(result=decision.message, seconds=decision.seconds)
     job.set_pending(reset_retry=False)
+    if job.eta and not job.gate:
+        job_session.notify_of_due(job.env.cr, job.eta)
     job.store()
 
 
@@ -383,56 +400,6 @@ def _store_failure(job):
     job.store()
     announce_end(job)
     job.env.flush_all()
-
-
-def _settle_at_last(job, decision, failure, began_as, problem) -> Decision | None:
-    """Write a failure by plain SQL: what comes before could not be written.
-
-    :raise JobFenced: the row belongs to another attempt, or to none
-    """
-    failure = failure or failure_of(decision) or {}
-    name = failure.get("exc_name") or errors.exception_name(problem)
-    reason = failure.get("exc_message") or getattr(decision, "message", "")
-    message = (
-        f"{texts.of(reason)}\nThe end of the attempt could not be written as it should"
-        f" be: {_text_of(problem)}"
-    )
-    _logger.error(
-        "%s: job %s: its end can't be written as it should be, it fails: %s",
-        job._env.cr.dbname,
-        job.uuid,
-        _text_of(problem),
-        exc_info=problem,
-    )
-    values = {
-        "id": job.id,
-        "token": job.claim_token,
-        "state": began_as,
-        "retry": min(job.retry, INT_MAX),
-        "exc_name": texts.storable(name, texts.EXC_NAME),
-        "exc_message": texts.storable(message, texts.EXC_MESSAGE),
-        "exc_info": texts.storable(failure.get("exc_info") or message, texts.EXC_INFO),
-    }
-    try:
-        with job._env.registry.cursor() as cr, autocommit(cr):
-            cr.execute(FAIL_AT_LAST, values)
-            written = cr.rowcount
-    except psycopg2.Error as error:
-        _logger.critical(
-            "%s: job %s: its end can't be written at all (%s); it will be found dead",
-            job._env.cr.dbname,
-            job.uuid,
-            _text_of(error),
-        )
-        raise
-    if not written:
-        raise JobFenced(f"Job {job.uuid} was given to another worker, or deleted")
-    job.state = FAILED
-    return Fail(name, message)
-
-
-def _text_of(error: BaseException) -> str:
-    return f"{errors.exception_name(error)}: {errors.exception_text(error)}"
 
 
 def failure_of(decision) -> dict | None:

@@ -82,6 +82,8 @@ class StoredJob(JobEnds, Protocol):
     _kwargs: Any
     #: The serialized columns, by name.
     _payload: dict[str, Any]
+    #: The row from which it was loaded last; None for one that is new.
+    loaded_row: dict[str, Any] | None
     #: The mutable columns as this object has loaded or stored them last.
     _stored: dict[str, Any] | None
 

@@ -40,7 +40,7 @@ from ..core.states import (
 )
 from ..exception import JobFenced, NoSuchJobError
 from ..keys import rules
-from ..sessions import job_session, prepared_statements
+from ..sessions import job_session
 from . import caches, job_graph, orm_bypass, row_mapper
 from .insert import insert_many
 from .protocols import StoredJob
@@ -241,7 +241,7 @@ def _update_by_sql(
             return None
     if returning:
         query += f" RETURNING {', '.join(returning)}"
-    prepared_statements.execute(env.cr, query, params)
+    job_session.execute_now(env.cr, query, params)
     if job.claim_token is not None:
         _assert_claimed(job)
     return env.cr.fetchone() if returning else None

@@ -199,6 +199,7 @@ _PLAIN_ATTRIBUTES = (
 
 def from_row(job: StoredJob, row: dict[str, Any]) -> None:
     """Fill a job with its row; records and arguments are decoded when first read."""
+    job.loaded_row = row
     for name in _PLAIN_ATTRIBUTES:
         setattr(job, name, row[name])
     # there is room for the next attempt, whatever was written by SQL

@@ -15,9 +15,11 @@ from . import test_deleted_parents
 from . import test_docs_how_to
 from . import test_drain
 from . import test_dashboard
+from . import test_dead_jobs
 from . import test_failure_digest
 from . import test_failure_policy
 from . import test_fields
+from . import test_finalize_run
 from . import test_gc
 from . import test_graph_keys
 from . import test_leadership
@@ -30,6 +32,7 @@ from . import test_js
 from . import test_keys
 from . import test_journal
 from . import test_lease_registry
+from . import test_line
 from . import test_metrics
 from . import test_migrations
 from . import test_change_feed

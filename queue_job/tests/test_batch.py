@@ -49,9 +49,12 @@ class FakeSession:
         return self.started is not None
 
     def take_started(self):
-        started, self.started = self.started, None
-        self.may_have_started = False
+        started = self.started
+        self.forget_started()
         return started
+
+    def forget_started(self):
+        self.started, self.may_have_started = None, False
 
     def commit(self, batch, is_void=False):
         if batch.next_start() is not None:

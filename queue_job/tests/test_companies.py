@@ -151,7 +151,7 @@ class TestCompanies(DashboardCase):
         self.of_each("started", channel_method_name="<a>.b")
         self.env.flush_all()
         for job in self.env["queue.job"].search([("state", "=", "started")]):
-            self.env.cr.execute(COUNT_DEAD, {"id": job.id})
+            self.env.cr.execute(COUNT_DEAD, {"ids": job.ids})
         text = metrics.exposition_text(self.env)[0].decode()
         labels = 'channel="root",function="<a>.b"'
         for outcome in ("done", "dead"):

@@ -13,7 +13,8 @@ from odoo.tests import BaseCase, TransactionCase, get_db_name, tagged
 from odoo.tools import SQL
 
 from ..sessions import job_session
-from ..sessions.job_cursor import JobConnection, is_flush
+from ..sessions.job_cursor import JobConnection
+from ..sessions.leftovers import is_flush
 
 END = "UPDATE life SET state = 'done' WHERE id = 1 AND 1 / claimed = 1"
 START = "UPDATE life SET state = 'started' WHERE id = %s RETURNING state"
@@ -41,7 +42,7 @@ class JobCursorCase(BaseCase):
         self.jobs.attach()
         self.cr._obj.close()
         self.cr._obj = self.cr._cnx.cursor()
-        self.jobs.next_start = lambda: (START, [2])
+        self.jobs.next_start = lambda: [(START, [2])]
 
     def close(self):
         self.jobs.detach()
@@ -75,15 +76,15 @@ class TestOneMessage(JobCursorCase):
     def test_a_commit_alone_starts_the_next(self):
         """As for a failed job, whose row is written earlier."""
         self.cr.execute("UPDATE life SET state = 'failed' WHERE id = 1")
-        self.jobs.start_with_commit()
+        self.jobs.begin_settlement(goes_with_commit=False)
         self.jobs.commit_last(self.cr)
         self.assertEqual(self.jobs.started, [("started",)])
         self.assertEqual(self.states(), ["failed", "started", "enqueued"])
 
     def test_a_commit_starts_one_only(self):
-        self.jobs.start_with_commit()
+        self.jobs.begin_settlement(goes_with_commit=False)
         self.jobs.commit_last(self.cr)
-        self.jobs.next_start = lambda: (START, [3])
+        self.jobs.next_start = lambda: [(START, [3])]
         self.jobs.commit_last(self.cr)
         self.assertEqual(self.states(), ["started", "started", "enqueued"])
 
@@ -124,7 +125,7 @@ class TestOneMessage(JobCursorCase):
         self.assertEqual(self.states(), ["started", "enqueued", "enqueued"])
 
     def test_an_error_of_the_start_leaves_the_job_done(self):
-        self.jobs.next_start = lambda: ("SELECT 1 / 0", [])
+        self.jobs.next_start = lambda: [("SELECT 1 / 0", [])]
         with self.assertRaises(psycopg2.errors.DivisionByZero):
             self.end_job()
         self.cr.rollback()
@@ -149,11 +150,48 @@ class TestOneMessage(JobCursorCase):
         self.assertEqual(self.states()[0], "done")
 
     def test_a_start_whose_answer_is_lost(self):
-        self.jobs.next_start = lambda: ("SELECT 1 / 0", [])
-        with self.assertRaises(psycopg2.errors.DivisionByZero):
+        """It may have been executed, so no other one is sent."""
+        send = self.jobs.send
+
+        def interrupt(*args):
+            send(*args)
+            raise KeyboardInterrupt
+
+        with (
+            patch.object(self.jobs, "send", interrupt),
+            self.assertRaises(KeyboardInterrupt),
+        ):
             self.end_job()
         self.assertTrue(self.jobs.start_was_sent)
         self.assertIsNone(self.jobs.started)
+        self.jobs.next_start = lambda: [(START, [3])]
+        self.jobs.begin_settlement(goes_with_commit=False)
+        self.jobs.commit_last(self.cr)
+        self.assertEqual(self.states(), ["done", "started", "enqueued"])
+
+    def test_an_error_says_that_nothing_was_started(self):
+        for end, start in ((END, "SELECT 1 / 0"), ("SELECT 1 / 0", START % 2)):
+            with self.subTest(end=end, start=start):
+                self.jobs.next_start = lambda start=start: [(start, [])]
+                self.jobs.defer_last()
+                self.jobs.take_last(end, [])
+                with self.assertRaises(psycopg2.errors.DivisionByZero):
+                    self.jobs.commit_last(self.cr)
+                self.assertFalse(self.jobs.start_was_sent)
+                self.cr.rollback()
+        self.assertEqual(self.states()[1], "enqueued")
+
+    def test_what_goes_before_a_start_lasts_no_longer(self):
+        setting = "SELECT current_setting('queue_job.test', true)"
+        self.jobs.next_start = lambda: [
+            ("SET LOCAL queue_job.test = 'on'", []),
+            (f"{setting}, %s", [2]),
+        ]
+        self.end_job()
+        self.assertEqual(self.jobs.started, [("on", 2)])
+        self.cr.execute(setting)
+        self.assertFalse(self.cr.fetchone()[0])
+        self.assertFalse(self.cr._cnx.notices)
 
     def test_autocommit_of_the_job(self):
         """It ends as it would without us, and the session is known to be spoilt."""

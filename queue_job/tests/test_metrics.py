@@ -153,7 +153,7 @@ class TestMonitoring(HttpCase, JobCase):
     def test_the_dead_are_counted_before_anything_else(self):
         job = self.job("started", channel_method_name="<a>.b")
         self.env.flush_all()
-        self.env.cr.execute(COUNT_DEAD, {"id": job.id})
+        self.env.cr.execute(COUNT_DEAD, {"ids": job.ids})
         self.report()
         families = self.families()
         attempts = families["queue_job_attempts"]

@@ -93,7 +93,7 @@ class TestSettlement(BaseCase):
         for end, left in ((FAIL, FAILED), (RETRY, RETRIED)):
             with self.subTest(left=left):
                 job = self.started()
-                self.session.start_next_by(lambda: ("SELECT 'the next'", []))
+                self.session.start_next_by(lambda: [("SELECT 'the next'", [])])
                 settlement.settle(job, *end)
                 self.assertEqual(self.execute(LEFT), left)
                 self.assertEqual(self.session.take_started(), [("the next",)])
@@ -127,7 +127,7 @@ class TestSettlement(BaseCase):
         for end, left in ((FAIL, FAILED), (RETRY, RETRIED)):
             with self.subTest(left=left):
                 job = self.started()
-                self.session.start_next_by(lambda: ("SELECT no_such_function()", []))
+                self.session.start_next_by(lambda: [("SELECT no_such_function()", [])])
                 self.assertEqual(settlement.settle(job, *end), end[1])
                 self.assertEqual(self.execute(LEFT), left)
                 self.assertTrue(self.other_sessions)

@@ -278,7 +278,9 @@ def failure_values(trace: str, exc: BaseException) -> dict:
 
 def _release_after_error(job) -> None:
     """Failed and cancelled jobs may have children that wait for just that."""
+    if not job.should_check_dependents():
+        return
     if job.release_queue is not None:
         job.release_queue.append(job.id)
-    elif job.should_check_dependents():
+    else:
         job.enqueue_waiting()

@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 
+from ..sessions.job_cursor import Statement
 from ..sessions.job_session import JobSession
 from .control_session import ControlSession, read_started
 
@@ -56,6 +57,10 @@ class Batch:
         self._claimed: deque[tuple[int, int]] = deque()
         self._kept_until = 0.0
 
+    def __len__(self) -> int:
+        """How many jobs are claimed and not started."""
+        return len(self._claimed)
+
     def claim(self, channels: list[str], size: int) -> bool:
         """Claim the next jobs of some channels.
 
@@ -86,14 +91,14 @@ class Batch:
         rows = self.session.take_started()
         return read_started(rows[0]) if rows else None
 
-    def next_start(self) -> tuple[str, list] | None:
+    def next_start(self) -> list[Statement] | None:
         """The statement that starts the next job along with the COMMIT of this one.
 
-        :return: the statement and its values; None if no job is to be started
+        :return: None if no job is to be started
         """
         if not self._claimed or not self._is_kept():
             return None
-        return self.control.start_statement(*self._claimed[0])
+        return [self.control.start_statement(*self._claimed[0])]
 
     def _is_kept(self) -> bool:
         return time.monotonic() < self._kept_until
@@ -102,11 +107,13 @@ class Batch:
         """Give back the next job, if a COMMIT may have started it and didn't say so."""
         if self.session.may_have_started and not self.session.has_started:
             self.control.return_started(*self._claimed[0])
+            self.session.forget_started()
 
     def give_back(self) -> None:
         """Give back the jobs that were not started, or not begun."""
         if self._claimed:
             if self.session.may_have_started:
                 self.control.return_started(*self._claimed[0])
+                self.session.forget_started()
             self.control.return_unstarted()
             self._claimed.clear()

@@ -16,6 +16,8 @@ from ..claim import claims
 from ..core import events
 from ..keys import admission
 from ..sessions import prepared_statements
+from ..sessions.job_cursor import Statement
+from ..sessions.prepared_statements import SETTLE_DOWN_LOCALLY
 from ..storage import dependencies, row_mapper
 
 #: How the processes of Odoo tell each other of changed caches: a row in one of these
@@ -90,6 +92,10 @@ def _served(channels: list[str]) -> str | list[str]:
     return channels[0] if len(channels) == 1 else channels
 
 
+def _lock_of(ended: dict) -> Statement:
+    return admission.TRY_KEY, [ended["channel"], ended["gate"]]
+
+
 class ControlSession:
     """Writes the claims, starts and releases of one lease.
 
@@ -119,8 +125,8 @@ class ControlSession:
         prepared_statements.execute(self.cr, *self.start_statement(job_id, token))
         return read_started(self.cr.fetchone())
 
-    def start_statement(self, job_id: int, token: int) -> tuple[str, list]:
-        """The statement that starts a claimed job, and its values.
+    def start_statement(self, job_id: int, token: int) -> Statement:
+        """The statement that starts a claimed job.
 
         :param job_id: id of its row
         :param token: token of the claim
@@ -133,9 +139,8 @@ class ControlSession:
         :param channels: the channels that the lease serves
         :return: its row, see :func:`read_started`; None if there is no job
         """
-        return self._start_one(
-            _start_next(len(channels), self.exact), [_served(channels), self.runner]
-        )
+        query = _start_next(len(channels), self.exact)
+        return self._start_one(self._claiming(query, _served(channels), self.runner))
 
     def start_in_order(self, channel: str, last: int) -> dict | None:
         """Claim and start the next job of a sequential channel, by one statement.
@@ -144,9 +149,7 @@ class ControlSession:
         :param last: id of the job that the lease has run last
         :return: its row, see :func:`read_started`; None if no job may start there
         """
-        return self._start_one(
-            _START_IN_ORDER[self.exact], [channel, last, self.runner]
-        )
+        return self._start_one(self._in_order(channel, last))
 
     def start_next_of_key(self, ended: dict, channels: list[str]) -> dict | None:
         """Claim and start the next job of a sequence, by one message.
@@ -156,22 +159,43 @@ class ControlSession:
         :return: its row, see :func:`read_started`; None if it may not start, or isn't
             the next job of the lease
         """
-        key = [ended["channel"], ended["gate"]]
-        return self._start_one(
-            _START_OF_KEY[self.exact], [*key, self.runner, channels], locked=key
-        )
+        return self._start_one(self._of_key(ended, channels), _lock_of(ended))
 
-    def _start_one(
-        self, query: str, params: list, locked: list[str] | None = None
-    ) -> dict | None:
+    def in_order_statements(self, channel: str, last: int) -> list[Statement]:
+        """The same as :meth:`start_in_order`, for the end of another message.
+
+        :param channel: the channel, whose only slot the lease holds
+        :param last: id of the job that the lease has run last
+        """
+        return [SETTLE_DOWN_LOCALLY, self._in_order(channel, last)]
+
+    def of_key_statements(self, ended: dict, channels: list[str]) -> list[Statement]:
+        """The same as :meth:`start_next_of_key`, for the end of another message.
+
+        :param ended: row of a job of that key which has ended: channel and gate
+        :param channels: the channels that the lease serves
+        """
+        return [SETTLE_DOWN_LOCALLY, _lock_of(ended), self._of_key(ended, channels)]
+
+    def _in_order(self, channel: str, last: int) -> Statement:
+        query = _START_IN_ORDER[self.exact]
+        return self._claiming(query, channel, last, self.runner)
+
+    def _of_key(self, ended: dict, channels: list[str]) -> Statement:
+        key = ended["channel"], ended["gate"]
+        return self._claiming(_START_OF_KEY[self.exact], *key, self.runner, channels)
+
+    def _claiming(self, query: str, *params) -> Statement:
+        return query, [*params, self._pid, self._host, self.lease_id]
+
+    def _start_one(self, start: Statement, lock: Statement | None = None):
         """Claim and start one job, under the lock of a key if one is given."""
-        params = [*params, self._pid, self._host, self.lease_id]
-        query, params = prepared_statements.prepare(self.cr, query, params)
-        if locked:
-            query, params = f"{admission.TRY_KEY}; {query}", [*locked, *params]
+        query, params = prepared_statements.prepare(self.cr, *start)
+        if lock:
+            query, params = f"{lock[0]}; {query}", [*lock[1], *params]
         self.cr.execute(query, params)
         values = read_started(self.cr.fetchone())
-        if values or not locked:  # after a key there are other jobs to claim
+        if values or not lock:  # after a key there are other jobs to claim
             self.notify_others([values["id"]] if values else [])
         return values
 
@@ -219,6 +243,17 @@ class ControlSession:
         """
         claim = {"id": job_id, "token": token}
         self.cr.execute(claims.RETURN_STARTED, claim)
+
+    def return_not_begun(self, begun: list[tuple[int, int]]) -> None:
+        """Give back what the lease has started and nobody has begun to run.
+
+        :param begun: (id, claim token) of the jobs that it has begun
+        """
+        ids, tokens = zip(*begun, strict=True) if begun else ((), ())
+        self.cr.execute(
+            claims.RETURN_NOT_BEGUN,
+            {"lease": self.lease_id, "ids": [*ids], "tokens": [*tokens]},
+        )
 
     def release_children(self, job_ids: list[int]) -> list[int]:
         """Release the children of jobs that have ended, where all parents allow it.

@@ -1,8 +1,9 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """A lease run: how a worker serves one request of the runner.
 
-``serve`` starts the claimed job, attempts it, settles it, and goes on with the next
-jobs of its channels until the lease's time is over, in batches where they are short.
+:class:`LeaseRun` starts the claimed job, attempts it, settles it, and goes on with the
+next jobs of its channels until the lease's time is over, in batches where they are
+short. In a sequential channel or sequence, the COMMIT of one starts the next: `line`.
 Two connections are used, one after the other in time, never inside each other:
 
 - the *control session* (autocommit, READ COMMITTED) claims, starts and returns jobs
@@ -27,26 +28,27 @@ Why a job is done at most once, and by whom it may be settled:
 import logging
 import math
 import time
+from functools import partial
 
 import psycopg2
 
 from odoo import SUPERUSER_ID, api
 
-from ..claim.lease import FINALIZE, Lease, LeaseRefused
+from ..claim.lease import Lease, LeaseRefused
 from ..core import options
 from ..core.retry import Cancel, Cause
 from ..core.waits import SINCE, waited_seconds
 from ..keys.rules import sequence_of
 from ..sessions import prepared_statements
+from ..sessions.job_cursor import Statement
 from ..sessions.job_session import JobSession, hold_transaction
-from ..sessions.transactions import autocommit
-from ..settle.finalization import finalize
 from ..settle.settlement import settle
-from ..storage import caches, row_mapper
-from . import active_leases, attempt, stale_registry
+from ..storage import caches
+from . import attempt, stale_registry
 from .batch import Batch, batch_size
 from .control_session import ControlSession
 from .job_loading import fail_unloadable, load_whole
+from .line import Line
 from .process_state import ProcessState, work_for
 
 _logger = logging.getLogger(__name__)
@@ -74,6 +76,7 @@ class LeaseRun:
         self._session = JobSession(registry, lease.id)
         work_for(SUPERUSER_ID, registry.db_name)
         self._batch = Batch(control, self._session)
+        self._line = Line(control, self._session, lease)
         self._state = ProcessState()
         self._ended: list[int] = []  # ids of jobs whose children may be released
         self._keys_left: list[dict] = []  # rows with a key whose attempt is over
@@ -89,15 +92,13 @@ class LeaseRun:
         :raise LeaseRefused: its claim was already used, so the request is a replay
         """
         try:
-            if self.lease.kind == FINALIZE:
-                self._finalize()
-            else:
-                self._attempt_jobs()
+            self._serve()
         finally:
             try:
                 self._close()
             finally:
                 self._batch.give_back()
+                self._line.give_back()
         seconds = time.monotonic() - self._began
         return {"lease": self.lease.id, "seconds": seconds, "outcomes": self.outcomes}
 
@@ -107,7 +108,7 @@ class LeaseRun:
         except psycopg2.Error:
             _logger.debug("the session of a lease was lost", exc_info=True)
 
-    def _attempt_jobs(self):
+    def _serve(self) -> None:
         """Attempt the claimed job, then those that follow in its channels."""
         # before the start: without a session there is no attempt that could count
         self._session.open()
@@ -117,7 +118,7 @@ class LeaseRun:
             return
         self._attempt(values)
         self._release_children()
-        while self._may_go_on() and self._attempt_next():
+        while self._attempt_started() or (self._may_go_on() and self._attempt_next()):
             self._release_children()
         self._admit()
         self.control.notify_others([])
@@ -173,12 +174,30 @@ class LeaseRun:
             return False
         return True
 
+    def _attempt_started(self) -> bool:
+        """Attempt the job of the line that the last COMMIT has started.
+
+        :return: False when there is none
+        """
+        if self._lost:  # it is given back when the lease ends
+            return False
+        values = self._line.take()
+        if values is None:
+            return False
+        if len(self._keys_left) >= ADMIT_LIMIT:
+            self._admit()
+        self._prepare_statements()
+        self._attempt(values)
+        return True
+
     def _attempt_next(self) -> bool:
         """Attempt the next job of the channels, or the next batch of short ones.
 
         :return: False when there is none
         """
-        values = self._start_next_of_key()
+        if self._line.is_over and self.lease.in_order:
+            return False
+        values = None if self._line.is_over else self._start_next_of_key()
         if values is None:
             self._admit()
             size = min(batch_size(self.outcomes), self._starts_left())
@@ -220,15 +239,30 @@ class LeaseRun:
         self._batch.give_back()
         return True
 
-    def _next_start(self) -> tuple[str, list] | None:
+    def _next_start(self, job, values: dict) -> list[Statement] | None:
         """What starts the next job along with the COMMIT of this one, None if nothing.
 
         A job that has changed caches first tells the others, see `_end_job`: the next
         one has to see what they have changed meanwhile.
+
+        :param job: that is about to end
+        :param values: its row
         """
         if self.registry.registry_invalidated or self.registry.cache_invalidated:
             return None
-        return self._batch.next_start()
+        if self._batch:
+            return self._batch.next_start()
+        if job.should_check_dependents() or not self._goes_on():
+            return None
+        return self._line.next_start(values, self._keys_left)
+
+    def _goes_on(self) -> bool:
+        """Whether the lease goes on for certain once the present job has ended."""
+        return (
+            bool(self.lease.channels)
+            and self._starts_left() > 1
+            and time.monotonic() < self._until
+        )
 
     def _prepare_statements(self):
         """Prepare what each job executes; a lease of one job doesn't come here."""
@@ -260,6 +294,7 @@ class LeaseRun:
     def _attempt(self, values: dict) -> None:
         """Attempt one started job, and note its outcome."""
         began = time.monotonic()
+        self._line.begin(values)
         state, function = self._perform(values)
         if values["gate"]:
             self._keys_left.append(values)
@@ -294,6 +329,7 @@ class LeaseRun:
             return "failed", f"<{values['model_name']}>.{values['method_name']}"
         env = job._env  # that of a registry which was loaded again, perhaps
         job.release_queue = self._ended
+        self._session.start_next_by(partial(self._next_start, job, values))
         if reason := options.refusal(job):
             self._cancel_refused(env, job, reason)
         else:
@@ -352,7 +388,6 @@ class LeaseRun:
                 self.control.exact = True
 
     def _call(self, env, job):
-        self._session.start_next_by(self._next_start)
         try:
             attempt.alone(self.runjob, env, job, self._state)
         except Exception:  # settled and logged; the next job doesn't depend on it
@@ -384,53 +419,7 @@ class LeaseRun:
                 exc_info=True,
             )
 
-    # -- a job whose worker has died ---------------------------------------------------
-
-    def _finalize(self):
-        """Settle a job whose worker is gone, by the same path as any failure."""
-        env = self._new_env()
-        values = self._read_dead(env.cr)
-        if values["gate"]:
-            self._keys_left.append(values)
-        job = self._load(env, values)
-        if job is None:
-            return
-        finalize(job, Cause(self.lease.cause))
-        self._ended.append(job.id)
-        self._release_children()
-        self._admit()
-        self.control.notify_others([])
-
-    def _read_dead(self, cr) -> dict:
-        columns = row_mapper.select_list()
-        cr.execute(
-            f"SELECT {columns} FROM queue_job"  # pylint: disable=sql-injection
-            " WHERE id = %s AND claim_token = %s AND state = 'started'",
-            (self.lease.job_id, self.lease.claim_token),
-        )
-        row = cr.fetchone()
-        if row is None:
-            raise LeaseRefused("its claim was already used")
-        return dict(zip(row_mapper.LOAD_COLUMNS, row, strict=True))
-
 
 def known_signals(registry) -> list[int]:
     """The numbers of the last signals of changed caches that this process knows."""
     return [registry.registry_sequence, *registry.cache_sequences.values()]
-
-
-def serve(env, lease: Lease, runjob) -> dict:
-    """Serve a lease in the worker that received it.
-
-    :param env: environment of the request; its cursor becomes the control session
-    :param lease: what the runner has granted
-    :param runjob: as for :class:`LeaseRun`
-    :return: the report for the runner
-    :raise LeaseRefused: the request is a replay
-    """
-    with active_leases.served(), autocommit(env.cr) as cr:
-        registry = env.registry
-        if "queue.job" not in registry:  # its installation was not yet told
-            registry = stale_registry.renewed(registry, cr) or registry
-        control = ControlSession(cr, lease.id, lease.runner)
-        return LeaseRun(registry, control, lease, runjob).run()

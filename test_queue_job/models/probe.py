@@ -157,6 +157,10 @@ class TestQueueJobProbe(models.Model):
             raise RetryableJobError("Not yet", seconds=seconds)
         return self.record_run(tag)
 
+    def ask_again(self, seconds) -> None:
+        """Be retried, without a statement."""
+        raise RetryableJobError("Not yet", seconds=seconds)
+
     @staticmethod
     def _tell(path, event, uuid):
         line = f"{event} {uuid} {os.getpid()} {time.monotonic():.6f}\n"

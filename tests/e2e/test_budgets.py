@@ -1,31 +1,75 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """What a job costs PostgreSQL beside its work, counted on a real server.
 
-Statements, write transactions and notifications, not time: so the test holds on any
-machine. A lease has costs of its own, whatever it carries, and the runner looks around
-while it waits; that is the constant part. Both are well above what is seen.
+Statements, messages, write transactions and notifications, not time: so the tests hold
+on any machine. A lease has costs of its own, whatever it carries, and the runner looks
+around while it waits; that is the constant part. All are somewhat above what is seen.
 """
 
+import os
 import select
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import pytest
 
+from tests.harness.fixtures import database_maker, make_log_directory, server_maker
+from tests.harness.messages import MessageCounter
 from tests.harness.rpc import PROBE
-from tests.harness.statements import need_counts
+from tests.harness.server import Server
+from tests.harness.statements import leases, need_counts
 
 #: Of each job: what issue and design allow.
 STATEMENTS, COMMITS, NOTIFICATIONS = 6, 3, 0.05
-
-#: Of each job that ends otherwise. A failure writes the row, the attempt, and by one
-#: statement its followers, its message and the note for the digest. What the method
-#: itself does is counted too, and its transaction, which is rolled back.
-FAILED, RETRIED, OTHERWISE_COMMITS = 10, 8, 4
 
 LINKS = 40
 
 #: Of the leases and the runner, for as long as the test watches. A lease whose time is
 #: up gives back what it claimed and did not start: these jobs wait again, so it rings.
-FEW_STATEMENTS, FEW_COMMITS, FEW_NOTIFICATIONS = 150, 30, 2
+FEW_STATEMENTS, FEW_MESSAGES, FEW_COMMITS, FEW_NOTIFICATIONS = 150, 200, 30, 2
+
+#: Of each lease: the runner's round and claim, what a request asks, the lock and the
+#: settings of its sessions, the first start.
+LEASE_STATEMENTS, LEASE_MESSAGES, LEASE_COMMITS = 15, 25, 12
+
+CHANNELS = "root:2,line:1:sequential,slow:1:throttle=1,rated:2:rate=100000/1"
+
+
+class Kind(NamedTuple):
+    """Jobs of one kind; `statements`, `messages` and `commits` are of each of them."""
+
+    title: str
+    statements: float
+    messages: float
+    commits: float
+    state: str = "done"
+    method: str = "exists"  # of no record, without a statement
+    args: tuple = ()
+    options: dict = {}
+    count: int = 300
+
+
+KINDS = (
+    # the end and the start of the next, one message and two commits; its part of the
+    # claim of a batch, which has few jobs on a busy machine
+    Kind("free", 2.5, 2, 2.7),
+    # the same without claims: the start looks for the next job itself
+    Kind("sequential", 2.1, 1.1, 2.2, options={"channel": "root.line"}),
+    # and the lock of the key, in the same message
+    Kind("sequence_key", 3.1, 1.2, 2.3, options={"sequence_key": "k"}),
+    # as free; leases end when what they have reserved is used up
+    Kind("rated", 2.5, 2, 2.7, options={"channel": "root.rated"}),
+    # a lease each, and the end of the job; what the whole cluster commits in a second
+    Kind("throttled", 1, 1, 20, options={"channel": "root.slow"}, count=6),
+    # the attempt and the row; followers, message and note for the digest; COMMIT and
+    # the start of the next: three messages
+    Kind("failing", 4.5, 4, 2.7, "failed", args=("too many arguments",)),
+    # the attempt, the row, COMMIT and the start of the next: one message
+    Kind("retried", 3.5, 2, 2.7, "pending", "ask_again", (36000,)),
+    # the attempt and the row; followers, message and note for the digest; COMMIT: three
+    # messages, for jobs that are found, taken over and read together
+    Kind("dead", 3.5, 3.5, 1.3, "failed"),
+)
 
 # BEGIN and COMMIT are no work; what the test asks is left out.
 _STATEMENTS = """
@@ -40,6 +84,7 @@ SELECT count(*) /* budget */
   FROM queue_job_attempt a JOIN queue_job j ON j.id = a.job_id
  WHERE j.uuid = ANY(%s)
 """
+# Copies of a job, with the values of another state.
 _COPIES = """
 WITH /* budget */ copies AS (
     INSERT INTO queue_job
@@ -51,12 +96,21 @@ WITH /* budget */ copies AS (
                    'number', number, 'id', nextval('queue_job_id_seq'),
                    'uuid', gen_random_uuid(), 'state', 'pending', 'retry', 0,
                    'date_done', NULL, 'date_started', NULL, 'exec_time', NULL,
-                   'eta', NULL, 'scheduled', false)
+                   'eta', NULL, 'scheduled', false) || %s::jsonb
            ) AS copy
      WHERE original.uuid = %s
  RETURNING uuid)
 SELECT uuid FROM copies
 """
+#: What sets the copies apart.
+CHANGES = {
+    "sequence_key": '{"gate_state": "new", "scheduled": true}',
+    # a worker that is no more was running it for the last time
+    "dead": """
+        {"state": "started", "retry": 4, "max_retries": 5, "claim_token": 1,
+         "lease_id": 7, "worker_pid": 1, "worker_host": "nowhere",
+         "date_enqueued": "2026-01-01", "date_started": "2026-01-01"}""",
+}
 
 
 @pytest.fixture
@@ -65,6 +119,28 @@ def counted(shared_server):
     db = shared_server.db
     need_counts(db)
     return shared_server
+
+
+@pytest.fixture(scope="module")
+def messages() -> Iterator[MessageCounter]:
+    """Counts the messages of `relayed` to PostgreSQL."""
+    counter = MessageCounter(int(os.environ["PGPORT"]))
+    yield counter
+    counter.close()
+
+
+@pytest.fixture(scope="module")
+def relayed(stack, messages) -> Iterator[Server]:
+    """A server that speaks with PostgreSQL through a relay."""
+    directory = make_log_directory("test_budgets-relayed")
+    with database_maker(stack) as make_database:
+        database = make_database()
+        need_counts(database)
+        with server_maker(stack, directory, database) as make_server:
+            env = {"PGPORT": str(messages.port)}
+            server = make_server(2, channels=CHANNELS, env=env)
+            server.wait_runner()
+            yield server
 
 
 def transactions(db) -> int:
@@ -84,26 +160,42 @@ def notified(connection) -> int:
     return len(heard)
 
 
-@pytest.mark.parametrize(
-    ("method", "arguments", "state", "budget"),
-    [
-        ("write_and_fail", ["bad"], "failed", FAILED),
-        ("fail_until_attempt", [3, "later", 3600], "pending", RETRIED),
-    ],
-)
-def test_a_job_that_ends_otherwise(counted, method, arguments, state, budget):
-    counted.expect_log("The probe .* fails")
-    db, count = counted.db, 300
-    original = counted.client().delay(method, *arguments)
-    db.wait(_ATTEMPTS, [original], what="the first attempt")
-    statements, commits = db.value(_STATEMENTS), transactions(db)
-    uuids = db.column(_COPIES, count, original)
-    db.wait(_ATTEMPTS, uuids, until=count.__eq__, what="the attempts")
-    assert db.states(uuids) == {state: count}
-    statements = db.value(_STATEMENTS) - statements
-    commits = transactions(db) - commits
-    assert statements <= budget * count + FEW_STATEMENTS
-    assert commits <= OTHERWISE_COMMITS * count + FEW_COMMITS
+def original(server, kind: Kind) -> str:
+    """A job of this kind whose first attempt is over."""
+    uuid = server.client().delay(kind.method, *kind.args, **kind.options)
+    if kind.state == "pending":
+        server.db.wait(_ATTEMPTS, [uuid], what="the first attempt")
+    else:
+        server.db.wait_state(uuid, "done", "failed")
+    return uuid
+
+
+def wait_for_end(db, kind: Kind, uuids: list[str]) -> None:
+    if kind.state == "done":
+        assert db.wait_settled(uuids) == {"done": kind.count}
+        return
+    db.wait(_ATTEMPTS, uuids, until=kind.count.__eq__, what="the attempts")
+    assert db.states(uuids) == {kind.state: kind.count}
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=[kind.title for kind in KINDS])
+def test_a_kind_of_jobs(relayed, messages, kind):
+    relayed.expect_log("takes 1 positional argument", "ends without its worker")
+    db, first = relayed.db, original(relayed, kind)
+    before = leases(db), db.value(_STATEMENTS), transactions(db), messages.count
+    uuids = db.column(_COPIES, kind.count, CHANGES.get(kind.title, "{}"), first)
+    wait_for_end(db, kind, uuids)
+    after = leases(db), db.value(_STATEMENTS), transactions(db), messages.count
+    granted, statements, commits, sent = (
+        new - old for old, new in zip(before, after, strict=True)
+    )
+    count = kind.count
+    budget = kind.statements * count + LEASE_STATEMENTS * granted + FEW_STATEMENTS
+    assert statements <= budget
+    budget = kind.commits * count + LEASE_COMMITS * granted + FEW_COMMITS
+    assert commits <= budget
+    budget = kind.messages * count + LEASE_MESSAGES * granted + FEW_MESSAGES
+    assert sent <= budget
 
 
 @pytest.mark.parametrize("count", [1, 10, 1000])
@@ -115,7 +207,7 @@ def test_a_job_that_does_nothing(counted, count):
     with db.connect() as listener:
         listener.cursor().execute("LISTEN queue_job")
         statements, commits = db.value(_STATEMENTS), transactions(db)
-        uuids = db.column(_COPIES, count, original)
+        uuids = db.column(_COPIES, count, "{}", original)
         assert db.wait_settled(uuids) == {"done": count}
         statements = db.value(_STATEMENTS) - statements
         commits = transactions(db) - commits

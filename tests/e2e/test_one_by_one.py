@@ -23,6 +23,26 @@ KINDS = {
 }
 SEQUENCES = list(KINDS)[:2]
 
+#: The priority of the job whose start along with a COMMIT takes a second.
+LINGERS = 11
+LINGER = (
+    """
+    CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN PERFORM pg_sleep(1); RETURN NULL; END $$
+    """,
+    f"""
+    CREATE TRIGGER linger AFTER UPDATE ON queue_job FOR EACH ROW
+      WHEN (OLD.state = 'pending' AND NEW.state = 'started'
+            AND NEW.priority = {LINGERS})
+      EXECUTE FUNCTION linger()
+    """,
+)
+IN_THE_START = """
+SELECT count(*) FROM pg_stat_activity
+ WHERE datname = current_database() AND wait_event = 'PgSleep'
+   AND query LIKE '%COMMIT; SET LOCAL%'
+"""
+
 _ORDER = "SELECT id FROM queue_job WHERE uuid = ANY(%s) ORDER BY date_started"
 _IDS = "SELECT id FROM queue_job WHERE uuid = ANY(%s) ORDER BY id"
 
@@ -97,6 +117,28 @@ def test_a_worker_is_killed_in_the_middle(server, kind, tmp_path):
     assert in_order(db, uuids)
     firsts = list(dict.fromkeys(uuid for event, uuid, *_ in lines()))
     assert firsts == uuids
+
+
+@pytest.mark.parametrize("kind", SEQUENCES)
+def test_a_worker_is_killed_between_two_jobs(server, kind, tmp_path):
+    """The COMMIT of one has started the next, and nobody begins that."""
+    server.expect_log("re-queued dead job", "the connection of lease")
+    db, client, log = server.db, server.client(), tmp_path / "runs"
+    for statement in LINGER:
+        db.rows(statement)
+    client.delay("write_and_sleep", "before", 2, priority=1, **KINDS[kind])
+    uuids = [
+        client.delay("leave_mark", str(log), priority=priority, **KINDS[kind])
+        for priority in (10, LINGERS, 12, 13)
+    ]
+    db.wait(IN_THE_START, what="the start is under way")
+    assert db.states(uuids[:1]) == {"done": 1}
+    server.kill_pid(db.job(uuids[0], "worker_pid"))
+    db.rows("DROP TRIGGER linger ON queue_job")
+    assert db.wait_settled(uuids, seconds=60) == {"done": 4}
+    assert in_order(db, uuids)
+    lines = [line.split() for line in log.read_text().splitlines()]
+    assert [uuid for event, uuid, *_ in lines if event == "start"] == uuids
 
 
 def test_a_pause_ends_the_lease(server):

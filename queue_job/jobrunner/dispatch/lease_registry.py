@@ -79,7 +79,7 @@ class LeaseRegistry:
         return lease_id
 
     def is_finalization(self, lease_id: int) -> bool:
-        """Whether this lease only settles the failure of a dead job.
+        """Whether this lease only settles the failures of dead jobs.
 
         :param lease_id: id of the lease
         """
@@ -147,10 +147,11 @@ class LeaseRegistry:
     def grant_finalization(
         self, job: dict, lease_id: int, claim_token: int, cause: str
     ) -> None:
-        """Let a worker settle the failure of a dead job; this lease holds no slot.
+        """Let a worker settle the failures of dead jobs; this lease holds no slot.
 
-        :param job: the row of the job
-        :param lease_id: id of the lease for which the job was claimed
+        :param job: the row of the first of them; the worker finds the others by the
+            lease, for which they were all claimed
+        :param lease_id: id of the lease
         :param claim_token: token of that claim
         :param cause: why the job ends, the value of a :class:`~..core.retry.Cause`
         """
@@ -159,6 +160,7 @@ class LeaseRegistry:
             job,
             lease_id,
             claim_token,
+            seconds=lease_protocol.LONGEST_SECONDS,
             starts=1,
             kind=lease_protocol.FINALIZE,
             cause=cause,

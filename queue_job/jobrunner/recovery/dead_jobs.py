@@ -5,6 +5,7 @@ One WARNING line for each job.
 """
 
 import logging
+from collections import defaultdict
 
 from ...core import events
 from ...core.retry import Cause, Retry, decide
@@ -12,6 +13,7 @@ from ...monitoring.statistics import COUNT_DEAD
 from ..dispatch.lease_registry import LeaseRegistry
 from ..session import queries
 from ..session.database import Database
+from .batches import Row, batches
 
 _logger = logging.getLogger(__name__)
 
@@ -26,22 +28,33 @@ class DeadJobs:
     def __init__(self, database: Database, leases: LeaseRegistry):
         self.database = database
         self.leases = leases
+        #: Leases that were to finalize several jobs, while some are still in flight.
+        self._tried: set[int] = set()
 
-    def recover(self, row: dict) -> None:
-        """Recover one job; a dead attempt counts like any other.
+    def recover(self, dead: list[Row], in_flight: list[Row]) -> None:
+        """Recover dead jobs; a dead attempt counts like any other.
 
-        :param row: of the dead job, a row of ``queries.IN_FLIGHT``
+        :param dead: rows of ``queries.IN_FLIGHT``
+        :param in_flight: all those rows
         """
-        cause = Cause(row["signal"] or "dead")
-        decision = decide(cause, row["retry"] + 1, row["max_retries"])
-        if isinstance(decision, Retry):
-            recovered = self._retry(row)
-        else:
-            recovered = self._finalize(row, cause)
-        if recovered and cause is Cause.DEAD:
-            self.database.execute(COUNT_DEAD, {"id": row["id"]})
+        self._tried &= {row["lease_id"] for row in in_flight}
+        to_finalize = defaultdict(list)
+        counted = []
+        for row in dead:
+            cause = Cause(row["signal"] or "dead")
+            decision = decide(cause, row["retry"] + 1, row["max_retries"])
+            if not isinstance(decision, Retry):
+                to_finalize[cause].append(row)
+            elif self._retry(row):
+                counted.append(row["id"])
+        for cause, rows in to_finalize.items():
+            for batch in batches(rows, self._tried):
+                taken = self._finalize(batch, cause)
+                counted += taken if cause is Cause.DEAD else []
+        if counted:
+            self.database.execute(COUNT_DEAD, {"ids": counted})
 
-    def _retry(self, row) -> bool:
+    def _retry(self, row: Row) -> bool:
         worker = f"{row['worker_host'] or '?'}:{row['worker_pid'] or '?'}"
         message = f"The worker {worker} died while it ran the job"
         number = self.database.value(
@@ -70,19 +83,32 @@ class DeadJobs:
                     )
         return number is not None
 
-    def _finalize(self, row, cause) -> bool:
-        """Let a worker settle the failure, with its hooks and messages."""
+    def _finalize(self, rows: list[Row], cause: Cause) -> list[int]:
+        """Let a worker settle the failures, with their hooks and messages.
+
+        :return: the ids of the jobs that were taken over for that
+        """
         lease_id = self.leases.new_id()
-        token = self.database.value(
-            queries.CLAIM_TO_FINALIZE,
-            {"id": row["id"], "token": row["claim_token"], "lease": lease_id},
-        )
-        if token is not None:
+        claims = {
+            "ids": [row["id"] for row in rows],
+            "tokens": [row["claim_token"] for row in rows],
+            "lease": lease_id,
+        }
+        tokens = {
+            row["id"]: row["claim_token"]
+            for row in self.database.rows(queries.CLAIM_TO_FINALIZE, claims)
+        }
+        taken = [row for row in rows if row["id"] in tokens]
+        for row in taken:
             _logger.warning(
                 "%s: job %s ends without its worker: %s",
                 self.database.db_name,
                 row["uuid"],
                 cause.value,
             )
-            self.leases.grant_finalization(row, lease_id, token, cause.value)
-        return token is not None
+        if len(taken) > 1:
+            self._tried.add(lease_id)
+        if taken:
+            token = tokens[taken[0]["id"]]
+            self.leases.grant_finalization(taken[0], lease_id, token, cause.value)
+        return [*tokens]

@@ -80,7 +80,7 @@ class Reaper:
         freed = self._count_external(findings.external)
         self._suspect_idle_leases(rows, now)
         freed |= self.leases.release_starts(rows)
-        freed |= self._recover(findings)
+        freed |= self._recover(findings, rows)
         freed |= self._sweeps.run()
         return self._next_scan(rows), freed
 
@@ -91,17 +91,18 @@ class Reaper:
         ]
         return self._liveness.scan(judged, now, self.leases.ids(), set(self._suspects))
 
-    def _recover(self, findings: Findings) -> bool:
+    def _recover(self, findings: Findings, rows) -> bool:
         """End, return or run again what was found.
 
+        :param rows: all that is in flight
         :return: whether jobs may start now
         """
         self._signal_overdue(findings.overdue)
         self._end_sessions(findings.to_end)
         freed = self._return_orphans(findings.orphans)
         freed |= self._return_behind_long_job(findings.behind_long_job)
-        for row in findings.dead:
-            self._dead_jobs.recover(row)
+        if findings.dead:
+            self._dead_jobs.recover(findings.dead, rows)
         self._end_stuck(findings.stuck)
         return freed or bool(findings.dead)
 

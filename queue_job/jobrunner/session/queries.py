@@ -242,20 +242,29 @@ SELECT id, retry, %(date_started)s, {UTC_NOW}, %(host)s, %(pid)s, 'dead', %(mess
 RETURNING number
 """
 
-# Takes a dead job over, so that a worker can settle its failure; what was said to the
-# attempt that died holds for this one. The worker reads the row through the ORM.
+# Takes dead jobs over for one lease, so that a worker can settle their failures; what
+# was said to an attempt that died holds for this one. The worker finds the jobs by the
+# lease. One whose row is locked by somebody is found dead again.
 CLAIM_TO_FINALIZE = f"""
-WITH taken AS (
+WITH dead AS (
+    SELECT * FROM unnest(%(ids)s::int[], %(tokens)s::int[]) AS d (id, token)
+), locked AS MATERIALIZED (
+    SELECT j.id, dead.token
+      FROM queue_job j JOIN dead ON dead.id = j.id
+     WHERE coalesce(j.claim_token, 0) = dead.token AND j.state = 'started'
+       FOR NO KEY UPDATE OF j SKIP LOCKED
+), taken AS (
     UPDATE queue_job j
        SET claim_token = {next_token("j.claim_token")}, lease_id = %(lease)s,
        {DATES_PUT_RIGHT}
-     WHERE id = %(id)s AND coalesce(claim_token, 0) = %(token)s AND state = 'started'
- RETURNING id, claim_token
+      FROM locked
+     WHERE j.id = locked.id
+ RETURNING j.id, j.claim_token, locked.token
 ), told AS (
     UPDATE queue_job_signal s SET claim_token = taken.claim_token
-      FROM taken WHERE s.job_id = taken.id AND s.claim_token = %(token)s
+      FROM taken WHERE s.job_id = taken.id AND s.claim_token = taken.token
 )
-SELECT claim_token FROM taken
+SELECT id, claim_token FROM taken
 """
 
 # The time of this attempt is over.
