@@ -22,7 +22,7 @@ def waited_seconds(started: datetime | None, *since: datetime | bool | None) -> 
     :param since: the values of the columns in `SINCE`, None or False where empty
     :return: 0 if it has not begun, or began earlier (the clock was set back)
     """
-    runnable = max(filter(None, since), default=None)
-    if not started or runnable is None:
+    dates = [date for date in since if isinstance(date, datetime)]
+    if not started or not dates:
         return 0.0
-    return max((started - runnable).total_seconds(), 0.0)
+    return max((started - max(dates)).total_seconds(), 0.0)
