@@ -23,6 +23,17 @@ CONNECTED = (
 LOST = "text=Real-time connection lost"
 JOBS = "/odoo/action-queue_job.action_queue_job"
 LIST = ".o_data_row"
+METHOD = ".o_job_dashboard button:text-is('<test.contact.import>._import_rows')"
+#: Whether the first character of an element stands left of the second one.
+FROM_LEFT = """element => {
+    const place = (at) => {
+        const range = document.createRange();
+        range.setStart(element.firstChild, at);
+        range.setEnd(element.firstChild, at + 1);
+        return range.getBoundingClientRect().left;
+    };
+    return place(0) < place(1);
+}"""
 FORM = ".o_job_story"
 #: The jobs that are meant to fail; whatever else fails is a fault of the demo.
 FAILURES = (
@@ -157,6 +168,7 @@ def test_languages(greeted, open_page, code, direction):
         page = open_page(greeted.client(), "/odoo/job-queue")
         page.wait_for_selector(".o_job_chart canvas")
         assert page.evaluate("getComputedStyle(document.body).direction") == direction
+        assert page.locator(METHOD).first.evaluate(FROM_LEFT), "<model>.method"
     finally:
         client.call("res.users", "write", [client.uid], {"lang": "en_US"})
 
