@@ -12,7 +12,7 @@ help: ## show this help
 prepare: ## fetch and build all that the other commands need
 	@$(SETUP) prepare
 
-run: ## run Odoo with a contacts import as jobs (CSV=file ONCE=1 WORKERS=4 PORT=8069)
+run: ## run Odoo behind nginx, with jobs to look at (CSV=file ONCE=1 WORKERS=4 PORT=8069)
 	@CSV='$(CSV)' ONCE='$(ONCE)' WORKERS='$(WORKERS)' PORT='$(PORT)' $(SETUP) run
 
 shell: ## a Python shell on the database of the running `make run`

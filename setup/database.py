@@ -1,10 +1,11 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Databases: ready-made templates, cloned in a second or two for each use.
 
-Two templates are kept in the cluster. ``base`` has base, web and mail and is
+Three templates are kept in the cluster. ``base`` has base, web and mail and is
 made once; ``app`` is a clone of it with our addons on top, made again when a file
-of theirs changes (their fingerprint is in its name). Attachments are stored in the
-database, so that a clone needs no file store.
+of theirs changes (their fingerprint is in its name); ``demo`` is a clone of that with
+more languages. Attachments are stored in the database, so that a clone needs no file
+store.
 """
 
 from __future__ import annotations
@@ -35,6 +36,31 @@ env.cr.commit()
 # the tests' addon installs two, which look like those of a dead worker
 NO_JOBS = """
 env.cr.execute("DELETE FROM queue_job")
+env.cr.commit()
+"""
+# Debian's package of Odoo leaves out a file of the mail addon (its licence), and Odoo
+# complains in the log and in the browser whenever it makes the bundle. The bundles are
+# made here, so that the first page comes as fast as the others.
+DEMO = """
+from odoo.tools.misc import file_path
+from odoo.tools.translate import load_language
+for code in {codes}:
+    load_language(env.cr, code)
+library = "mail/static/lib/selfie_segmentation/selfie_segmentation.js"
+try:
+    file_path(library)
+except FileNotFoundError:
+    env["ir.asset"].create({{
+        "name": "A library that is not there",
+        "bundle": "web.assets_backend",
+        "directive": "remove",
+        "path": library,
+    }})
+bundle = env["ir.qweb"]._get_asset_bundle
+for name in ("web.assets_frontend", "web.assets_web"):
+    bundle(name, js=False).css()
+for name in ("assets_frontend_minimal", "assets_frontend_lazy", "assets_web"):
+    bundle("web." + name, css=False).js()
 env.cr.commit()
 """
 
@@ -113,7 +139,20 @@ class Templates:
         with cache.locked("templates"):
             if not exists(name):
                 self._build(name, base, our_modules(), NO_JOBS)
-                self._prune(keep=name)
+                self._prune("app", keep=name)
+        return name
+
+    def demo(self, languages: tuple[str, ...]) -> str:
+        """The same with these languages, as ``make run`` shows it."""
+        app = self.app()
+        script = DEMO.format(codes=languages)
+        name = f"{PREFIX}_demo_{_digest(app.encode(), script.encode())}"
+        if exists(name):
+            return name
+        with cache.locked("templates"):
+            if not exists(name):
+                self._build(name, app, (), script)
+                self._prune("demo", keep=name)
         return name
 
     def _build(
@@ -124,8 +163,10 @@ class Templates:
         log = cache.LOGS / "template.log"
         try:
             clone(template, scratch)
-            title = f"Installing {', '.join(modules)} into a template database"
-            run(self._install_command(scratch, modules), title, log, env=self._env())
+            if modules:
+                title = f"Installing {', '.join(modules)} into a template database"
+                command = self._install_command(scratch, modules)
+                run(command, title, log, env=self._env())
             self._shell(scratch, script)
             rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
             execute(rename.format(sql.Identifier(scratch), sql.Identifier(name)))
@@ -159,12 +200,12 @@ class Templates:
         python_path = str(self.source.python_path())
         return {**os.environ, "PYTHONPATH": python_path, "ODOO_RC": os.devnull}
 
-    def _prune(self, keep: str) -> None:
+    def _prune(self, kind: str, keep: str) -> None:
         """Drop the templates of addons as they were long ago."""
         names = execute(
             "SELECT datname FROM pg_database WHERE datname LIKE %s AND datname != %s"
             " ORDER BY oid DESC",
-            [f"{PREFIX}_app_%", keep],
+            [f"{PREFIX}_{kind}_%", keep],
         )
         for (name,) in names[KEPT_TEMPLATES:]:
             drop(name)

@@ -1,10 +1,11 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """``make run``: a real Odoo that imports contacts in the background.
 
-It clones a database, starts a server, and delays the import of a CSV file as a user's
-click would (the import is ``test_queue_job``'s model ``test.contact.import``). It
-shows the progress, prints a summary and keeps serving until Ctrl-C. All it started
-ends with it, and the database is dropped.
+It clones a database, starts a server (``demo_server.py``), and delays the import of a
+CSV file as a user's click would (the import is ``test_queue_job``'s model
+``test.contact.import``). It shows the progress and prints a summary. Then it delays
+jobs of all kinds, says what to look at (``demo_tour.py``) and keeps serving until
+Ctrl-C. All it started ends with it, and the database is dropped.
 
 Environment: ``CSV`` a file of the columns of the sample, ``ONCE`` to end after the
 summary, ``WORKERS`` of the server (0: threaded), ``PORT``. The exit code is 0 exactly
@@ -23,9 +24,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import cache, contacts, database
+from . import cache, contacts, database, demo_server, demo_tour
 from .client import Client
 from .console import Progress, SetupError, say
+from .demo_server import LOGIN, PASSWORD, Demo
 from .odoo_server import OdooServer
 from .postgres import port_is_free
 from .stack import open_stack
@@ -34,7 +36,6 @@ DEFAULT_WORKERS = 4
 DEFAULT_PORT = 8069
 CHUNK_SIZE = 100
 MODEL = "test.contact.import"
-LOGIN = PASSWORD = "admin"
 IMPORT_SECONDS = 300
 COUNTS = """
     SELECT count(*),
@@ -102,14 +103,13 @@ class Outcome:
 def main(command: str) -> int:
     options = _options()
     with _alone(), open_stack() as stack:
-        template = stack.templates.app()
-        with database.temporary(template, "queue_job_demo") as name:
-            directory = cache.BUILD / "run"
-            shutil.rmtree(directory, ignore_errors=True)
-            with stack.server(name, directory, **_server_options(options)) as server:
-                say(f"Odoo serves {server.url} (log: {server.log})")
-                say(f"  the dashboard, while it moves: {server.url}/odoo/job-queue")
-                return _demonstrate(server, options)
+        directory = cache.BUILD / "run"
+        shutil.rmtree(directory, ignore_errors=True)
+        place = {"workers": options.workers, "port": options.port}
+        with demo_server.serving(stack, directory, **place) as demo:
+            say(f"Odoo serves {demo.url} (log: {demo.server.log})")
+            say(f"  the dashboard, while it moves: {demo.url}/odoo/job-queue")
+            return _demonstrate(demo, options)
 
 
 @dataclass(frozen=True)
@@ -146,17 +146,6 @@ def _port(given: str | None) -> int:
     return port
 
 
-def _server_options(options: Options) -> dict:
-    """Fewer job slots than processes, so that pages are served beside the jobs."""
-    slots = max(1, options.workers - 1) if options.workers else 4
-    return {
-        "workers": options.workers,
-        "port": options.port,
-        "channels": f"root:{slots}",
-        "options": {"max_cron_threads": "1"},
-    }
-
-
 @contextmanager
 def _alone() -> Iterator[None]:
     """One ``make run`` per checkout: two would share ``build/run``."""
@@ -169,25 +158,31 @@ def _alone() -> Iterator[None]:
         yield
 
 
-def _demonstrate(server: OdooServer, options: Options) -> int:
+def _demonstrate(demo: Demo, options: Options) -> int:
     text = options.csv.read_text() if options.csv else contacts.sample()
-    outcome = import_contacts(
-        server, options.csv.name if options.csv else "sample.csv", text
-    )
+    name = options.csv.name if options.csv else "sample.csv"
+    outcome = import_contacts(demo.server, name, text, url=demo.url)
     _summarise(outcome)
     expected = outcome.as_expected(sample=options.csv is None)
     if not expected:
         say("This is not what was expected.")
     if not options.once:
-        _serve(server)
+        demo_tour.furnish(demo)
+        demo_tour.greet(demo)
+        _serve(demo.server)
     return 0 if expected else 1
 
 
-def import_contacts(server: OdooServer, name: str, text: str) -> Outcome:
-    """Import a CSV file as a user does, and wait until all its jobs have ended."""
+def import_contacts(
+    server: OdooServer, name: str, text: str, *, url: str | None = None
+) -> Outcome:
+    """Import a CSV file as a user does, and wait until all its jobs have ended.
+
+    :param url: of the proxy, where there is one
+    """
     started = time.monotonic()
     rows = len(text.strip().splitlines()) - 1
-    client = Client(server.url, server.database, LOGIN, PASSWORD)
+    client = Client(url or server.url, server.database, LOGIN, PASSWORD)
     import_id = client.call(MODEL, "start", name, text, CHUNK_SIZE)
     counts = _watch(server, f"Importing {rows} contacts")
     seconds = time.monotonic() - started
@@ -244,12 +239,6 @@ def _summarise(outcome: Outcome) -> None:
 
 
 def _serve(server: OdooServer) -> None:
-    say("")
-    say(f"  {server.url}/odoo/job-queue")
-    say(f"  user {LOGIN}, password {PASSWORD}, database {server.database}")
-    say("  menu Job Queue: the dashboard; the jobs, the failed one with its traceback")
-    say("  make shell: a Python shell on this database")
-    say("  Ctrl-C ends the server")
     try:
         while server.process.poll() is None:
             time.sleep(0.5)

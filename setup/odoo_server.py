@@ -57,6 +57,7 @@ class OdooServer:
         self.database = database
         self.workers = workers
         self.port = port or free_port()
+        self.websocket_port = free_port()
         self.log = directory / "odoo.log"
         self.process: psutil.Popen | None = None
         self._options = {**self._default_options(load), **(options or {})}
@@ -70,7 +71,7 @@ class OdooServer:
             "addons_path": self.source.addons_path,
             "data_dir": str(self.directory / "data"),
             "db_name": self.database,
-            "gevent_port": str(free_port()),
+            "gevent_port": str(self.websocket_port),
             "http_interface": "127.0.0.1",
             "http_port": str(self.port),
             "logfile": str(self.log),

@@ -271,7 +271,7 @@ def main(command: str) -> None:
         with database.temporary(template, "queue_job_pictures") as name:
             # a threaded one serves the websocket without a proxy
             with stack.server(name, directory, workers=0) as server:
-                client = Client(server.url, name, demo.LOGIN, demo.PASSWORD)
+                client = Client(server.url, name)
                 studio = Studio(browser, client, name)
                 with step("Preparing the demo"):
                     furnish(studio)

@@ -14,6 +14,7 @@
         "data/queue_job_function_data.xml",
         "data/queue_job_test_job.xml",
         "data/hostile_function_data.xml",
+        "views/contact_import_views.xml",
     ],
     "installable": True,
 }

@@ -64,5 +64,6 @@ from . import test_wait_begins
 from . import test_wait_tours
 from . import test_waiting_reason
 from . import test_utils
+from . import test_views
 from . import test_wizards
 from . import test_tours

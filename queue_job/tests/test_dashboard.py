@@ -118,6 +118,14 @@ class TestFigures(DashboardCase):
         self.assertEqual((rows["root"]["running"], rows["root"]["capacity"]), (1, 3))
         self.assertEqual((dash["depth"], dash["fixed"]), (1, ""))
 
+    def test_the_runner_that_leads_runs_what_the_channels_run(self):
+        """What it last said of itself is some seconds old."""
+        self.add_runner(running=0)
+        self.add_runner(seconds=2, running=7, leader=False)
+        self.create_job("started", date_started=self.now)
+        figures = self.Dashboard.get_figures()
+        self.assertEqual([row["running"] for row in figures["runners"]], [1, 7])
+
     def test_series_and_functions(self):
         minute = self.now.replace(second=0, microsecond=0) - timedelta(minutes=2)
         self.env["queue.job.statistic"].create(

@@ -4,6 +4,7 @@ from . import test_queue_job
 from . import test_queue_channel
 from . import test_related_action
 from . import contact_import
+from . import demo
 from . import probe
 from . import probe_progress
 from . import hostile_neighbour

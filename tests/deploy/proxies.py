@@ -9,63 +9,37 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 import requests
 
 from setup import cache, debian
+from setup import nginx as proxies
 from setup.postgres import free_port
+from tests.harness.server import Server
 from tests.harness.waiting import wait_for
 
 GUIDE = cache.REPOSITORY / "docs" / "deployment"
 OPERATIONS = cache.REPOSITORY / "docs" / "operations"
 PACKAGES = {
-    "nginx": "nginx-light",
     "haproxy": "haproxy",
     "prometheus": "prometheus",
     "promtool": "prometheus",
 }
 BINARIES = f"{os.environ['PATH']}{os.pathsep}/usr/sbin"
 
-NGINX = """
-worker_processes 1;
-daemon off;
-pid {directory}/nginx.pid;
-error_log {directory}/nginx.log;
-events {{ worker_connections 256; }}
-http {{
-    access_log {directory}/access.log;
-    client_body_temp_path {directory}/body;
-    proxy_temp_path {directory}/proxy;
-    fastcgi_temp_path {directory}/fastcgi;
-    uwsgi_temp_path {directory}/uwsgi;
-    scgi_temp_path {directory}/scgi;
-    include {directory}/site.conf;
-}}
-"""
-
-
-def adapted(name: str, places: Mapping[str, str]) -> str:
-    """A file of the guide, with addresses of this machine."""
-    text = (GUIDE / name).read_text()
-    for old, new in places.items():
-        assert old in text, f"{name} of the guide does not say {old}"
-        text = text.replace(old, new)
-    return text
-
 
 @pytest.fixture
-def nginx(log_directory) -> Iterator[Callable[[Mapping[str, str]], None]]:
-    """Starts nginx with ``nginx.conf`` of the guide."""
-    with _starter("nginx", log_directory) as start:
+def nginx(log_directory) -> Iterator[Callable[[Server], str]]:
+    """Starts nginx with ``nginx.conf`` of the guide before a server; the address."""
+    with ExitStack() as started:
 
-        def make(places: Mapping[str, str]) -> None:
-            (log_directory / "site.conf").write_text(adapted("nginx.conf", places))
-            config = log_directory / "main.conf"
-            config.write_text(NGINX.format(directory=log_directory))
-            start(["-p", log_directory, "-c", config], places["listen 80;"])
+        def make(server: Server) -> str:
+            ports = (free_port(), server.port, server.websocket_port)
+            proxy = proxies.serving(proxies.find(), log_directory / "nginx", *ports)
+            return started.enter_context(proxy)
 
         yield make
 
@@ -77,7 +51,7 @@ def haproxy(log_directory) -> Iterator[Callable[[Mapping[str, str]], None]]:
 
         def make(places: Mapping[str, str]) -> None:
             config = log_directory / "haproxy.cfg"
-            config.write_text(adapted("haproxy.cfg", places))
+            config.write_text(proxies.adapted(GUIDE / "haproxy.cfg", places))
             start(["-db", "-f", config], places["bind :80\n"])
 
         yield make

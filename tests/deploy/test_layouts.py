@@ -36,42 +36,30 @@ def delay_jobs(client, server):
 
 
 def test_prefork_behind_nginx(make_server, nginx):
-    port, websocket_port = free_port(), free_port()
-    server = make_server(
-        4,
-        channels=f"root:{CAPACITY}",
-        options={"proxy_mode": "True", "gevent_port": str(websocket_port)},
-    )
+    channels = f"root:{CAPACITY}"
+    server = make_server(4, channels=channels, options={"proxy_mode": "True"})
     server.wait_runner()
-    nginx(
-        {
-            "127.0.0.1:8069": f"127.0.0.1:{server.port}",
-            "127.0.0.1:8072": f"127.0.0.1:{websocket_port}",
-            "listen 80;": f"listen 127.0.0.1:{port};",
-        }
-    )
-    url = f"http://127.0.0.1:{port}"
+    url = nginx(server)
     client = Client(url, server.database, "admin", "admin")
     uuids = delay_jobs(client, server)
     assert server.db.wait_settled(uuids, seconds=120) == {"done": JOBS}
     assert server.db.most_at_once() <= CAPACITY
     for path in FORBIDDEN:
         assert requests.post(f"{url}{path}", timeout=10).status_code == 403
-    assert_websocket(port)
+    assert_websocket(url)
 
 
-def assert_websocket(port):
+def assert_websocket(url):
     """The proxy leads to the websocket worker."""
     wait_for(
         lambda: (
-            requests.get(f"http://127.0.0.1:{port}/websocket/health", timeout=5).text
+            requests.get(f"{url}/websocket/health", timeout=5).text
             == '{"status": "pass"}'
         ),
         "the websocket worker answers",
     )
-    address = f"ws://127.0.0.1:{port}/websocket?version="
-    origin = f"http://127.0.0.1:{port}"
-    connection = websocket.create_connection(address, origin=origin, timeout=10)
+    address = f"{url.replace('http', 'ws', 1)}/websocket?version="
+    connection = websocket.create_connection(address, origin=url, timeout=10)
     assert connection.connected
     connection.close()
 

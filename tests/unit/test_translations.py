@@ -26,6 +26,15 @@ def test_nothing_is_missing(path):
     assert [entry.msgid for entry in translated if is_missing(entry)] == []
 
 
+@pytest.mark.parametrize("language", ["de", "fr"])
+def test_buttons_side_by_side_say_different_things(language):
+    """A requeue runs the job again, the other one enqueues a new job."""
+    path = ROOT / "queue_job" / "i18n" / f"{language}.po"
+    texts = {entry.msgid: entry.msgstr for entry in polib.pofile(str(path))}
+    requeue = {texts[name] for name in ("Requeue", "Requeue Job", "Requeue all")}
+    assert texts["Enqueue Again"] not in requeue
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_placeholders_are_kept(path):
     different = [

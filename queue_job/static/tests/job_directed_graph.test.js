@@ -212,6 +212,21 @@ describe("widget", () => {
         expect("[data-key='1']").toBeFocused();
     });
 
+    test("a large graph opens at the job that is open", async () => {
+        const numbers = range(60).map((number) => number + 100);
+        Job._records[0].dependency_graph = {
+            nodes: [...numbers, 2].map((id) => node(id)),
+            edges: [...numbers, 2].slice(1).map((id, i) => [numbers[i], id]),
+        };
+        await open();
+        await animationFrame();
+        const [canvas, current] = [".o_job_graph_canvas", ".o_job_graph_current"].map(
+            (selector) => queryFirst(selector).getBoundingClientRect()
+        );
+        expect(current.left >= canvas.left).toBe(true);
+        expect(current.right <= canvas.right).toBe(true);
+    });
+
     test("a job without a graph says so", async () => {
         Job._records[0].dependency_graph = false;
         await open();

@@ -80,6 +80,14 @@ describe("story of a job", () => {
             {state: "failed", retry: 5, max_retries: 5},
             {"Failed in attempt": "5 of 5"},
         ],
+        [
+            "has failed after a while",
+            {
+                state: "failed",
+                attempts: [{date_start: ago(90), date_end: ago(60)}],
+            },
+            {Ran: "30 s"},
+        ],
         ["has no limit", {state: "pending", retry: 7, max_retries: 0}, {Attempt: "7"}],
     ];
     for (const [title, job, expected] of cases) {
@@ -101,6 +109,13 @@ describe("story of a job", () => {
             "1 h 01 min",
             "1 d 1 h",
         ]);
+    });
+
+    test("the addon's own code is known wherever it is installed", () => {
+        const text = '  File "/srv/queue_job/job.py", line 1, in perform\n    x()';
+        expect(tracebackLines(text).every(({core}) => core)).toBe(true);
+        const other = '  File "/srv/my_queue_job/models/a.py", line 1, in go';
+        expect(tracebackLines(other)[0].core).toBe(false);
     });
 
     test("a traceback tells its own code from that of Odoo", () => {

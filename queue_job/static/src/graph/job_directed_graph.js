@@ -48,6 +48,10 @@ export class JobDirectedGraph extends Component {
             () => this.fit(),
             () => [this.state.drawing.width, this.state.drawing.height]
         );
+        useEffect(
+            () => this.centered && this.showCurrent(),
+            () => [this.state.zoom, this.state.drawing]
+        );
         usePolling(() => this.refresh());
     }
 
@@ -137,6 +141,7 @@ export class JobDirectedGraph extends Component {
     // -- events ------------------------------------------------------------------------
 
     zoom(factor) {
+        this.centered = false; // the user looks at something else
         const [min, max] = ZOOM_RANGE;
         this.state.zoom = Math.min(max, Math.max(min, this.state.zoom * factor));
     }
@@ -149,11 +154,33 @@ export class JobDirectedGraph extends Component {
         this.zoom(1 / ZOOM_STEP);
     }
 
+    /** As much as can be read, around the job that is open. */
     fit() {
-        const canvas = this.root.el.querySelector(".o_job_graph_canvas");
+        const canvas = this.canvas;
         if (canvas) {
             const scale = canvas.clientWidth / this.state.drawing.width;
             this.state.zoom = Math.min(1, Math.max(READABLE_ZOOM, scale));
+            this.centered = true;
+            this.showCurrent();
+        }
+    }
+
+    get canvas() {
+        return this.root.el.querySelector(".o_job_graph_canvas");
+    }
+
+    /** Scroll to the job that is open. */
+    showCurrent() {
+        const canvas = this.canvas;
+        const current = canvas?.querySelector(".o_job_graph_current");
+        if (current) {
+            const [inner, outer] = [current, canvas].map((element) =>
+                element.getBoundingClientRect()
+            );
+            canvas.scrollLeft +=
+                inner.left + inner.width / 2 - outer.left - outer.width / 2;
+            canvas.scrollTop +=
+                inner.top + inner.height / 2 - outer.top - outer.height / 2;
         }
     }
 

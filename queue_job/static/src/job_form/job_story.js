@@ -17,7 +17,9 @@ export class JobStory extends Component {
     static props = {...standardWidgetProps};
 
     get facts() {
-        return story(this.props.record.data, DateTime.now());
+        const {data} = this.props.record;
+        const attempts = data.attempt_ids?.records.map((attempt) => attempt.data);
+        return story({...data, attempts}, DateTime.now());
     }
 }
 

@@ -39,6 +39,12 @@ function running(job, now) {
     if (job.date_done && job.date_started) {
         return {label: _t("Ran"), value: formatDuration(job.exec_time)};
     }
+    // a failed job has no end of its own: its last attempt has
+    const last = job.state === "failed" && job.attempts?.at(-1);
+    if (last?.date_start && last.date_end) {
+        const time = seconds(last.date_start, last.date_end);
+        return {label: _t("Ran"), value: formatDuration(time)};
+    }
     return null;
 }
 
@@ -61,7 +67,7 @@ function worker({worker_host, worker_pid}) {
 /**
  * Return the facts worth telling: `[{key, label, value}]`.
  *
- * @param {Object} job data of the record; dates as luxon DateTime
+ * @param {Object} job data of the record; dates as luxon DateTime, and its `attempts`
  * @param {DateTime} now
  */
 export function story(job, now) {
@@ -95,7 +101,7 @@ export function tracebackLines(text) {
             const file = line.match(/^\s+File "(.*?)", line \d+/);
             if (file) {
                 core =
-                    /\/odoo\/(addons\/(base|web|mail|queue_job)\/|orm\/|api|http|service|sql_db|models|tools)/.test(
+                    /\/odoo\/(addons\/(base|web|mail)\/|orm\/|api|http|service|sql_db|models|tools)|\/queue_job\//.test(
                         file[1]
                     );
                 return {line, kind: "file", core};
