@@ -43,6 +43,7 @@ from . import test_query_plans
 from . import test_queue_job_channel
 from . import test_queue_job_function
 from . import test_queue_job_model
+from . import test_renamed
 from . import test_repository
 from . import test_rpc
 from . import test_runner_config

@@ -60,12 +60,24 @@ class TestHowTo(HelperCase):
 
         self.add_method(export)
         self.add_method(note_failed_export)
-        page = PAGES / "declare.md"
+        self.load_data("declare")
+        self.run_page("declare")
+
+    def load_data(self, name):
+        """Load the data file that a page shows."""
+        page = PAGES / f"{name}.md"
         if page.exists():
             (data,) = re.findall(r"```xml\n<\?.*?\?>(.*?)```", page.read_text(), re.S)
             importer = xml_import(self.env, "queue_job", None, "init")
             importer.parse(etree.fromstring(data.strip()))
-        self.run_page("declare")
+
+    def test_change_code(self):
+        def push_to_shop(partners):
+            """Push partners"""
+
+        self.add_method(push_to_shop)
+        self.load_data("change_code")
+        self.run_page("change_code")
 
     def test_show_progress(self):
         self.run_page("show_progress")

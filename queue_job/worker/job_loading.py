@@ -69,7 +69,8 @@ def fail_unloadable(env, outside_cr, values: dict, error: Exception) -> None:
         "exc_name": errors.exception_name(error),
         "exc_message": message,
         "exc_info": f"{message}\nIts model, its method or a model among its"
-        " arguments was removed or renamed since it was enqueued.",
+        " arguments was removed or renamed since it was enqueued. If it was renamed,"
+        " name it in former_names of the job function of now, and requeue the job.",
     }
     try:
         _fail_and_tell(env, failure)

@@ -44,6 +44,9 @@ SELECT bool_and(to_regclass(name) IS NOT NULL)
    AND EXISTS (SELECT 1 FROM pg_attribute
                 WHERE attrelid = to_regclass('queue_job_statistic')
                   AND attname = 'company' AND NOT attisdropped)
+   AND EXISTS (SELECT 1 FROM pg_attribute
+                WHERE attrelid = to_regclass('queue_job_function')
+                  AND attname = 'former_names' AND NOT attisdropped)
    AND EXISTS (SELECT 1 FROM pg_trigger WHERE tgrelid = 'queue_job'::regclass
                   AND tgname = 'queue_job_gate')
   FROM unnest(ARRAY['queue_job_dependency', 'queue_job_attempt', 'queue_job_signal',
