@@ -3,7 +3,8 @@
 
 The model, the method and its former names, the method for failures, the related action,
 the exceptions of `retry_on` and the retry pattern: each check takes a record of
-`queue.job.function` and yields the problems. None of them raises, whatever stands in the database.
+`queue.job.function` and yields the problems. None of them raises, whatever stands in
+the database.
 """
 
 from __future__ import annotations

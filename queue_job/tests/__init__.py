@@ -6,6 +6,7 @@ from . import test_batch
 from . import test_control_session
 from . import test_caches
 from . import test_cli
+from . import test_cli_drain
 from . import test_common
 from . import test_companies
 from . import test_declarations
