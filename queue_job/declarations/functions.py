@@ -133,16 +133,16 @@ def related_action(function: BaseModel) -> Iterator[Problem]:
     """Iterate over the problems of the related action."""
     action = _action_of(function)
     name = action.get("func_name")
-    model = function.env.registry["queue.job"]
-    if not name or related_actions.is_related_action(model, str(name)):
-        return
     env = function.env
-    text = env._(
-        "%s is no related action. Name a method that an addon has added to "
-        "queue.job for this purpose.",
-        name,
-    )
-    known = related_actions.names_in(model)
+    model = env.registry["queue.job"]
+    of_records = env.registry.models.get(function.model_id.model)
+    if not name or (
+        related_actions.is_related_action(model, str(name))
+        or related_actions.is_action_of_records(of_records, str(name))
+    ):
+        return
+    text = related_actions.refusal(env, name)
+    known = related_actions.names_in(model, of_records)
     text += hint(env, nearest(str(name), known))
     yield Problem("related_action", function.name, text, is_early=True)
 

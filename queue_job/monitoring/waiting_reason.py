@@ -22,6 +22,7 @@ from __future__ import annotations
 from math import inf, isfinite
 from typing import Any, NamedTuple
 
+from ..core.errors import OUTDATED_CODE
 from ..core.states import (
     CANCELLED,
     DONE,
@@ -185,6 +186,8 @@ def _date(subject: Subject) -> Reason | None:
         return None
     record = (JOB, subject.id) if subject.id else None
     values: dict[str, Any] = {"until": subject.date_in}
+    if subject.error == OUTDATED_CODE:
+        return Reason("outdated_code", values, record, RUN_NOW)
     if not subject.retry:
         return Reason("date", values, record, RUN_NOW)
     values = {**values, "retry": subject.retry, "error": subject.error}

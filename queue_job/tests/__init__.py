@@ -36,6 +36,7 @@ from . import test_migrations
 from . import test_change_feed
 from . import test_odd_errors
 from . import test_odd_rows
+from . import test_outdated_code
 from . import test_patterns
 from . import test_progress
 from . import test_public_names

@@ -28,15 +28,22 @@ class TestHowTo(HelperCase):
             "partner": self.partner,
             "partners": partners,
             "method": self.add_method,
+            "job_method": self.add_job_method,
             "drain": self.drain_page,
         }
         common.assert_doctests(page, **names)
 
     def add_method(self, function):
         """Put a function into the model until the end of the test."""
-        Partner = type(self.partner)
-        setattr(Partner, function.__name__, function)
-        self.addCleanup(delattr, Partner, function.__name__)
+        self._add(type(self.partner), function)
+
+    def add_job_method(self, function):
+        """Put a function into `queue.job` until the end of the test."""
+        self._add(type(self.env["queue.job"]), function)
+
+    def _add(self, model, function):
+        setattr(model, function.__name__, function)
+        self.addCleanup(delattr, model, function.__name__)
 
     def drain_page(self):
         counter = self.counter
@@ -70,6 +77,14 @@ class TestHowTo(HelperCase):
             (data,) = re.findall(r"```xml\n<\?.*?\?>(.*?)```", page.read_text(), re.S)
             importer = xml_import(self.env, "queue_job", None, "init")
             importer.parse(etree.fromstring(data.strip()))
+
+    def test_related_actions(self):
+        def sync(partners, *other):
+            """Synchronize partners"""
+
+        self.add_method(sync)
+        self.load_data("related_actions")
+        self.run_page("related_actions")
 
     def test_change_code(self):
         def push_to_shop(partners):

@@ -11,9 +11,11 @@ from __future__ import annotations
 import logging
 
 from ..core import errors, events, options, texts
+from ..core.states import FAILED, PENDING
 from ..job import Job
 from ..storage import caches
 from ..storage.odd_rows import DATES_PUT_RIGHT
+from . import outdated_code
 
 _logger = logging.getLogger(__name__)
 
@@ -50,6 +52,24 @@ def load_whole(env, values: dict) -> Job:
     _decoded = job.func, job.args, job.kwargs  # when they are first read
     options.refusal(job)  # a value that it looks at may be none
     return job
+
+
+def give_up(env, outside_cr, values: dict, error: Exception) -> str:
+    """Settle a started job that can't be loaded, and commit that.
+
+    :param env: in which it could not be loaded
+    :param outside_cr: cursor in autocommit mode
+    :param values: its row
+    :param error: why it can't be loaded
+    :return: the state in which it is now
+    """
+    model = values["model_name"] or ""
+    newer = outdated_code.what_is_newer(env.registry, outside_cr, model, error)
+    if newer:
+        outdated_code.put_back(env, outside_cr, values, newer)
+        return PENDING
+    fail_unloadable(env, outside_cr, values, error)
+    return FAILED
 
 
 def fail_unloadable(env, outside_cr, values: dict, error: Exception) -> None:

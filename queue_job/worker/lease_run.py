@@ -46,7 +46,7 @@ from ..storage import caches, row_mapper
 from . import active_leases, attempt, stale_registry
 from .batch import Batch, batch_size
 from .control_session import ControlSession
-from .job_loading import fail_unloadable, load_whole
+from .job_loading import give_up, load_whole
 from .process_state import ProcessState, work_for
 
 _logger = logging.getLogger(__name__)
@@ -291,7 +291,8 @@ class LeaseRun:
         job = self._load(env, values)
         if job is None:
             self._end_job()
-            return "failed", f"<{values['model_name']}>.{values['method_name']}"
+            function = f"<{values['model_name']}>.{values['method_name']}"
+            return values["state"], function
         env = job._env  # that of a registry which was loaded again, perhaps
         job.release_queue = self._ended
         if reason := options.refusal(job):
@@ -304,7 +305,7 @@ class LeaseRun:
     def _load(self, env, values: dict):
         """Load a started job, whose transaction shows life from here on.
 
-        :return: the job; None if it can't be loaded, and has failed
+        :return: the job; None if it can't be loaded, and has failed or waits
         """
         hold_transaction(env.cr, values["id"])
         try:
@@ -312,7 +313,7 @@ class LeaseRun:
         except Exception as error:
             if self._renew_registry():
                 return self._load_again(env.cr, values)
-            fail_unloadable(env, self.control.cr, values, error)
+            values["state"] = give_up(env, self.control.cr, values, error)
             self._ended.append(values["id"])
             return None
 

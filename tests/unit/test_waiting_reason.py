@@ -85,6 +85,11 @@ CASES = [
         for note, level in NOTES.items()
         if level == health.DANGER
     ),
+    (
+        facts({"date_in": 20, "error": "OutdatedCode"}),
+        "outdated_code",
+        "code that this server doesn't have",
+    ),
     (facts(obstacle="modules"), "modules", "an update"),
     (facts(obstacle="drained"), "drained", "a drained database"),
     (facts(obstacle="modules", runner=health.Facts()), "no_runner", "worse"),
