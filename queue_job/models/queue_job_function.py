@@ -127,7 +127,11 @@ class QueueJobFunction(models.Model):
     @staticmethod
     @api.private
     def job_function_name(model_name, method_name) -> str:
-        """Return the name of the function of a method: `<model>.method`."""
+        """Return the name of the function of a method: `<model>.method`.
+
+        :param model_name: of the model, such as `res.partner`
+        :param method_name: of the method
+        """
         return f"<{model_name}>.{method_name}"
 
     @api.depends("model_id.model", "method")

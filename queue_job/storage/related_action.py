@@ -55,7 +55,9 @@ def names_in(model: type[BaseModel], of_records: type[BaseModel] | None) -> list
     :param of_records: the class of the model of a job's records, None for none
     """
     names = [name for name in dir(model) if is_related_action(model, name)]
-    others = [name for name in dir(of_records) if is_action_of_records(of_records, name)]
+    others = [
+        name for name in dir(of_records) if is_action_of_records(of_records, name)
+    ]
     return names + others
 
 

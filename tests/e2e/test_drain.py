@@ -2,48 +2,25 @@
 """``odoo-bin queue_job drain``: before a deployment, with jobs in flight."""
 
 import json
-import os
-import subprocess
 
 import pytest
 
 from setup import database as databases
 from tests.harness.database import Database
+from tests.harness.odoo import Odoo
 
 CHANNELS = "SELECT complete_name FROM queue_job_channel WHERE paused"
 PAUSE = "UPDATE queue_job_channel SET paused = TRUE WHERE complete_name = 'root.low'"
 
 
 @pytest.fixture
-def drain(stack):
-    """Runs the command; its exit code and what it has written."""
-
-    def run(*arguments, command="drain", names):
-        result = subprocess.run(
-            [
-                *(stack.python, stack.source.launcher()),
-                *(f"--addons-path={stack.source.addons_path}", "queue_job", command),
-                *(*arguments, "-d", ",".join(names)),
-            ],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-            env={
-                **os.environ,
-                "PYTHONPATH": str(stack.source.python_path()),
-                "ODOO_RC": os.devnull,
-            },
-        )
-        assert "Traceback" not in result.stderr, result.stderr
-        return result.returncode, result.stdout
-
-    return run
+def command(stack, database, log_directory):
+    """Runs ``odoo-bin queue_job``; its exit code and what it has written."""
+    return Odoo(stack, database.name, log_directory).queue_job
 
 
-def test_a_deployment(make_server, database, drain):
+def test_a_deployment(make_server, database, command):
     """Short jobs flow, a long one runs: it ends, and nothing starts until told."""
-    name = [database.name]
     server = make_server(workers=4, channels="root:2")
     server.wait_runner()
     database.rows(PAUSE)
@@ -52,14 +29,14 @@ def test_a_deployment(make_server, database, drain):
     long = client.delay("record_run", "long", 20, priority=1)
     database.wait_state(long, "started")
 
-    code, text = drain("--wait", "0.1", names=name)
+    code, text = command("drain", "--wait", "0.1")
     assert code == 1
     assert text.startswith(f"{database.name}: drained: no job starts until")
     assert [
         line for line in text.splitlines() if "still started" in line and long in line
     ]
 
-    code, text = drain("--wait", "60", names=name)
+    code, text = command("drain", "--wait", "60")
     assert (code, text.splitlines()[-1]) == (0, f"{database.name}: 0 job(s) running")
     done = database.states(uuids)["done"]
     assert database.job(long, "state") == "done"
@@ -69,7 +46,7 @@ def test_a_deployment(make_server, database, drain):
     server = make_server(workers=4, channels="root:2")
     server.wait_runner()
     waiting = server.client().delay("record_run", "waits")
-    code, text = drain(waiting, command="why", names=name)
+    code, text = command("why", waiting)
     assert code == 0
     assert "drained for an update" in text
     assert database.states(uuids)["done"] == done
@@ -78,13 +55,13 @@ def test_a_deployment(make_server, database, drain):
         == "drained"
     )
 
-    code, text = drain("--resume", names=name)
+    code, text = command("drain", "--resume")
     assert (code, text) == (0, f"{database.name}: resumed: jobs start\n")
     database.wait_settled([*uuids, waiting])
     assert database.column(CHANNELS) == ["root.low"], "its own pause stays"
 
 
-def test_several_databases(stack, make_server, database, drain):
+def test_several_databases(stack, make_server, database, command):
     """All of them stop at once, and are waited for together."""
     with databases.temporary(stack.templates.app(), "queue_job_drain") as name:
         other = Database(name)
@@ -95,20 +72,22 @@ def test_several_databases(stack, make_server, database, drain):
         )
         server.wait_runner()
         names = [database.name, name]
-        code, text = drain("--wait", "--json", names=names)
+        code, text = command("drain", "--wait", "--json", databases=names)
         assert code == 0
         assert json.loads(text) == [
             {"database": each, "drained": True, "running": []} for each in names
         ]
         for each in (database, other):
             assert each.value("SELECT drained FROM queue_job_runner WHERE leader")
-        assert drain("--resume", names=names)[0] == 0
+        assert command("drain", "--resume", databases=names)[0] == 0
         other.close()
         server.stop()
 
 
-def test_one_database_is_missing(database, drain):
-    code, _text = drain("--wait", names=[database.name, "no_such_database"])
+def test_one_database_is_missing(database, command):
+    code, _text = command(
+        "drain", "--wait", databases=[database.name, "no_such_database"]
+    )
     assert code == 2
     assert not database.column(
         "SELECT key FROM ir_config_parameter WHERE key = 'queue_job.drained'"
