@@ -68,10 +68,12 @@ PAGES = {
     "testing": (
         "Tests",
         {
-            "tests.trap": "trap_jobs JobsTrap JobCall",
+            "tests.trap": "trap_jobs JobsTrap",
+            "tests.job_calls": "JobCall",
             "tests.drain": "drain Drained",
             "tests.matching": "having containing matches",
-            "tests.common": "JobMixin JobCounter mock_with_delay assert_doctests "
+            "tests.mixin": "JobMixin JobCounter",
+            "tests.common": "mock_with_delay assert_doctests "
             "load_doctests OdooDocTestCase-",
         },
     ),
