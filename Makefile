@@ -39,7 +39,7 @@ chaos: ## kill things under load and look whether all is well (ARGS="..." for py
 deploy-test: ## try the deployment guides: nginx, HAProxy, wheels (ARGS="..." for pytest)
 	@$(SETUP) deploy-test $(ARGS)
 
-docs: ## write what is generated: configuration, requirements, READMEs of the addons
+docs: ## write what is generated: API, configuration, requirements, READMEs of the addons
 	@$(SETUP) docs
 
 changelog: ## print the changes since the last release (VERSION=... moves them into CHANGELOG.md)

@@ -56,6 +56,7 @@ def delay_many(delayables: Iterable[Delayable]) -> list[Any]:
 
     jobs = delay_many(record.delayable().export() for record in records)
 
+    :param delayables: the calls
     :return: the job of each call; the record of the stored job where it duplicates one
     :raise ValueError: an option of a call is not usable
     :raise TypeError: an argument of a call cannot be kept in a job

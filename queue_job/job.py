@@ -168,6 +168,8 @@ class Job(JobCall, JobDependencies, JobKeys, JobResults):
     def load(cls, env, job_uuid: str) -> Job:
         """Return the job of a uuid.
 
+        :param env: the environment in which it may be performed
+        :param job_uuid: its uuid
         :raise NoSuchJobError: there is none
         """
         for found in cls.load_many(env, [job_uuid]):
@@ -176,7 +178,11 @@ class Job(JobCall, JobDependencies, JobKeys, JobResults):
 
     @classmethod
     def load_many(cls, env, job_uuids: Iterable[str]) -> set[Job]:
-        """Return the jobs of these uuids; those that do not exist are left out."""
+        """Return the jobs of these uuids; those that do not exist are left out.
+
+        :param env: the environment in which they may be performed
+        :param job_uuids: their uuids
+        """
         rows = repository.rows_by_uuids(env, job_uuids)
         return {cls._from_row(env, row) for row in rows}
 
@@ -197,7 +203,11 @@ class Job(JobCall, JobDependencies, JobKeys, JobResults):
 
     @staticmethod
     def db_records_from_uuids(env, job_uuids: Iterable[str]) -> models.BaseModel:
-        """Return the `queue.job` records of these uuids, as superuser."""
+        """Return the `queue.job` records of these uuids, as superuser.
+
+        :param env: an environment of the database
+        :param job_uuids: the uuids; those that do not exist are left out
+        """
         return env["queue.job"].sudo().search([("uuid", "in", tuple(job_uuids))])
 
     def db_record(self) -> models.BaseModel:

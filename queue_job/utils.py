@@ -23,6 +23,8 @@ def must_run_without_delay(env) -> bool | None:
     """Return True if methods called through `with_delay` have to run right now.
 
     None if not.
+
+    :param env: the environment of the call; the variable counts as well
     """
     for name in (ENV_NAME, DEPRECATED_ENV_NAME):
         if os.environ.get(name):

@@ -3,6 +3,7 @@
 
 ========================== =====================================================
 requirements.txt           the ``external_dependencies`` of the manifests
+docs/reference/            the API, from the docstrings (``setup/reference.py``)
 docs/configuration.md      its table, from ``queue_job/jobrunner/session/config.py``
 <addon>/README.rst         the fragments in ``<addon>/readme`` (``setup/readme.py``)
 ========================== =====================================================
@@ -19,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import patch
 
-from . import cache, lint, readme
+from . import cache, lint, readme, reference
 from .console import say
 
 BEGIN, END = "<!-- settings: begin -->", "<!-- settings: end -->"
@@ -74,11 +75,13 @@ def generated() -> Iterator[tuple[Path, str]]:
     """All generated files but the READMEs, with the text they should have."""
     yield cache.REPOSITORY / "requirements.txt", requirements()
     yield CONFIGURATION, configuration()
+    yield from reference.pages()
 
 
 def main(command: str) -> int:
     for path, text in generated():
-        if path.read_text() != text:
+        if not path.exists() or path.read_text() != text:
+            path.parent.mkdir(exist_ok=True)
             path.write_text(text)
             say(f"  written: {path.relative_to(cache.REPOSITORY)}")
     if not _readmes_are_current():

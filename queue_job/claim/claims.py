@@ -81,9 +81,16 @@ SELECT CASE count(*) WHEN 1 THEN 1 ELSE (count(*) || ' rows, {VOID}')::int END
 
 # Does this runner still lead, the one that claims, or that granted a lease? The next
 # one has counted the slots in its first scan: from then on, this one and its leases
-# claim no jobs.
+# claim no jobs. Nor does anyone while the database is drained.
 LEADS = """(SELECT EXISTS (SELECT 1 FROM queue_job_runner r
-                           WHERE r.uuid = {} AND r.leader))"""
+                           WHERE r.uuid = {} AND r.leader
+                             AND r.drained IS NOT TRUE))"""
+
+#: The system parameter of a drained database: no runner claims a job of it.
+DRAINED_BY = "queue_job.drained"
+
+# From its commit on, the runner and the leases that it granted claim no more jobs.
+DRAIN_RUNNERS = "UPDATE queue_job_runner SET drained = %(drained)s"
 
 # Claims the jobs that the runner chose, one lease each.
 CLAIM = f"""

@@ -19,7 +19,11 @@ from odoo import SUPERUSER_ID, api
 from odoo.models import BaseModel
 
 from ..core.states import FINAL
-from ..declarations.report import jobs_in_undeclared_channels, report
+from ..declarations.report import (
+    jobs_in_undeclared_channels,
+    jobs_of_missing_methods,
+    report,
+)
 from . import foreground
 
 OK, PROBLEM, USAGE, REFUSED, NOTHING = range(5)
@@ -235,6 +239,7 @@ def check(env, options: Namespace, console: Console) -> int:
     problems = list(report(env, functions))
     if functions is None:
         problems += jobs_in_undeclared_channels(env)
+        problems += jobs_of_missing_methods(env)
     names = ("kind", "subject", "text")
     console.data([{name: getattr(each, name) for name in names} for each in problems])
     for problem in problems:

@@ -91,7 +91,7 @@ def _take_next(registry, channel: str) -> str | None:
     """Take the next job of a channel, after what has a key has passed the gate."""
     with registry.cursor() as cr:
         cr.execute(AFFAIRS)
-        _in_flux, seconds, keys_to_judge = cr.fetchone()
+        _obstacle, seconds, keys_to_judge = cr.fetchone()
         if keys_to_judge or (seconds is not None and seconds <= 0):
             with autocommit(cr):
                 cr.execute(PROMOTE)

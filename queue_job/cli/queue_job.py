@@ -17,7 +17,8 @@ from odoo.tools import config
 EXIT_CODES = """\
 exit codes:
   0  done
-  1  a job has failed, or doctor or check has found a problem
+  1  a job has failed, doctor or check has found a problem, or drain could not wait
+     until the last job had ended
   2  the arguments are wrong, or the database is not there
   3  not confirmed
   4  no job was found
@@ -63,6 +64,7 @@ class QueueJob(Command):
         for name, text in (("pause", "start no more jobs"), ("resume", "start again")):
             channel = self._add(name, f"{text} in channels and below them")
             channel.add_argument("channels", nargs="*", default=["root"])
+        self._add_drain()
         self._add("prune", "delete ended jobs that their channels keep no longer")
         self._add_run()
         check = self._add("check", "list what is declared for jobs and does not exist")
@@ -71,7 +73,9 @@ class QueueJob(Command):
 
     def _add(self, name, text, *, filters=False):
         parser = self._commands.add_parser(name, help=text, description=text)
-        parser.add_argument("-d", "--database", metavar="DB", help="the database")
+        several = ", or several of them: DB,DB" if name == "drain" else ""
+        help_text = f"the database{several}"
+        parser.add_argument("-d", "--database", metavar="DB", help=help_text)
         parser.add_argument("-c", "--config", metavar="FILE", help="of the server")
         parser.add_argument("--json", action="store_true", help="print JSON")
         if filters:
@@ -103,6 +107,18 @@ class QueueJob(Command):
             "--pdb", action="store_true", help="open a debugger where a job fails"
         )
 
+    def _add_drain(self):
+        drain = self._add("drain", "let running jobs end and start no more of them")
+        drain.add_argument(
+            "--wait",
+            nargs="?",
+            type=float,
+            const=300,
+            metavar="SECONDS",
+            help="wait until no job runs, so long at most (300)",
+        )
+        drain.add_argument("--resume", action="store_true", help="start jobs again")
+
     def run(self, cmdargs) -> None:
         """Run a command, and end the process with its exit code.
 
@@ -111,15 +127,22 @@ class QueueJob(Command):
         """
         options, rest = self.parser.parse_known_args(cmdargs)
         self._configure(options, rest)
-        try:
-            registry = Registry(options.database)
-        except Exception as error:
-            sys.exit(self._refuse(f"database {options.database}: {error}"))
-        if "queue.job" not in registry:
-            sys.exit(self._refuse(f"{options.database} has no queue_job installed"))
+        registries = [self._registry(name) for name in options.databases]
         # only now: a command is loaded before the addons are
+        if options.command == "drain":
+            drain = import_module("odoo.addons.queue_job.cli.drain")
+            sys.exit(drain.main(registries, options))
         console = import_module("odoo.addons.queue_job.cli.commands")
-        sys.exit(console.main(registry, options))
+        sys.exit(console.main(registries[0], options))
+
+    def _registry(self, database: str) -> Registry:
+        try:
+            registry = Registry(database)
+        except Exception as error:
+            sys.exit(self._refuse(f"database {database}: {error}"))
+        if "queue.job" not in registry:
+            sys.exit(self._refuse(f"{database} has no queue_job installed"))
+        return registry
 
     def _configure(self, options: argparse.Namespace, rest: list[str]):
         arguments = ["--no-http", *rest]
@@ -130,11 +153,12 @@ class QueueJob(Command):
         if not any(part.startswith(("--log", "-v")) for part in rest):
             arguments += ["--log-level", "warn"]
         config.parse_config(arguments, setup_logging=True)
-        names = config["db_name"]
-        if not options.database and len(names) != 1:
+        names = options.databases = config["db_name"]
+        if options.command == "drain" and not names:
+            sys.exit(self._refuse("give the databases: -d DB,DB"))
+        if options.command != "drain" and len(names) != 1:
             sys.exit(self._refuse("give one database: -d DB"))
-        options.database = options.database or names[0]
-        threading.current_thread().dbname = options.database
+        threading.current_thread().dbname = names[0]
 
     @staticmethod
     def _refuse(message) -> int:

@@ -21,6 +21,9 @@ from .retry import Cause
 #: PostgreSQL: lock not available, serialization failure, deadlock detected.
 CONFLICT_PGCODES = frozenset({"55P03", "40001", "40P01"})
 
+#: The name in the history of a job for an attempt by a worker without its code.
+OUTDATED_CODE = "OutdatedCode"
+
 
 def classify(exc: BaseException, pgcode: str | None = None) -> Cause:
     """Return why the attempt which raised `exc` did not end well.

@@ -91,7 +91,10 @@ def listen(*names: str) -> Callable[[Listener], Listener]:
 
 
 def forget(listener: Listener) -> None:
-    """Call the function no more."""
+    """Call the function no more.
+
+    :param listener: that was given to `listen`; nothing happens if it was not
+    """
     for name, known in list(_listeners.items()):
         left = tuple(other for other in known if other != listener)
         if left:

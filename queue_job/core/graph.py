@@ -36,7 +36,11 @@ class Graph:
         self._graph.setdefault(vertex, set())
 
     def add_edge(self, parent: Hashable, child: Hashable) -> None:
-        """Add an edge, and its two ends when they are new."""
+        """Add an edge, and its two ends when they are new.
+
+        :param parent: the vertex that comes first
+        :param child: the vertex that waits for it
+        """
         self.add_vertex(child)
         self._graph.setdefault(parent, set()).add(child)
 

@@ -19,7 +19,10 @@ from . import option_values
 
 
 def identity_exact_hasher(job_: Any) -> hashlib._Hash:
-    """Return a SHA-1 object fed with the whole call: more can be added to it."""
+    """Return a SHA-1 object fed with the whole call: more can be added to it.
+
+    :param job_: the `Job` that is enqueued
+    """
     hasher = hashlib.sha1(usedforsecurity=False)
     hasher.update(job_.model_name.encode())
     hasher.update(job_.method_name.encode())
@@ -30,7 +33,10 @@ def identity_exact_hasher(job_: Any) -> hashlib._Hash:
 
 
 def identity_exact(job_: Any) -> str:
-    """Return a key which is equal for calls equal in records, method and arguments."""
+    """Return a key which is equal for calls equal in records, method and arguments.
+
+    :param job_: the `Job` that is enqueued
+    """
     return identity_exact_hasher(job_).hexdigest()
 
 

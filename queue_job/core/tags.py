@@ -81,10 +81,18 @@ def _load_recordset(decoder: JobDecoder, obj: dict):
     uid, su, most = obj.get("uid"), obj.get("su"), decoder.rights
     if most is not None and not most.su:
         uid, su = most.uid, False
-    model = decoder.env(user=uid, su=su)[obj["model"]]
+    env = decoder.env(user=uid, su=su)
+    model = env[_present_name(env, obj["model"])]
     if obj.get("context"):
         model = model.with_context(**obj["context"])
     return model.browse(obj["ids"])
+
+
+def _present_name(env, name: str) -> str:
+    """Return the name of a model; that of now if it was renamed."""
+    if name in env or "queue.job.function" not in env:
+        return name
+    return env["queue.job.function"]._renamed_models().get(name, name)
 
 
 # -- values that are a text ------------------------------------------------------------

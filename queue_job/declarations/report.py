@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from odoo.api import Environment
 from odoo.models import BaseModel
 
+from ..core.former_names import Call
 from ..core.states import CANCELLED, DONE, STATES
 from ..jobrunner.schedule.channel_config import all_defaults
 from ..monitoring.effective_settings import configured_channels
 from .channels import Declared, undeclared
-from .functions import problems_of
+from .functions import problems_of, unknown_method
 from .problem import Problem
 
 #: The channels of the jobs that have not ended well, or not ended at all.
@@ -21,6 +22,16 @@ SELECT DISTINCT channel FROM queue_job
  WHERE state = ANY(%(states)s) AND channel IS NOT NULL
  ORDER BY channel
 """
+
+#: What the jobs call that have not ended well, or not ended at all.
+USED_METHODS = """
+SELECT model_name, method_name, count(*) FROM queue_job
+ WHERE state = ANY(%(states)s) AND model_name IS NOT NULL AND method_name IS NOT NULL
+ GROUP BY model_name, method_name ORDER BY model_name, method_name
+"""
+
+#: The states of jobs that have not ended well, or not ended at all.
+UNFINISHED = [state for state, _label in STATES if state not in (DONE, CANCELLED)]
 
 
 def channels_of(env: Environment) -> Declared:
@@ -52,14 +63,35 @@ def jobs_in_undeclared_channels(env: Environment) -> Iterator[Problem]:
     :param env: of the superuser
     """
     env["queue.job"].flush_model(["channel", "state"])
-    states = [state for state, _label in STATES if state not in (DONE, CANCELLED)]
     declared = channels_of(env)
-    env.cr.execute(USED_CHANNELS, {"states": states})
+    env.cr.execute(USED_CHANNELS, {"states": UNFINISHED})
     for (name,) in env.cr.fetchall():
         missing = undeclared(name, declared)
         if missing:
             text = env["queue.job.channel"]._undeclared_text(missing)
             yield Problem("channel", env._("Jobs"), text)
+
+
+def jobs_of_missing_methods(env: Environment) -> Iterator[Problem]:
+    """Iterate over the methods that jobs call and that do not exist any more.
+
+    :param env: of the superuser
+    """
+    env["queue.job"].flush_model(["model_name", "method_name", "state"])
+    functions = env["queue.job.function"]
+    env.cr.execute(USED_METHODS, {"states": UNFINISHED})
+    for model, method, count in env.cr.fetchall():
+        call = Call(model, method)
+        missing = unknown_method(env, *functions._renamed().get(call, call))
+        if missing:
+            text = env._(
+                "%(count)s job(s) call %(call)s: %(missing)s If it was renamed, name "
+                "it in former_names of its job function. Else cancel the job(s).",
+                count=count,
+                call=str(call),
+                missing=missing,
+            )
+            yield Problem("job_method", env._("Jobs"), text)
 
 
 def _configuration(env: Environment) -> Iterator[Problem]:

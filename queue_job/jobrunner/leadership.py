@@ -319,8 +319,8 @@ class Leadership:
         if not self._is_round_due(now):
             return
         self._round_is_wanted = False
-        in_flux, seconds = self._round.promote_and_admit()
-        self._obstacle = self.identity.obstacle or ("modules" if in_flux else "")
+        obstacle, seconds = self._round.promote_and_admit()
+        self._note_obstacle(self.identity.obstacle or obstacle)
         if self._obstacle:
             return
         self.leases.longest = self._longest_lease()
@@ -333,6 +333,11 @@ class Leadership:
                 soon = time.monotonic() + claim["timeout"] + 0.1
                 self._timers.scan = min(self._timers.scan, soon)
         self._timers.room = self._when_room_comes(now)
+
+    def _note_obstacle(self, obstacle: str):
+        if obstacle != self._obstacle:
+            self._timers.heartbeat = 0.0  # which tells the users of it
+        self._obstacle = obstacle
 
     def _is_round_due(self, now) -> bool:
         if now >= self._timers.poll:

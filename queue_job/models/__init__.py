@@ -13,6 +13,7 @@ from . import queue_job_attempt
 from . import queue_job_channel
 from . import queue_job_company
 from . import queue_job_dependency
+from . import queue_job_renamed
 from . import queue_job_function
 from . import queue_job_journal
 from . import queue_job_lock

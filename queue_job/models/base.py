@@ -83,9 +83,17 @@ class Base(models.AbstractModel):
     ) -> Delayable:
         """Return a `Delayable`: a call which becomes a job by `delay()`.
 
-        Takes the options of `with_delay`. Delayables are joined to graphs by
-        `on_done`, and by `group` and `chain` of `queue_job.delay`.
+        Delayables are joined to graphs by `on_done`, and by `group` and `chain` of
+        `queue_job.delay`. The options are those of `with_delay`.
 
+        :param priority: the lower, the earlier
+        :param eta: not before this datetime (UTC), timedelta, or seconds from now
+        :param max_retries: attempts before the job fails, 0 for no limit
+        :param description: what the job is called
+        :param channel: full name of the channel
+        :param identity_key: text or function of the job: one waiting job per key
+        :param options: further ones
+        :return: the call, which has still to be given its method and its arguments
         :raise TypeError: there is no such option
         """
         return Delayable(
@@ -140,12 +148,15 @@ class Base(models.AbstractModel):
             for record in self.job_iter(self, message="{progress} of {valuemax}"):
                 record.work()
 
+        :param iterable: the items; where it has a length, the bar has an end
         :param message: text with `{progress}` and `{valuemax}`
         :param report_rate: report after so many items
         :param savepoint: undo the work on the item at which the loop is left by an
             exception, keep that on the others
         :param resume_key: commit now and then, and go on from there in the next
             attempt; a name for the loop, whose items have to keep their order
+        :raise JobCancelled: a user has cancelled the job
+        :raise JobTimeout: the time of the job is over
         """
         return iteration.job_iter(
             self.env,
@@ -172,9 +183,14 @@ class Base(models.AbstractModel):
         The time is that of the job (`timeout`) or of the server (`limit_time_real`).
         What was done is committed, and the attempt is not counted as one.
 
+        :param iterable: the items, in the same order at each attempt
         :param margin: seconds to stop before the limit
         :param on_timeout: called without arguments when the time is over
+        :param message: of the progress, see `job_iter`
+        :param savepoint: undo the work on the item at which the loop is left by an
+            exception
         :param requeue: False to leave the rest undone and let the method go on
+        :param resume_key: a name for the loop, see `job_iter`
         """
         return iteration.job_until_timeout(
             self.env,

@@ -92,7 +92,7 @@ class QueueJobActions(models.AbstractModel):
             channel=job.channel,
             **job.key_options(),
         )
-        return getattr(delayed, job.method_name)(*job.args, **job.kwargs)
+        return getattr(delayed, job.present_method)(*job.args, **job.kwargs)
 
     # -- whose job -----------------------------------------------------------------
 

@@ -164,7 +164,7 @@ class QueueJobFailureNotice(models.AbstractModel):
     def _failure_policy(self):
         """Return how the failure of the job is told, and to whom."""
         channels = self.env["queue.job.channel"]
-        return channels._failure_policy(self.job_function_id.id, self.channel)
+        return channels._failure_policy(self._function_id(), self.channel)
 
     def _post_failure(self, message, policy):
         """Let users follow the job, and post the message of its failure.

@@ -13,6 +13,7 @@ several modules may declare the same one, the records merge.
 - `on_fail_method`: called on the records when a job of the function has failed. It has
   the rights of the job's user: only administrators choose it.
 - `retry_on`: names of exceptions after which a job is tried again (`settle.retry_on`).
+- `former_names`: those of the method before it was renamed (`core.former_names`).
 - `timeout`: seconds after which a running job is stopped and fails.
 - `allow_commit`: outside of a worker, run on a cursor of its own, as the community's
   addon does; a worker guards its own cursor, where commits in a job are allowed anyway.
@@ -41,7 +42,11 @@ ON_FAIL_FIELDS = {"on_fail_method", "name", "model_id", "method"}
 
 class QueueJobFunction(models.Model):
     _name = "queue.job.function"
-    _inherit = ["queue.job.failure.policy", "queue.job.function.declared"]
+    _inherit = [
+        "queue.job.failure.policy",
+        "queue.job.function.declared",
+        "queue.job.function.renamed",
+    ]
     _description = "Job Functions"
     _log_access = False
     _cached_fields = None  # of `job_config`
@@ -51,8 +56,8 @@ class QueueJobFunction(models.Model):
         "JobConfig",
         "channel retry_pattern related_action_enable related_action_func_name "
         "related_action_kwargs job_function_id allow_commit on_fail_method_name "
-        "timeout forbid_commit retry_on",
-        defaults=(None, False, ()),
+        "timeout forbid_commit retry_on renamed_to",
+        defaults=(None, False, (), None),
     )
 
     name = fields.Char(
@@ -122,7 +127,11 @@ class QueueJobFunction(models.Model):
     @staticmethod
     @api.private
     def job_function_name(model_name, method_name) -> str:
-        """Return the name of the function of a method: `<model>.method`."""
+        """Return the name of the function of a method: `<model>.method`.
+
+        :param model_name: of the model, such as `res.partner`
+        :param method_name: of the method
+        """
         return f"<{model_name}>.{method_name}"
 
     @api.depends("model_id.model", "method")
@@ -250,9 +259,18 @@ class QueueJobFunction(models.Model):
     @api.private
     @tools.ormcache("name")
     def job_config(self, name) -> JobConfig:
-        """Return the configuration of a function; read once, then from the cache."""
+        """Return the configuration of a function; read once, then from the cache.
+
+        :param name: of the function, such as `<res.partner>.write`. A former name gets
+            the configuration of the function that the method has become
+        """
+        match = regex_job_function_name.match(name or "")
+        now = self._renamed().get(match.groups()) if match else None
         function = self.sudo().search_fetch(
-            [("name", "=", name)], self._job_config_fields(), order="id", limit=1
+            [("name", "=", str(now) if now else name)],
+            self._job_config_fields(),
+            order="id",
+            limit=1,
         )
         if not function:
             return self.job_default_config()
@@ -269,6 +287,7 @@ class QueueJobFunction(models.Model):
             timeout=function.timeout or None,
             forbid_commit=function.forbid_commit,
             retry_on=names_of(function.retry_on),
+            renamed_to=now,
         )
 
     @api.model

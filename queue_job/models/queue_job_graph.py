@@ -328,9 +328,10 @@ class QueueJob(models.Model):
         Most models do not, and thousands of jobs need not be loaded then.
         """
         self.ensure_one()
-        if self.model_name not in self.env:
+        name, method = self._present_call()
+        if name not in self.env:
             return False
-        model = self.env.registry[self.model_name]
+        model = self.env.registry[name]
         return model._job_store_values is not Base._job_store_values or hasattr(
-            model, f"_job_store_values_for_{self.method_name}"
+            model, f"_job_store_values_for_{method}"
         )

@@ -35,6 +35,9 @@ class QueueJobRunner(models.Model):
     )
     running = fields.Integer(readonly=True, help="How many jobs run now.")
     note = fields.Text(readonly=True)
+    drained = fields.Boolean(
+        readonly=True, help="Neither this runner nor its leases start jobs any more."
+    )
 
     _uuid_uniq = models.UniqueIndex("(uuid)")
 

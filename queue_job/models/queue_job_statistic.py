@@ -112,12 +112,16 @@ class QueueJobFunction(models.Model):
             function.last_run = row.get("last_run", False)
 
     def action_open_jobs(self) -> dict:
-        """Return the action that opens the jobs of these functions."""
+        """Return the action that opens the jobs of these functions.
+
+        Those that were enqueued by a former name are among them.
+        """
+        former = [str(call) for each in self for call in each._former_calls()]
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "queue_job.action_queue_job"
         )
         return {
             **action,
-            "domain": [("channel_method_name", "in", self.mapped("name"))],
+            "domain": [("channel_method_name", "in", self.mapped("name") + former)],
             "context": {},
         }

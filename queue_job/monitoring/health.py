@@ -23,6 +23,7 @@ DANGER, WARNING = "danger", "warning"
 NOTES = {
     "copy": DANGER,
     "secret": DANGER,
+    "drained": DANGER,
     "modules": WARNING,
     "unreachable": DANGER,
     "refused": DANGER,

@@ -69,6 +69,11 @@ TEXTS = {
         "The connections to the workers break again and again (%(reason)s). Look for"
         " workers that end in the server's log, and at the time limits of proxies."
     ),
+    "drained": _lt(
+        "No job starts: the database was drained for an update. When that is over, run"
+        " odoo-bin queue_job drain --resume, or delete the system parameter"
+        " queue_job.drained."
+    ),
     "modules": _lt(
         "Jobs wait until the installation or update of modules is over. If"
         " none is going on, cancel it in Apps."

@@ -14,6 +14,7 @@ from ..claim.claims import NOT_BLOCKED, UTC_NOW, seconds_since
 from ..core.waits import SINCE
 from ..jobrunner.dispatch.recent_starts import RECENT_STARTS
 from ..jobrunner.schedule.channel_config import ROOT, ChannelLimits, canonical_name
+from ..jobrunner.session.queries import OBSTACLE
 from ..keys.admission import HOLDER
 from ..storage.dependencies import BACKWARDS, IS_OPEN, OF_CHILD
 from . import health
@@ -104,9 +105,7 @@ SELECT subject.id, subject.state, subject.channel, subject.steps, subject.kind,
        {seconds_since("subject.date_enqueued")} AS enqueued_for,
        (SELECT coalesce(exc_name, '') FROM queue_job_attempt
          WHERE job_id = subject.id ORDER BY number DESC, id DESC LIMIT 1) AS error,
-       EXISTS (SELECT 1 FROM ir_module_module
-                WHERE state IN ('to install', 'to upgrade', 'to remove'))
-       AS modules_in_flux,
+       {OBSTACLE},
        (SELECT to_jsonb(r) FROM (
                SELECT note, root_capacity, {seconds_since("last_seen")} AS age
                  FROM queue_job_runner
@@ -166,7 +165,7 @@ def read_facts(cr: Any, job_id: int) -> Facts | None:
         steps=row["steps"],
         waits_for=row["kind"] or "",
         runner=health.Facts(**runner_facts(runner, configured, error)),
-        modules_in_flux=row["modules_in_flux"],
+        obstacle=row["obstacle"] or "",
         channels=_channels(cr, row, configured, runner.get("root_capacity")),
         line=Line(row["before"], row["waiting"], MOST, row["run_seconds"]),
     )

@@ -11,7 +11,8 @@ it waits itself, its own reason is part of the reason.
 What is asked first, of a pending subject:
 
 1. its date: it would not start earlier, whatever else there is;
-2. the runner, and what makes it hold all jobs back; modules that are being updated;
+2. the runner, and what makes it hold all jobs back; modules that are being updated,
+   a drained database;
 3. its key, about which the runner has not decided yet;
 4. the channels from its own up to root: a pause of any of them, then what stops each.
 """
@@ -21,6 +22,7 @@ from __future__ import annotations
 from math import inf, isfinite
 from typing import Any, NamedTuple
 
+from ..core.errors import OUTDATED_CODE
 from ..core.states import (
     CANCELLED,
     DONE,
@@ -108,7 +110,8 @@ class Facts(NamedTuple):
     waits_for: str = ""
     """how it waits for the first job of the line: `PARENT` or `KEY`"""
     runner: health.Facts = health.Facts()
-    modules_in_flux: bool = False
+    obstacle: str = ""
+    """what keeps all jobs from starting: modules that are being updated, a drain"""
     channels: tuple[ChannelFacts, ...] = ()
     """from that of the subject up to root"""
     line: Line = Line()
@@ -183,6 +186,8 @@ def _date(subject: Subject) -> Reason | None:
         return None
     record = (JOB, subject.id) if subject.id else None
     values: dict[str, Any] = {"until": subject.date_in}
+    if subject.error == OUTDATED_CODE:
+        return Reason("outdated_code", values, record, RUN_NOW)
     if not subject.retry:
         return Reason("date", values, record, RUN_NOW)
     values = {**values, "retry": subject.retry, "error": subject.error}
@@ -194,7 +199,7 @@ def _runner(facts: Facts) -> Reason | None:
     for problem in health.health_problems(facts.runner):
         if problem.level == health.DANGER:
             return Reason(problem.code, problem.values)
-    return Reason("modules") if facts.modules_in_flux else None
+    return Reason(facts.obstacle) if facts.obstacle else None
 
 
 def _pause(channels: tuple[ChannelFacts, ...]) -> Reason | None:

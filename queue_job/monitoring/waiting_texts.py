@@ -53,6 +53,11 @@ TEXTS = {
     "retry_lost": _lt(
         "Attempt %(retry)s did not end well. The next one starts at %(until)s."
     ),
+    "outdated_code": _lt(
+        "The server that was to run it does not have its code: modules were updated"
+        " since it was started. Restart the server. The job is tried again at"
+        " %(until)s."
+    ),
     "channel_paused": _lt(
         "Channel %(channel)s is paused. Press Resume in the list of channels."
     ),

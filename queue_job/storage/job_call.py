@@ -102,12 +102,13 @@ class JobCall:
     def func(self) -> Callable[..., Any]:
         """The bound method; `job_uuid` in its context is the uuid of the job.
 
-        :raise AttributeError: the model has no such method any more
+        :raise AttributeError: the model has no such method any more, nor one of which
+            this is a former name
         """
         recordset = self.recordset
         if self._bound is None or self._bound[0] is not recordset:
             self._bound = recordset, recordset.with_context(job_uuid=self.uuid)
-        return getattr(self._bound[1], self.method_name)
+        return getattr(self._bound[1], self.present_method)
 
     @property
     def func_string(self) -> str:
@@ -124,24 +125,36 @@ class JobCall:
         """What the job is called: as given, or the first line of the docstring."""
         if self._description:
             return self._description
-        doc = getattr(getattr(self.recordset, self.method_name, None), "__doc__", None)
+        method = getattr(self.recordset, self.present_method, None)
+        doc = getattr(method, "__doc__", None)
         first_line = doc.strip().splitlines()[0].strip() if doc and doc.strip() else ""
         return first_line or f"{self.model_name}.{self.method_name}"
 
     # -- what is configured ----------------------------------------------------------
 
     @property
+    def present_method(self) -> str:
+        """The name of the method; that of now if it was renamed since the call."""
+        renamed = getattr(self.job_config, "renamed_to", None)
+        return renamed[1] if renamed else self.method_name
+
+    @property
     def job_function_name(self) -> str:
-        """The name of the job function, such as `<res.partner>.write`."""
+        """The name of the job function, such as `<res.partner>.write`.
+
+        If the method was renamed, it is the name of now.
+        """
+        renamed = getattr(self.job_config, "renamed_to", None)
         name = self._env["queue.job.function"].job_function_name
-        return name(self.model_name, self.method_name)
+        return name(*(renamed or (self.model_name, self.method_name)))
 
     @property
     def job_config(self) -> Any:
         """The configuration of the job function, or the default one."""
         if self._job_config is None:
             functions = self._env["queue.job.function"].sudo()
-            self._job_config = functions.job_config(self.job_function_name)
+            name = functions.job_function_name(self.model_name, self.method_name)
+            self._job_config = functions.job_config(name)
         return self._job_config
 
     @property

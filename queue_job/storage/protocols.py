@@ -36,6 +36,7 @@ class StoredJob(JobEnds, Protocol):
     date_created: datetime
     model_name: str
     method_name: str
+    present_method: str
     job_function_name: str
     job_config: Any
     recordset: BaseModel

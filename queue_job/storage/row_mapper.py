@@ -395,7 +395,7 @@ def hook_values(job: StoredJob) -> dict[str, Any]:
         recordset = job.recordset
     except (KeyError, TypeError, ValueError):
         return {}
-    hook = getattr(recordset, f"_job_store_values_for_{job.method_name}", None)
+    hook = getattr(recordset, f"_job_store_values_for_{job.present_method}", None)
     values = (hook or recordset._job_store_values)(job)
     return {key: val for key, val in values.items() if key not in CORE_COLUMNS}
 

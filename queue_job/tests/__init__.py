@@ -6,6 +6,7 @@ from . import test_batch
 from . import test_control_session
 from . import test_caches
 from . import test_cli
+from . import test_cli_drain
 from . import test_common
 from . import test_companies
 from . import test_declarations
@@ -38,6 +39,7 @@ from . import test_migrations
 from . import test_change_feed
 from . import test_odd_errors
 from . import test_odd_rows
+from . import test_outdated_code
 from . import test_patterns
 from . import test_progress
 from . import test_public_names
@@ -46,6 +48,7 @@ from . import test_query_plans
 from . import test_queue_job_channel
 from . import test_queue_job_function
 from . import test_queue_job_model
+from . import test_renamed
 from . import test_repository
 from . import test_rpc
 from . import test_runner_config

@@ -92,7 +92,10 @@ class JobCall(NamedTuple):
         )
 
     def restricted_to(self, property_names):
-        """Return the call with these properties only, in the order of the call."""
+        """Return the call with these properties only, in the order of the call.
+
+        :param property_names: those to keep
+        """
         properties = {k: v for k, v in self.properties.items() if k in property_names}
         return self._replace(properties=properties)
 

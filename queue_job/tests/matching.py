@@ -79,7 +79,11 @@ def containing(*expected: Any) -> Callable[[Any], bool]:
 
 
 def matches(expected: Any, actual: Any) -> bool:
-    """Tell whether a value is the expected one or has the expected shape."""
+    """Tell whether a value is the expected one or has the expected shape.
+
+    :param expected: a value, a class, a predicate, or a collection of them
+    :param actual: the value
+    """
     if expected is actual:
         return True
     if isinstance(expected, dict) and isinstance(actual, dict):

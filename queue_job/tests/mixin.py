@@ -20,18 +20,23 @@ class JobCounter:
         self.existing = self.search_all()
 
     def count_all(self):
+        """Return how many rows there are."""
         return len(self.search_all())
 
     def count_created(self):
+        """Return how many rows were created since."""
         return len(self.search_created())
 
     def count_existing(self):
+        """Return how many rows there were before."""
         return len(self.existing)
 
     def search_created(self):
+        """Return the records that were created since."""
         return self.search_all() - self.existing
 
     def search_all(self):
+        """Return all records, as superuser."""
         return self.env["queue.job"].sudo().search([])
 
 

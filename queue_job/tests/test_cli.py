@@ -57,6 +57,49 @@ class TestCheck(CliCase):
         kinds = [problem["kind"] for problem in json.loads(text)]
         self.assertEqual((code, kinds), (1, ["method", "channel"]))
 
+    def test_one_of_each_mistake(self):
+        """As data files of earlier versions, imports and SQL may leave it."""
+        partner = self.env["ir.model"]._get("res.partner")
+        functions = self.env["queue.job.function"]
+        for values in (
+            {"method": "gone"},
+            {"on_fail_method": "gone"},
+            {"related_action": '"{\\"func_name\\": \\"related_action_x\\"}"'},
+            {"retry_on": "NoSuchError"},
+            {"retry_pattern": '"{\\"0\\": 5}"'},
+            {"former_names": "exists"},
+        ):
+            function = functions.create({"model_id": partner.id, "method": "write"})
+            self.spoil("queue_job_function", function, **values)
+        gone = functions.create({"model_id": partner.id, "method": "write"})
+        model = self.env["ir.model"].create({"name": "X", "model": "x_gone"})
+        self.spoil("queue_job_function", gone, model_id=model.id)
+        self.spoil("ir_model", model, model="gone.model")
+        self.job(channel="root.lwo")
+        self.job(method_name="gone")
+        with mock.patch.dict("os.environ", ODOO_QUEUE_JOB_CHANNELS="root:4,hihg:2"):
+            code, text = self.command("check --json")
+        kinds = [problem["kind"] for problem in json.loads(text)]
+        self.assertEqual(code, 1)
+        self.assertEqual(
+            sorted(kinds),
+            [
+                *("channel", "configuration", "former_names", "job_method", "method"),
+                *("model", "on_fail_method", "related_action", "retry_on"),
+                "retry_pattern",
+            ],
+        )
+
+    def spoil(self, table, record, **values):
+        """Write what no user can write."""
+        self.env.flush_all()
+        names = ", ".join(f"{name} = %s" for name in values)
+        self.env.cr.execute(
+            f"UPDATE {table} SET {names} WHERE id = {record.id}", [*values.values()]
+        )
+        self.env.invalidate_all()
+        self.env.registry.clear_cache()
+
     def test_those_of_an_addon(self):
         self.job(channel="root.hihg")
         self.assertEqual(self.command("check --addon queue_job")[0], 0)

@@ -28,15 +28,22 @@ class TestHowTo(HelperCase):
             "partner": self.partner,
             "partners": partners,
             "method": self.add_method,
+            "job_method": self.add_job_method,
             "drain": self.drain_page,
         }
         common.assert_doctests(page, **names)
 
     def add_method(self, function):
         """Put a function into the model until the end of the test."""
-        Partner = type(self.partner)
-        setattr(Partner, function.__name__, function)
-        self.addCleanup(delattr, Partner, function.__name__)
+        self._add(type(self.partner), function)
+
+    def add_job_method(self, function):
+        """Put a function into `queue.job` until the end of the test."""
+        self._add(type(self.env["queue.job"]), function)
+
+    def _add(self, model, function):
+        setattr(model, function.__name__, function)
+        self.addCleanup(delattr, model, function.__name__)
 
     def drain_page(self):
         counter = self.counter
@@ -60,12 +67,32 @@ class TestHowTo(HelperCase):
 
         self.add_method(export)
         self.add_method(note_failed_export)
-        page = PAGES / "declare.md"
+        self.load_data("declare")
+        self.run_page("declare")
+
+    def load_data(self, name):
+        """Load the data file that a page shows."""
+        page = PAGES / f"{name}.md"
         if page.exists():
             (data,) = re.findall(r"```xml\n<\?.*?\?>(.*?)```", page.read_text(), re.S)
             importer = xml_import(self.env, "queue_job", None, "init")
             importer.parse(etree.fromstring(data.strip()))
-        self.run_page("declare")
+
+    def test_related_actions(self):
+        def sync(partners, *other):
+            """Synchronize partners"""
+
+        self.add_method(sync)
+        self.load_data("related_actions")
+        self.run_page("related_actions")
+
+    def test_change_code(self):
+        def push_to_shop(partners):
+            """Push partners"""
+
+        self.add_method(push_to_shop)
+        self.load_data("change_code")
+        self.run_page("change_code")
 
     def test_show_progress(self):
         self.run_page("show_progress")

@@ -153,6 +153,7 @@ class TestConfig(FunctionCase):
     def test_one_statement_cold_none_warm(self):
         self.function(retry_pattern={1: 60})
         self.env.flush_all()
+        self.functions._renamed()  # one for all functions
         for name in ("<res.users>.read", "<res.users>.no_such"):
             self.env.invalidate_all()
             with self.assertQueryCount(1):

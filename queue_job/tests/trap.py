@@ -116,7 +116,11 @@ class JobsTrap:
         return sum(only is None or _is_job_of(job, only) for job in self.enqueued_jobs)
 
     def assert_jobs_count(self, expected, only=None):
-        """Check the number of jobs that wait."""
+        """Check the number of jobs that wait.
+
+        :param expected: the number
+        :param only: a bound method: count its jobs, on the same records, alone
+        """
         _case.assertEqual(self.jobs_count(only=only), expected)
 
     def assert_enqueued_job(self, method, args=None, kwargs=None, properties=None):
@@ -148,6 +152,11 @@ class JobsTrap:
         """Check that the method has not been enqueued, whatever the arguments.
 
         Takes what :meth:`assert_enqueued_job` takes to refute only some calls.
+
+        :param method: a bound method
+        :param args: refute only calls with these positional arguments
+        :param kwargs: refute only calls with these keyword arguments
+        :param properties: refute only jobs with these properties
         """
         unwanted = JobCall(method, args, kwargs, properties or {})
         found = JobCalls(call for call in self.calls if call.is_shaped_like(unwanted))

@@ -11,9 +11,11 @@ from __future__ import annotations
 import logging
 
 from ..core import errors, events, options, texts
+from ..core.states import FAILED, PENDING
 from ..job import Job
 from ..storage import caches
 from ..storage.odd_rows import DATES_PUT_RIGHT
+from . import outdated_code
 
 _logger = logging.getLogger(__name__)
 
@@ -52,6 +54,24 @@ def load_whole(env, values: dict) -> Job:
     return job
 
 
+def give_up(env, outside_cr, values: dict, error: Exception) -> str:
+    """Settle a started job that can't be loaded, and commit that.
+
+    :param env: in which it could not be loaded
+    :param outside_cr: cursor in autocommit mode
+    :param values: its row
+    :param error: why it can't be loaded
+    :return: the state in which it is now
+    """
+    model = values["model_name"] or ""
+    newer = outdated_code.what_is_newer(env.registry, outside_cr, model, error)
+    if newer:
+        outdated_code.put_back(env, outside_cr, values, newer)
+        return PENDING
+    fail_unloadable(env, outside_cr, values, error)
+    return FAILED
+
+
 def fail_unloadable(env, outside_cr, values: dict, error: Exception) -> None:
     """Fail a started job that can't be loaded, and commit that.
 
@@ -69,7 +89,8 @@ def fail_unloadable(env, outside_cr, values: dict, error: Exception) -> None:
         "exc_name": errors.exception_name(error),
         "exc_message": message,
         "exc_info": f"{message}\nIts model, its method or a model among its"
-        " arguments was removed or renamed since it was enqueued.",
+        " arguments was removed or renamed since it was enqueued. If it was renamed,"
+        " name it in former_names of the job function of now, and requeue the job.",
     }
     try:
         _fail_and_tell(env, failure)

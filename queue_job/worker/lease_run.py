@@ -47,7 +47,7 @@ from ..storage import caches
 from . import attempt, stale_registry
 from .batch import Batch, batch_size
 from .control_session import ControlSession
-from .job_loading import fail_unloadable, load_whole
+from .job_loading import give_up, load_whole
 from .line import Line
 from .process_state import ProcessState, work_for
 
@@ -326,7 +326,8 @@ class LeaseRun:
         job = self._load(env, values)
         if job is None:
             self._end_job()
-            return "failed", f"<{values['model_name']}>.{values['method_name']}"
+            function = f"<{values['model_name']}>.{values['method_name']}"
+            return values["state"], function
         env = job._env  # that of a registry which was loaded again, perhaps
         job.release_queue = self._ended
         self._session.start_next_by(partial(self._next_start, job, values))
@@ -340,7 +341,7 @@ class LeaseRun:
     def _load(self, env, values: dict):
         """Load a started job, whose transaction shows life from here on.
 
-        :return: the job; None if it can't be loaded, and has failed
+        :return: the job; None if it can't be loaded, and has failed or waits
         """
         hold_transaction(env.cr, values["id"])
         try:
@@ -348,7 +349,7 @@ class LeaseRun:
         except Exception as error:
             if self._renew_registry():
                 return self._load_again(env.cr, values)
-            fail_unloadable(env, self.control.cr, values, error)
+            values["state"] = give_up(env, self.control.cr, values, error)
             self._ended.append(values["id"])
             return None
 

@@ -2,6 +2,7 @@
 """The button which opens what a job is about."""
 
 import json
+from unittest.mock import patch
 
 from odoo.exceptions import AccessError, UserError
 from odoo.service.model import call_kw
@@ -53,6 +54,29 @@ class TestRelatedAction(JobCommonCase):
                 "url": "https://en.wikipedia.org/wiki/Discworld",
             },
         )
+
+    def test_method_of_the_records(self):
+        """By its name; what else the records have is not called."""
+
+        def related_action_show(records, **kwargs):
+            return records, kwargs
+
+        function = self.env.ref(
+            "test_queue_job.job_function_test_queue_job_testing_method"
+        )
+        record = self.env["test.queue.job"].create({"name": "x"})
+        name = "related_action_show"
+        function.related_action = {"func_name": name, "kwargs": {"a": 1}}
+        with self.assertRaisesRegex(AccessError, "whose name begins with related_act"):
+            self.stored(record.testing_method).related_action()
+        with patch.object(type(record), name, related_action_show, create=True):
+            function.related_action = {"func_name": name, "kwargs": {"a": 1}}
+            job = self.stored(record.testing_method)
+            self.assertEqual(job.related_action(), (record, {"a": 1}))
+            empty = self.stored(record.browse().testing_method)
+            self.assertEqual(empty.related_action(), (record.browse(), {"a": 1}))
+            record.unlink()
+            self.assertIsNone(job.related_action())
 
     def test_default_opens_the_record(self):
         record = self.env["test.queue.job"].create({"name": "x"})

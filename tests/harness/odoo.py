@@ -56,6 +56,27 @@ class Odoo:
         self._run(["shell"], ["--no-http"], script=script, expected=expected)
         return output.read_text()
 
+    def queue_job(self, *arguments: str, databases: Iterable[str] = ()) -> tuple:
+        """Run ``odoo-bin queue_job``; its exit code and what it has written.
+
+        :param databases: others than that of this object
+        """
+        names = ",".join(databases or [self.database])
+        result = subprocess.run(
+            [
+                *(self.stack.python, self.stack.source.launcher()),
+                *(f"--addons-path={self.addons_path}", "queue_job", *arguments),
+                *("-d", names),
+            ],
+            text=True,
+            capture_output=True,
+            env=self._environment(),
+            timeout=TIMEOUT_SECONDS,
+            check=False,
+        )
+        assert "Traceback" not in result.stderr, result.stderr
+        return result.returncode, result.stdout
+
     def _run(self, command, options, *, script: str = "", expected=()) -> str:
         self._runs += 1
         log = self.directory / f"odoo-{self._runs}.log"

@@ -26,6 +26,7 @@ PURE = [
     "core/retry",
     "core/delays",
     "core/names",
+    "core/former_names",
     "core/obsolete",
     "declarations/channels",
     "declarations/exceptions",

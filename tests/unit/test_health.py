@@ -30,6 +30,7 @@ CASES = [
     ({"config_error": "invalid capacity x"}, ["config_error"], "the server says why"),
     ({"runner_age": ALIVE, "runner_note": "copy"}, ["copy"], "a clone is held back"),
     ({"runner_age": ALIVE, "runner_note": "modules"}, ["modules"], "an update runs"),
+    ({"runner_age": ALIVE, "runner_note": "drained"}, ["drained"], "a deployment"),
     ({"runner_age": ALIVE, "runner_note": "secret"}, ["secret"], "nothing is signed"),
     *(
         ({"runner_age": ALIVE, "runner_note": f"{code}: because: x"}, [code], "a cause")
@@ -136,4 +137,4 @@ def test_the_reason_of_a_note():
     facts = Facts(runner_age=1, runner_note="error: http://x answered 500: a: b")
     (problem,) = health_problems(facts)
     assert problem.values == {"reason": "http://x answered 500: a: b"}
-    assert set(NOTES) == {"copy", "secret", "modules", *REMEDIES}
+    assert set(NOTES) == {"copy", "secret", "drained", "modules", *REMEDIES}

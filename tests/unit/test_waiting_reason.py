@@ -85,8 +85,14 @@ CASES = [
         for note, level in NOTES.items()
         if level == health.DANGER
     ),
-    (facts(modules_in_flux=True), "modules", "an update"),
-    (facts(modules_in_flux=True, runner=health.Facts()), "no_runner", "worse"),
+    (
+        facts({"date_in": 20, "error": "OutdatedCode"}),
+        "outdated_code",
+        "code that this server doesn't have",
+    ),
+    (facts(obstacle="modules"), "modules", "an update"),
+    (facts(obstacle="drained"), "drained", "a drained database"),
+    (facts(obstacle="modules", runner=health.Facts()), "no_runner", "worse"),
     (facts({"is_blocked": True}), "key_new", "the runner decides next"),
     # -- channels
     (facts(channels=[channel(paused=True)]), "channel_paused", ""),

@@ -52,24 +52,24 @@ class DispatchRound:
             if not chosen:
                 return started
 
-    def promote_and_admit(self) -> tuple[bool, float | None]:
+    def promote_and_admit(self) -> tuple[str, float | None]:
         """Promote the jobs that are due, and admit those that wait for their key.
 
-        :return: whether modules are being installed or updated, and the seconds until
-            the next job is due, None without one
+        :return: the code of what keeps all jobs from starting, or "", and the seconds
+            until the next job is due, None without one
         """
         while True:
             row = self.database.rows_again(queries.AFFAIRS, {})[0]
-            in_flux, seconds = row["modules_in_flux"], row["next_due"]
-            if in_flux:
-                return in_flux, seconds
+            obstacle, seconds = row["obstacle"] or "", row["next_due"]
+            if obstacle:
+                return obstacle, seconds
             if seconds is not None and seconds <= 0:
                 if self.database.execute(queries.PROMOTE):
                     continue
                 seconds = 1.0  # another session has locked their rows
             if row["keys_to_judge"] and self._admit():
                 seconds = 0.0
-            return in_flux, seconds
+            return obstacle, seconds
 
     def _admit(self) -> bool:
         """Admit jobs of the keys in which something has changed.

@@ -8,6 +8,7 @@ They run in autocommit mode. The statements that claim and return jobs are in
 from functools import cache
 
 from ...claim.claims import (
+    DRAINED_BY,
     HELD,
     INT_MAX,
     LEASE_LOCK,
@@ -44,6 +45,12 @@ SELECT bool_and(to_regclass(name) IS NOT NULL)
    AND EXISTS (SELECT 1 FROM pg_attribute
                 WHERE attrelid = to_regclass('queue_job_statistic')
                   AND attname = 'company' AND NOT attisdropped)
+   AND EXISTS (SELECT 1 FROM pg_attribute
+                WHERE attrelid = to_regclass('queue_job_function')
+                  AND attname = 'former_names' AND NOT attisdropped)
+   AND EXISTS (SELECT 1 FROM pg_attribute
+                WHERE attrelid = to_regclass('queue_job_runner')
+                  AND attname = 'drained' AND NOT attisdropped)
    AND EXISTS (SELECT 1 FROM pg_trigger WHERE tgrelid = 'queue_job'::regclass
                   AND tgname = 'queue_job_gate')
   FROM unnest(ARRAY['queue_job_dependency', 'queue_job_attempt', 'queue_job_signal',
@@ -71,12 +78,19 @@ ON CONFLICT (key) DO NOTHING
 # Does LISTEN deliver? A ping that comes back says so.
 PING = "SELECT pg_notify('queue_job', %(payload)s)"
 
-# What a dispatch round must know first. While modules are installed or updated, their
-# jobs must not run. A job that is marked as scheduled and has no date is due.
+# What keeps all jobs from starting: the code of what a runner notes, or NULL. While
+# modules are installed or updated, their jobs must not run.
+OBSTACLE = f"""
+       CASE WHEN EXISTS (SELECT 1 FROM ir_config_parameter WHERE key = '{DRAINED_BY}')
+            THEN 'drained'
+            WHEN EXISTS (SELECT 1 FROM ir_module_module
+                          WHERE state IN ('to install', 'to upgrade', 'to remove'))
+            THEN 'modules' END AS obstacle"""
+
+# What a dispatch round must know first. A job that is marked as scheduled and has no
+# date is due.
 AFFAIRS = f"""
-SELECT EXISTS (SELECT 1 FROM ir_module_module
-                WHERE state IN ('to install', 'to upgrade', 'to remove'))
-       AS modules_in_flux,
+SELECT {OBSTACLE},
        least((SELECT -{seconds_since("min(eta)")} FROM queue_job
                WHERE state = 'pending' AND scheduled AND {NOT_BLOCKED}),
              (SELECT 0 FROM queue_job
