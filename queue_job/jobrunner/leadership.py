@@ -12,7 +12,6 @@ in their grace period.
 
 import logging
 import os
-import select
 import socket
 import time
 import uuid
@@ -30,6 +29,7 @@ from .dispatch.lease_registry import LeaseRegistry
 from .dispatch.recent_starts import count_recent_starts
 from .dispatch.refusals import Refusals
 from .inbox import Inbox
+from .readable import readable
 from .recovery.reaper import EPOCH_GRACE, Reaper
 from .schedule.slot_grace import SlotGrace
 from .session import queries
@@ -371,7 +371,7 @@ class Leadership:
         )
         timeout = max(0.0, until - now)
         sessions = [self.database.conn, self.database.leader_conn]
-        ready, _w, _x = select.select([*sessions, self.inbox], [], [], timeout)
+        ready = readable([*sessions, self.inbox], timeout)
         if self.database.leader_conn in ready:
             self.database.confirm_leadership()
         if self.inbox in ready:

@@ -273,7 +273,7 @@ class TestLoop(BaseCase):
         )
         self.is_current = True
 
-    def connect(self, _name):
+    def connect(self, _name, _lock=None):
         connection = FakeConnection(self.loop, self.is_current)
         self.connections.append(connection)
         return connection
