@@ -82,7 +82,7 @@ from ..core.states import (
 )
 from ..exception import ChannelNotFound
 from .schedule import channel_config
-from .schedule.channel import Channel, earliest
+from .schedule.channel import UNLIMITED, Channel, earliest
 from .schedule.channel_config import ROOT, ChannelSettings, canonical_name
 from .schedule.channel_config import split_strip as split_strip
 from .schedule.channel_options import ChildDefaults, child_defaults
@@ -90,10 +90,11 @@ from .schedule.channel_queue import ChannelJob, JobFacts
 from .schedule.channel_queue import ChannelQueue as ChannelQueue
 from .schedule.channel_queue import JobSortingKey as JobSortingKey
 from .schedule.lease_terms import LeaseTerms, terms_of
+from .schedule.maxima import NO_MAXIMA, Maxima
 from .schedule.priority_queue import PriorityQueue as PriorityQueue
 from .schedule.rate import Rate
 from .schedule.reservations import Reservations
-from .schedule.slots import FairSlots, SharedSlots, Slots
+from .schedule.slots import TOTAL, FairSlots, SharedSlots, Slots
 
 _logger = logging.getLogger(__name__)
 
@@ -108,6 +109,7 @@ class ChannelManager:
         shared with the managers of other databases; None to count alone
     :param db_name: name of the database; needed where slots are shared
     :param root_capacity: of root, where neither the configuration nor a row says
+    :param maxima: of this database, and of all that share the slots together
 
     >>> cm = ChannelManager()
     >>> cm.simple_configure("root:4,sub:2")
@@ -124,6 +126,7 @@ class ChannelManager:
         shared_slots: SharedSlots | None = None,
         db_name: str | None = None,
         root_capacity: int = 1,
+        maxima: Maxima = NO_MAXIMA,
     ) -> None:
         self._shared = shared_slots
         self._lock = shared_slots.lock if shared_slots else contextlib.nullcontext()
@@ -135,7 +138,12 @@ class ChannelManager:
         self._defaults: dict[str, ChildDefaults] = {}
         self._rows: set[str] = set()
         self._root_capacity = root_capacity
-        self._root_channel = Channel(ROOT, None, root_capacity)
+        self._maxima = maxima
+        # What all databases run together: a channel above root, without a name.
+        self._total = Channel(TOTAL, None, maxima.total) if maxima.total else None
+        if self._total and shared_slots:
+            self._total.share(shared_slots[TOTAL])
+        self._root_channel = Channel(ROOT, self._total, maxima.root or root_capacity)
         #: What leases may start beside their first jobs, where rates limit the starts.
         self.reservations = Reservations(self._root_channel, self._locate, self._lock)
 
@@ -217,7 +225,11 @@ class ChannelManager:
         if name not in self._rows:
             defaults = channel_config.defaults_above(name, self._defaults)
         limits = channel_config.limits_of(
-            name, row, root_capacity=self._root_capacity, defaults=defaults
+            name,
+            row,
+            root_capacity=self._root_capacity,
+            defaults=defaults,
+            maximum=self._maxima.root,
         )
         return limits._asdict()
 
@@ -277,27 +289,10 @@ class ChannelManager:
         with self._lock:
             channel = self._locate(facts.channel_name)
             job = self._jobs.get((facts.db_name, facts.uuid))
-            if job and not self._is_same(job, channel, facts):
+            if job and not facts.agree_with(job, channel):
                 job.channel.remove(job)
                 job = None
-            self._set_state(job or self._new_job(channel, facts), facts.state)
-
-    @staticmethod
-    def _is_same(job: ChannelJob, channel: Channel, facts: JobFacts) -> bool:
-        known = (job.channel, job.seq, job.priority, job.eta)
-        return known == (channel, facts.seq, facts.priority, facts.eta or None)
-
-    @staticmethod
-    def _new_job(channel: Channel, facts: JobFacts) -> ChannelJob:
-        return ChannelJob(
-            facts.db_name,
-            channel,
-            facts.uuid,
-            facts.seq,
-            facts.date_created,
-            facts.priority,
-            facts.eta or None,
-        )
+            self._set_state(job or facts.job_of(channel), facts.state)
 
     def _set_state(self, job: ChannelJob, state: str | None) -> None:
         key = (job.db_name, job.uuid)
@@ -372,7 +367,8 @@ class ChannelManager:
     def get_jobs_to_run(self, now: float) -> list[ChannelJob]:
         """Return the jobs that start now; they count as running from here on."""
         with self._lock:
-            jobs = list(self._root_channel.get_jobs_to_run(now))
+            top = self._total or self._root_channel
+            jobs = list(top.get_jobs_to_run(now))
             if self._shared:
                 for db_name in self._databases:
                     self._shared.end_round(db_name)
@@ -381,7 +377,7 @@ class ChannelManager:
     def get_wakeup_time(self) -> float:
         """Return when a job may start without anything happening, or 0."""
         with self._lock:
-            times = [self._root_channel.get_wakeup_time()]
+            times = [(self._total or self._root_channel).get_wakeup_time()]
             if self._shared:
                 times += [self._shared.ask_again(name) for name in self._databases]
             return earliest(*times)
@@ -394,8 +390,20 @@ class ChannelManager:
         db_name = next(iter(self._databases), "")
         with self._lock:
             self._root_channel.end_throttles(now)
-            path = self._locate(channel_name).path()
-            return min(channel.free_slots(db_name, now) for channel in path)
+            free = UNLIMITED
+            for channel in self._locate(channel_name).path():
+                free = min(free, channel.free_slots(db_name, now))
+                if free <= 0:  # who can't use a slot further up must not ask for it
+                    break
+            return free
+
+    @property
+    def total(self) -> tuple[int | None, int]:
+        """How many jobs all databases may run together, or None, and how many do."""
+        with self._lock:
+            if self._total is None:
+                return None, 0
+            return self._total.capacity, self._total._slots.count
 
     def has_free_capacity(
         self, channel_name: str | None, now: float | None = None

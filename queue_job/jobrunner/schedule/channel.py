@@ -88,7 +88,8 @@ class Channel:
     @property
     def fullname(self) -> str:
         """The dotted path from root."""
-        return f"{self.parent.fullname}.{self.name}" if self.parent else self.name
+        above = self.parent.fullname if self.parent else ""
+        return f"{above}.{self.name}" if above else self.name
 
     def __str__(self) -> str:
         return (

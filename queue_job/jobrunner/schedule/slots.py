@@ -4,7 +4,8 @@
 A channel counts its running jobs in a `Slots`. Most channels have one of their own.
 A channel named in the configuration string has one capacity for all databases of
 the server, so the managers of all databases share one `FairSlots`, which they find
-in the `SharedSlots` of the process.
+in the `SharedSlots` of the process. So have all databases together, where there is a
+`max_capacity`.
 
 Sharing is fair. A database that has a job to start and is refused a slot is
 *starved*. While one is, a database that holds more slots than it may take no other;
@@ -30,6 +31,9 @@ from typing import NamedTuple
 from .rate import StartWindow
 
 GRACE_SECONDS = 1.0
+
+#: The name under which all that runs in all databases is counted; no channel has it.
+TOTAL = ""
 
 #: Slots held, and when one was taken last: the smallest is the most starved.
 Rank = tuple[int, int]
