@@ -82,7 +82,7 @@ from ..core.states import (
 )
 from ..exception import ChannelNotFound
 from .schedule import channel_config
-from .schedule.channel import UNLIMITED, Channel, earliest
+from .schedule.channel import Channel, earliest
 from .schedule.channel_config import ROOT, ChannelSettings, canonical_name
 from .schedule.channel_config import split_strip as split_strip
 from .schedule.channel_options import ChildDefaults, child_defaults
@@ -90,6 +90,7 @@ from .schedule.channel_queue import ChannelJob, JobFacts
 from .schedule.channel_queue import ChannelQueue as ChannelQueue
 from .schedule.channel_queue import JobSortingKey as JobSortingKey
 from .schedule.lease_terms import LeaseTerms, terms_of
+from .schedule.loose_channels import LooseChannels
 from .schedule.maxima import NO_MAXIMA, Maxima
 from .schedule.priority_queue import PriorityQueue as PriorityQueue
 from .schedule.rate import Rate
@@ -144,6 +145,7 @@ class ChannelManager:
         if self._total and shared_slots:
             self._total.share(shared_slots[TOTAL])
         self._root_channel = Channel(ROOT, self._total, maxima.root or root_capacity)
+        self._loose = LooseChannels()
         #: What leases may start beside their first jobs, where rates limit the starts.
         self.reservations = Reservations(self._root_channel, self._locate, self._lock)
 
@@ -196,7 +198,7 @@ class ChannelManager:
         on_the_fly = name not in self._rows
         if on_the_fly and channel_config.defaults_above(name, self._defaults):
             if self._shared:
-                channel.share(self._shared[name])
+                channel.share(self._shared.passing(name))
         elif isinstance(channel._slots, FairSlots):
             channel.share(Slots())
 
@@ -219,6 +221,7 @@ class ChannelManager:
                 else:
                     channel.configure(self._config_of(row, channel))
                     self._share_on_the_fly(channel)
+                    self._loose.add(channel)  # its record may be gone
 
     def _config_of(self, row: ChannelSettings, channel: Channel) -> dict[str, Any]:
         name, defaults = channel.fullname, None
@@ -255,6 +258,7 @@ class ChannelManager:
                     raise ChannelNotFound(f"Channel {channel_name} not found")
                 child = Channel(name, channel)
                 self._apply_defaults(child)
+                self._loose.add(child)
             channel = child
         return channel
 
@@ -301,18 +305,11 @@ class ChannelManager:
             job.channel.set_done(job)
             self._jobs.pop(key, None)
             return
-        setters = {
-            PENDING: job.channel.set_pending,
-            ENQUEUED: job.channel.set_running,
-            STARTED: job.channel.set_running,
-            FAILED: job.channel.set_failed,
-        }
-        if state not in setters:
+        if not job.channel.set_state(job, state):
             _logger.error("job %s of %s is in unknown state %s", *key[::-1], state)
             return
         self._databases.add(job.db_name)
         self._jobs[key] = job
-        setters[state](job)
 
     def remove_job(self, uuid: str, db_name: str | None = None) -> None:
         """Forget a job: that of one database, or of each that has the uuid."""
@@ -333,9 +330,19 @@ class ChannelManager:
         self._forget(self._jobs.values())
 
     def clear_candidates(self) -> None:
-        """Forget all jobs but those that run."""
+        """Forget all jobs but those that run, and the channels they were made for."""
         running = self._root_channel._running
-        self._forget(job for job in self._jobs.values() if job not in running)
+        with self._lock:
+            self._forget(job for job in self._jobs.values() if job not in running)
+            self._loose.forget_idle(self._is_kept)
+
+    def _is_kept(self, channel: Channel) -> bool:
+        """Whether a channel is declared, or configured by other code."""
+        name = channel.fullname
+        if name in self._configured or name in self._rows:
+            return True
+        on_the_fly = channel_config.defaults_above(name, self._defaults)
+        return channel.has_settings and not on_the_fly
 
     def _forget(self, jobs: Iterable[ChannelJob]) -> None:
         with self._lock:
@@ -390,20 +397,13 @@ class ChannelManager:
         db_name = next(iter(self._databases), "")
         with self._lock:
             self._root_channel.end_throttles(now)
-            free = UNLIMITED
-            for channel in self._locate(channel_name).path():
-                free = min(free, channel.free_slots(db_name, now))
-                if free <= 0:  # who can't use a slot further up must not ask for it
-                    break
-            return free
+            return self._locate(channel_name).free_slots_on_path(db_name, now)
 
     @property
     def total(self) -> tuple[int | None, int]:
         """How many jobs all databases may run together, or None, and how many do."""
         with self._lock:
-            if self._total is None:
-                return None, 0
-            return self._total.capacity, self._total._slots.count
+            return self._total.load if self._total else (None, 0)
 
     def has_free_capacity(
         self, channel_name: str | None, now: float | None = None
