@@ -90,10 +90,12 @@ from .schedule.channel_queue import ChannelJob, JobFacts
 from .schedule.channel_queue import ChannelQueue as ChannelQueue
 from .schedule.channel_queue import JobSortingKey as JobSortingKey
 from .schedule.lease_terms import LeaseTerms, terms_of
+from .schedule.loose_channels import LooseChannels
+from .schedule.maxima import NO_MAXIMA, Maxima
 from .schedule.priority_queue import PriorityQueue as PriorityQueue
 from .schedule.rate import Rate
 from .schedule.reservations import Reservations
-from .schedule.slots import FairSlots, SharedSlots, Slots
+from .schedule.slots import TOTAL, FairSlots, SharedSlots, Slots
 
 _logger = logging.getLogger(__name__)
 
@@ -108,6 +110,7 @@ class ChannelManager:
         shared with the managers of other databases; None to count alone
     :param db_name: name of the database; needed where slots are shared
     :param root_capacity: of root, where neither the configuration nor a row says
+    :param maxima: of this database, and of all that share the slots together
 
     >>> cm = ChannelManager()
     >>> cm.simple_configure("root:4,sub:2")
@@ -124,6 +127,7 @@ class ChannelManager:
         shared_slots: SharedSlots | None = None,
         db_name: str | None = None,
         root_capacity: int = 1,
+        maxima: Maxima = NO_MAXIMA,
     ) -> None:
         self._shared = shared_slots
         self._lock = shared_slots.lock if shared_slots else contextlib.nullcontext()
@@ -135,7 +139,13 @@ class ChannelManager:
         self._defaults: dict[str, ChildDefaults] = {}
         self._rows: set[str] = set()
         self._root_capacity = root_capacity
-        self._root_channel = Channel(ROOT, None, root_capacity)
+        self._maxima = maxima
+        # What all databases run together: a channel above root, without a name.
+        self._total = Channel(TOTAL, None, maxima.total) if maxima.total else None
+        if self._total and shared_slots:
+            self._total.share(shared_slots[TOTAL])
+        self._root_channel = Channel(ROOT, self._total, maxima.root or root_capacity)
+        self._loose = LooseChannels()
         #: What leases may start beside their first jobs, where rates limit the starts.
         self.reservations = Reservations(self._root_channel, self._locate, self._lock)
 
@@ -188,7 +198,7 @@ class ChannelManager:
         on_the_fly = name not in self._rows
         if on_the_fly and channel_config.defaults_above(name, self._defaults):
             if self._shared:
-                channel.share(self._shared[name])
+                channel.share(self._shared.passing(name))
         elif isinstance(channel._slots, FairSlots):
             channel.share(Slots())
 
@@ -211,13 +221,18 @@ class ChannelManager:
                 else:
                     channel.configure(self._config_of(row, channel))
                     self._share_on_the_fly(channel)
+                    self._loose.add(channel)  # its record may be gone
 
     def _config_of(self, row: ChannelSettings, channel: Channel) -> dict[str, Any]:
         name, defaults = channel.fullname, None
         if name not in self._rows:
             defaults = channel_config.defaults_above(name, self._defaults)
         limits = channel_config.limits_of(
-            name, row, root_capacity=self._root_capacity, defaults=defaults
+            name,
+            row,
+            root_capacity=self._root_capacity,
+            defaults=defaults,
+            maximum=self._maxima.root,
         )
         return limits._asdict()
 
@@ -243,6 +258,7 @@ class ChannelManager:
                     raise ChannelNotFound(f"Channel {channel_name} not found")
                 child = Channel(name, channel)
                 self._apply_defaults(child)
+                self._loose.add(child)
             channel = child
         return channel
 
@@ -277,27 +293,10 @@ class ChannelManager:
         with self._lock:
             channel = self._locate(facts.channel_name)
             job = self._jobs.get((facts.db_name, facts.uuid))
-            if job and not self._is_same(job, channel, facts):
+            if job and not facts.agree_with(job, channel):
                 job.channel.remove(job)
                 job = None
-            self._set_state(job or self._new_job(channel, facts), facts.state)
-
-    @staticmethod
-    def _is_same(job: ChannelJob, channel: Channel, facts: JobFacts) -> bool:
-        known = (job.channel, job.seq, job.priority, job.eta)
-        return known == (channel, facts.seq, facts.priority, facts.eta or None)
-
-    @staticmethod
-    def _new_job(channel: Channel, facts: JobFacts) -> ChannelJob:
-        return ChannelJob(
-            facts.db_name,
-            channel,
-            facts.uuid,
-            facts.seq,
-            facts.date_created,
-            facts.priority,
-            facts.eta or None,
-        )
+            self._set_state(job or facts.job_of(channel), facts.state)
 
     def _set_state(self, job: ChannelJob, state: str | None) -> None:
         key = (job.db_name, job.uuid)
@@ -306,18 +305,11 @@ class ChannelManager:
             job.channel.set_done(job)
             self._jobs.pop(key, None)
             return
-        setters = {
-            PENDING: job.channel.set_pending,
-            ENQUEUED: job.channel.set_running,
-            STARTED: job.channel.set_running,
-            FAILED: job.channel.set_failed,
-        }
-        if state not in setters:
+        if not job.channel.set_state(job, state):
             _logger.error("job %s of %s is in unknown state %s", *key[::-1], state)
             return
         self._databases.add(job.db_name)
         self._jobs[key] = job
-        setters[state](job)
 
     def remove_job(self, uuid: str, db_name: str | None = None) -> None:
         """Forget a job: that of one database, or of each that has the uuid."""
@@ -338,9 +330,19 @@ class ChannelManager:
         self._forget(self._jobs.values())
 
     def clear_candidates(self) -> None:
-        """Forget all jobs but those that run."""
+        """Forget all jobs but those that run, and the channels they were made for."""
         running = self._root_channel._running
-        self._forget(job for job in self._jobs.values() if job not in running)
+        with self._lock:
+            self._forget(job for job in self._jobs.values() if job not in running)
+            self._loose.forget_idle(self._is_kept)
+
+    def _is_kept(self, channel: Channel) -> bool:
+        """Whether a channel is declared, or configured by other code."""
+        name = channel.fullname
+        if name in self._configured or name in self._rows:
+            return True
+        on_the_fly = channel_config.defaults_above(name, self._defaults)
+        return channel.has_settings and not on_the_fly
 
     def _forget(self, jobs: Iterable[ChannelJob]) -> None:
         with self._lock:
@@ -372,7 +374,8 @@ class ChannelManager:
     def get_jobs_to_run(self, now: float) -> list[ChannelJob]:
         """Return the jobs that start now; they count as running from here on."""
         with self._lock:
-            jobs = list(self._root_channel.get_jobs_to_run(now))
+            top = self._total or self._root_channel
+            jobs = list(top.get_jobs_to_run(now))
             if self._shared:
                 for db_name in self._databases:
                     self._shared.end_round(db_name)
@@ -381,7 +384,7 @@ class ChannelManager:
     def get_wakeup_time(self) -> float:
         """Return when a job may start without anything happening, or 0."""
         with self._lock:
-            times = [self._root_channel.get_wakeup_time()]
+            times = [(self._total or self._root_channel).get_wakeup_time()]
             if self._shared:
                 times += [self._shared.ask_again(name) for name in self._databases]
             return earliest(*times)
@@ -394,8 +397,13 @@ class ChannelManager:
         db_name = next(iter(self._databases), "")
         with self._lock:
             self._root_channel.end_throttles(now)
-            path = self._locate(channel_name).path()
-            return min(channel.free_slots(db_name, now) for channel in path)
+            return self._locate(channel_name).free_slots_on_path(db_name, now)
+
+    @property
+    def total(self) -> tuple[int | None, int]:
+        """How many jobs all databases may run together, or None, and how many do."""
+        with self._lock:
+            return self._total.load if self._total else (None, 0)
 
     def has_free_capacity(
         self, channel_name: str | None, now: float | None = None

@@ -6,22 +6,23 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from select import select
 from threading import Event
 
 from .dispatch.dispatcher import Answer
+from .readable import readable
 
 
 class Inbox:
     """The answers of the dispatcher's threads, and what wakes the loop.
 
     :meth:`wake`, :meth:`put` and :meth:`stop` may be called from any thread, the rest
-    from the thread of the loop. It can be waited for by ``select``.
+    from the thread of the loop. It can be waited for by :func:`~.readable.readable`.
     """
 
     def __init__(self) -> None:
         self._answers: SimpleQueue[Answer] = SimpleQueue()
-        self._stopping = Event()
+        #: Set when the loop is to end.
+        self.stopping = Event()
         self._reader, self._writer = socket.socketpair()
         self._reader.setblocking(False)
         self._writer.setblocking(False)
@@ -42,13 +43,13 @@ class Inbox:
 
     def stop(self) -> None:
         """Ask the loop to end."""
-        self._stopping.set()
+        self.stopping.set()
         self.wake()
 
     @property
     def is_stopped(self) -> bool:
         """Whether the loop was asked to end."""
-        return self._stopping.is_set()
+        return self.stopping.is_set()
 
     def answers(self) -> Iterator[Answer]:
         """Take the answers that have come."""
@@ -66,7 +67,7 @@ class Inbox:
         """Sleep, but not longer than until :meth:`stop`."""
         deadline = time.monotonic() + seconds
         while not self.is_stopped and time.monotonic() < deadline:
-            select([self], [], [], max(0.0, deadline - time.monotonic()))
+            readable([self], deadline - time.monotonic())
             self.clear()
 
     def close(self) -> None:

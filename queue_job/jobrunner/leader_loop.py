@@ -10,6 +10,8 @@ one for each connection. What is logged, each line with the database's name:
   a lease broke; no worker takes the leases (:mod:`.dispatch.refusals`); the trigger is
   missing or LISTEN doesn't deliver; the database is a copy or has no secret; and what
   the reaper finds
+- ERROR: an error ended the loop, with the traceback; it is started again
+  (:mod:`.keep_running`)
 """
 
 import logging
@@ -22,9 +24,11 @@ import psycopg2
 
 from ..monitoring.statistics import Statistics
 from .inbox import Inbox
+from .keep_running import keep_running
 from .leadership import Leadership
 from .schedule.slot_grace import SlotGrace
-from .session.database import Database, MasterElectionLost
+from .session.database import Database
+from .session.leader_lock import LeaderLock, MasterElectionLost
 from .session.reconnect import ReconnectBackoff
 
 if TYPE_CHECKING:
@@ -56,6 +60,7 @@ class DatabaseLoop(threading.Thread):
         self._slot_grace = SlotGrace()
         self._leadership: Leadership | None = None
         self._is_outdated = False
+        self._standby: LeaderLock | None = None
 
     # -- called from other threads ---------------------------------------------------
 
@@ -74,9 +79,11 @@ class DatabaseLoop(threading.Thread):
 
     def break_if_stuck(self) -> None:
         """Break a connection that does not answer."""
-        leadership = self._leadership
+        leadership, standby = self._leadership, self._standby
         if leadership is not None:
             leadership.database.break_if_stuck()
+        if standby is not None:
+            standby.break_if_stuck()
 
     def scan_now(self) -> None:
         """Scan what is in flight now."""
@@ -89,26 +96,66 @@ class DatabaseLoop(threading.Thread):
 
     def run(self) -> None:
         """Lead the database, again after each error, until :meth:`stop`."""
+        name = f"{self.db_name}: the loop of the job runner"
+        keep_running(name, self._lead_again, self._inbox.stopping)
+        self._end_standby()
+        self.runner.shared_slots.give_up(self.db_name)
+        self._inbox.close()
+
+    def _lead_again(self) -> None:
+        if self._leadership is not None:  # its slots could not be kept
+            self._leadership, self._slot_grace = None, SlotGrace()
+            self.runner.shared_slots.give_up(self.db_name)
         while not self._inbox.is_stopped:
             try:
                 wait = self._connect()
             except MasterElectionLost:
                 _logger.debug("%s: another runner leads", self.db_name)
-                wait = ELECTION_INTERVAL
+                wait = self._stand_by()
             except Exception as error:
                 stopped = self._inbox.is_stopped  # then there is no next try
                 wait = 0.0 if stopped else self._backoff.after(error)
             self._end_leadership()
             self._inbox.sleep(wait)
-        self.runner.shared_slots.give_up(self.db_name)
-        self._inbox.close()
+
+    def _stand_by(self) -> float:
+        """Keep one session, in which the lock is tried at intervals.
+
+        :return: seconds until the next try
+        """
+        try:
+            if self._standby is None:
+                self._standby = LeaderLock(self.db_name)
+        except Exception as error:
+            return self._backoff.after(error)
+        return ELECTION_INTERVAL
+
+    def _end_standby(self) -> None:
+        standby, self._standby = self._standby, None
+        if standby is not None:
+            standby.close()
+
+    def _lock(self) -> LeaderLock | None:
+        """The lock that was got while standing by, None without a standby session.
+
+        :raise MasterElectionLost: another runner still leads
+        """
+        if self._standby is None:
+            return None
+        try:
+            self._standby.acquire()
+        except psycopg2.Error:
+            self._end_standby()
+            raise
+        lock, self._standby = self._standby, None
+        return lock
 
     def _connect(self) -> float:
         """Connect to the database, and lead it until told to stop.
 
         :return: seconds until the next try
         """
-        with closing(Database(self.db_name)) as database:
+        with closing(Database(self.db_name, self._lock())) as database:
             if not database.is_current:
                 self._check_installation(database)
                 return INSTALL_INTERVAL
@@ -141,6 +188,6 @@ class DatabaseLoop(threading.Thread):
 
     def _end_leadership(self):
         """Keep the slots of its jobs, which run on, for their grace period."""
-        leadership, self._leadership = self._leadership, None
-        manager = leadership.manager if leadership else None
+        manager = self._leadership.manager if self._leadership else None
         self._slot_grace.hold(manager, time.monotonic())
+        self._leadership = None

@@ -12,7 +12,6 @@ in their grace period.
 
 import logging
 import os
-import select
 import socket
 import time
 import uuid
@@ -30,6 +29,7 @@ from .dispatch.lease_registry import LeaseRegistry
 from .dispatch.recent_starts import count_recent_starts
 from .dispatch.refusals import Refusals
 from .inbox import Inbox
+from .readable import readable
 from .recovery.reaper import EPOCH_GRACE, Reaper
 from .schedule.slot_grace import SlotGrace
 from .session import queries
@@ -91,7 +91,8 @@ def new_channels(runner: "QueueJobRunner", db_name: str) -> ChannelManager:
     :param runner: whose configuration it is
     :param db_name: name of the database
     """
-    manager = ChannelManager(runner.shared_slots, db_name, runner.root_capacity)
+    maxima = runner.config.maxima_of(db_name)
+    manager = ChannelManager(runner.shared_slots, db_name, runner.root_capacity, maxima)
     if runner.config.channels:
         manager.simple_configure(runner.config.channels)
     return manager
@@ -296,6 +297,7 @@ class Leadership:
         if self.identity.obstacle:
             self.leases.key = self.identity.refresh()
         self.database.execute(queries.FORGET_OLD_RUNNERS)
+        total_capacity, total_running = self.manager.total
         leads = self.database.value(
             queries.HEARTBEAT,
             {
@@ -305,6 +307,8 @@ class Leadership:
                 "listening": self.notify_monitor.delivers,
                 "root_capacity": self.manager.get_channel_by_name("root").capacity,
                 "running": self.reaper.in_flight,
+                "total_capacity": total_capacity,
+                "total_running": total_running,
                 "note": self._obstacle or self._refusals.note(now) or None,
             },
         )
@@ -376,7 +380,7 @@ class Leadership:
         )
         timeout = max(0.0, until - now)
         sessions = [self.database.conn, self.database.leader_conn]
-        ready, _w, _x = select.select([*sessions, self.inbox], [], [], timeout)
+        ready = readable([*sessions, self.inbox], timeout)
         if self.database.leader_conn in ready:
             self.database.confirm_leadership()
         if self.inbox in ready:

@@ -26,6 +26,7 @@ from odoo.tools import config as odoo_config
 
 from . import channels
 from .dispatch.dispatcher import Dispatcher, classic_get
+from .keep_running import keep_running
 from .leader_loop import DatabaseLoop
 from .schedule.slots import SharedSlots
 from .session.config import RunnerConfig
@@ -183,15 +184,22 @@ class QueueJobRunner:
         wanted = set(self.get_db_names())
         if self._stop:  # while they were listed
             return
+        self._drop_dead()
         for name in sorted(wanted - set(self.loops)):
             loop = DatabaseLoop(name, self)
-            self.loops[name] = loop
             self.shared_slots.listen(name, loop.wake)
             loop.start()
+            self.loops[name] = loop
             if self._stop:  # too late for `close_databases`
                 self._drop(name)
         for name in sorted(set(self.loops) - wanted):
             _logger.info("%s: database is gone", name)
+            self._drop(name)
+
+    def _drop_dead(self):
+        """Forget the loops whose threads have died; new ones take their place."""
+        for name in [name for name, loop in self.loops.items() if not loop.is_alive()]:
+            _logger.error("%s: the thread of its loop is dead; a new one starts", name)
             self._drop(name)
 
     def _drop(self, name):
@@ -236,9 +244,12 @@ class QueueJobRunner:
             ("watchdog", self._watch_connections),
             ("databases", self._find_databases),
         ):
-            thread = threading.Thread(name=f"queue_job {name}", target=target)
-            thread.daemon = True
-            thread.start()
+            threading.Thread(
+                name=f"queue_job {name}",
+                target=keep_running,
+                args=(f"the thread {name} of the runner", target, self._stop_event),
+                daemon=True,
+            ).start()
         try:
             self._stop_event.wait()
         except (KeyboardInterrupt, InterruptedError):

@@ -21,9 +21,11 @@ from ..jobrunner.schedule.channel_config import canonical_name, split_strip
 from ..jobrunner.schedule.rate import DEFAULT_PERIOD
 from ..jobrunner.session.config import RunnerConfig
 from ..monitoring.effective_settings import (
+    capacity_source,
     configuration_source,
     configured_channels,
     effective_settings,
+    maxima_of,
 )
 from ..storage import caches
 from .queue_job_failure_policy import SETTINGS
@@ -83,6 +85,12 @@ class QueueJobChannel(models.Model):
         compute="_compute_capacity_in_force",
         help="How many jobs may run at the same time, as the job runner obeys it: what "
         "the configuration of the server says, or else the capacity of the channel.",
+    )
+    capacity_reason = fields.Char(
+        string="Reason of the Capacity",
+        compute="_compute_capacity_in_force",
+        help="The setting of the server from which the capacity in force comes, if it "
+        "is not that of the form.",
     )
     sequential = fields.Boolean(
         help="Run the jobs strictly one after the other, in their order. A job which "
@@ -174,11 +182,17 @@ class QueueJobChannel(models.Model):
     @api.depends("complete_name", "capacity", "sequential")
     def _compute_capacity_in_force(self):
         configured = configured_channels()[0]
+        maxima = maxima_of(self.env.cr.dbname)
         words = {None: self.env._("no limit"), 0: self.env._("off")}
         for channel in self:
-            settings = effective_settings(channel.complete_name, channel, configured)
+            name = channel.complete_name
+            settings = effective_settings(name, channel, configured, maxima)
             capacity = settings["capacity"]
             channel.capacity_in_force = words.get(capacity) or str(capacity)
+            source = capacity_source(settings, maxima)
+            channel.capacity_reason = source and self.env._(
+                "configuration (%(setting)s)", setting=source
+            )
 
     @api.depends("complete_name")
     @api.depends_context("uid", "allowed_company_ids")

@@ -21,6 +21,7 @@ from ..monitoring.effective_settings import (
     configured_channels,
     effective_settings,
     job_workers,
+    maxima_of,
     runner_facts,
 )
 from ..monitoring.health import Facts, health_problems, is_alive
@@ -157,6 +158,7 @@ class QueueJobDashboard(models.AbstractModel):
         names = sorted({"root", *records, *running, *waits})
         configured = configured_channels()[0]
         may_change = channels._filtered_access("write")
+        maxima = maxima_of(self.env.cr.dbname)
         return [
             {
                 "id": records[name].id if name in records else False,
@@ -166,7 +168,7 @@ class QueueJobDashboard(models.AbstractModel):
                 "running": running.get(name, 0),
                 "waiting": waits.get(name, {}).get("waiting", 0),
                 "oldest": waits.get(name, {}).get("oldest", 0),
-                **effective_settings(name, records.get(name), configured),
+                **effective_settings(name, records.get(name), configured, maxima),
             }
             for name in names
         ]
@@ -256,7 +258,8 @@ class QueueJobDashboard(models.AbstractModel):
         settings, error = configured_channels()
         channels = self.env["queue.job.channel"].search(queries.ALL_CHANNELS)
         root = channels.filtered(lambda channel: channel.complete_name == "root")
-        capacity = effective_settings("root", root, settings)["capacity"]
+        maxima = maxima_of(self.env.cr.dbname)
+        capacity = effective_settings("root", root, settings, maxima)["capacity"]
         paused = self._paused_with_jobs(channels, settings, waiting)
         self.env.cr.execute(HAS_TRIGGER)
         return Facts(

@@ -34,6 +34,14 @@ class QueueJobRunner(models.Model):
         readonly=True, help="How many jobs this runner may run at the same time."
     )
     running = fields.Integer(readonly=True, help="How many jobs run now.")
+    total_capacity = fields.Integer(
+        readonly=True,
+        help="How many jobs all databases of this runner may run together; 0 for no "
+        "maximum.",
+    )
+    total_running = fields.Integer(
+        readonly=True, help="How many jobs run now in all databases of this runner."
+    )
     note = fields.Text(readonly=True)
     drained = fields.Boolean(
         readonly=True, help="Neither this runner nor its leases start jobs any more."

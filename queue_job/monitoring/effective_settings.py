@@ -21,9 +21,8 @@ from ..jobrunner.schedule.channel_config import (
     limits_of,
     parse,
 )
+from ..jobrunner.schedule.maxima import NO_MAXIMA, Maxima
 from ..jobrunner.session.config import ENV_PREFIX, SECTION, RunnerConfig, environment
-
-ENV_CHANNELS = f"{ENV_PREFIX}CHANNELS"
 
 
 def configured_channels() -> tuple[dict[str, dict], str]:
@@ -51,33 +50,66 @@ def default_root_capacity() -> int:
     return job_workers() or 1
 
 
-def configuration_source() -> str:
-    """Return the name of the variable, or of the option of the file, that holds it."""
-    if environment().get(ENV_CHANNELS):
-        return ENV_CHANNELS
-    return f"[{SECTION}] channels"
+def maxima_of(db_name: str) -> Maxima:
+    """Return how many jobs a database may run, as far as this server is concerned.
+
+    :param db_name: name of the database
+    """
+    try:
+        return RunnerConfig.load().maxima_of(db_name)
+    except ValueError:  # reported where the channels are read
+        return NO_MAXIMA
 
 
-def effective_settings(name: str, channel, configured: dict[str, dict]) -> dict:
+def configuration_source(key: str = "channels") -> str:
+    """Return the name of the variable, or of the option of the file, that holds it.
+
+    :param key: of the setting
+    """
+    variable = ENV_PREFIX + key.upper()
+    return variable if environment().get(variable) else f"[{SECTION}] {key}"
+
+
+def capacity_source(settings: Mapping[str, Any], maxima: Maxima) -> str:
+    """Return which setting of the server gives a channel its capacity, or "".
+
+    :param settings: what `effective_settings` says of the channel
+    :param maxima: of the database
+    """
+    if settings["fixed"]:
+        return settings["fixed"]
+    if not settings["is_maximum"]:
+        return ""
+    own = maxima.database == maxima.root
+    return configuration_source("db_max_capacity" if own else "max_capacity")
+
+
+def effective_settings(
+    name: str, channel, configured: dict[str, dict], maxima: Maxima = NO_MAXIMA
+) -> dict:
     """Return the settings that are in force for a channel, as the runner obeys them.
 
     :param name: full dotted name of the channel
     :param channel: its record, its columns as a dictionary, or None or empty
     :param configured: {full name: entry of the configuration string}
+    :param maxima: of the database, see `maxima_of`
     :return: capacity (jobs at a time, None for no limit, 0 where the runner is off),
-        sequential, throttle (seconds), paused, rate, and under `fixed` where the
-        configuration string stands, or ""
+        sequential, throttle (seconds), paused, rate, under `fixed` where the
+        configuration string stands, or "", and `is_maximum` where the capacity is not
+        what the record says, but a maximum of the configuration
     """
     entry = configured.get(name)
     defaults = None if channel else defaults_above(name, all_defaults(configured))
-    limits = limits_of(
-        name, _row_of(name, channel), entry, default_root_capacity(), defaults
-    )
+    row = _row_of(name, channel)
+    default = default_root_capacity()
+    limits = limits_of(name, row, entry, default, defaults, maxima.root)
+    own = row.capacity if name == ROOT and not row.sequential else limits.capacity
     return {
         **limits._asdict(),
         # `root:0` keeps the runner from starting, elsewhere 0 sets no limit
         "capacity": limits.capacity or (0 if name == ROOT else None),
         "fixed": "" if entry is None else configuration_source(),
+        "is_maximum": bool(maxima.root) and entry is None and own != limits.capacity,
     }
 
 

@@ -18,7 +18,11 @@ from ..claim.claims import seconds_since
 from ..core.states import FAILED, PENDING
 from ..storage.retention import NO_JIT
 from . import dashboard_queries as queries
-from .effective_settings import configured_channels, effective_settings
+from .effective_settings import (
+    configured_channels,
+    effective_settings,
+    maxima_of,
+)
 from .health import DANGER, is_alive
 from .statistics import BOUNDS
 
@@ -163,10 +167,11 @@ class Collector:
 
     def _channels(self):
         configured = configured_channels()[0]
+        maxima = maxima_of(self.env.cr.dbname)
         channels = self.env["queue.job.channel"].search(queries.ALL_CHANNELS)
         records = {channel.complete_name: channel for channel in channels}
         settings = {
-            name: effective_settings(name, records.get(name), configured)
+            name: effective_settings(name, records.get(name), configured, maxima)
             for name in sorted({"root", *records, *configured})
         }
         yield _gauge(

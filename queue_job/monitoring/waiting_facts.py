@@ -19,9 +19,14 @@ from ..keys.admission import HOLDER
 from ..storage.dependencies import BACKWARDS, IS_OPEN, OF_CHILD
 from . import health
 from .dashboard_queries import IN_FLIGHT, READY
-from .effective_settings import configured_channels, effective_settings, runner_facts
+from .effective_settings import (
+    configured_channels,
+    effective_settings,
+    maxima_of,
+    runner_facts,
+)
 from .histogram import ancestors, sum_up_tree
-from .waiting_reason import ChannelFacts, Facts, Line, Subject
+from .waiting_reason import ChannelFacts, Facts, Line, Subject, Total
 
 #: Jobs of a line that are counted.
 MOST = 2000
@@ -107,7 +112,8 @@ SELECT subject.id, subject.state, subject.channel, subject.steps, subject.kind,
          WHERE job_id = subject.id ORDER BY number DESC, id DESC LIMIT 1) AS error,
        {OBSTACLE},
        (SELECT to_jsonb(r) FROM (
-               SELECT note, root_capacity, {seconds_since("last_seen")} AS age
+               SELECT note, root_capacity, total_capacity, total_running,
+                      {seconds_since("last_seen")} AS age
                  FROM queue_job_runner
                 WHERE last_seen <= {UTC_NOW} + interval '1 hour'
                 ORDER BY leader DESC NULLS LAST, last_seen DESC LIMIT 1) r) AS runner,
@@ -168,6 +174,7 @@ def read_facts(cr: Any, job_id: int) -> Facts | None:
         obstacle=row["obstacle"] or "",
         channels=_channels(cr, row, configured, runner.get("root_capacity")),
         line=Line(row["before"], row["waiting"], MOST, row["run_seconds"]),
+        total=Total(runner.get("total_capacity"), runner.get("total_running")),
     )
 
 
@@ -192,9 +199,10 @@ def _channels(cr, row, configured, root_capacity) -> tuple[ChannelFacts, ...]:
     own, *above = ancestors(canonical_name(row["channel"]))
     running = sum_up_tree(row["running"] or {})
     rows, failed = row["channels"] or {}, row["failed"] or {}
+    maxima = maxima_of(cr.dbname)
     found = []
     for name in (own, *above):
-        settings = effective_settings(name, rows.get(name), configured)
+        settings = effective_settings(name, rows.get(name), configured, maxima)
         limits = ChannelLimits(*(settings[each] for each in ChannelLimits._fields))
         if name == ROOT and root_capacity:
             limits = limits._replace(capacity=root_capacity)

@@ -14,7 +14,8 @@ What is asked first, of a pending subject:
 2. the runner, and what makes it hold all jobs back; modules that are being updated,
    a drained database;
 3. its key, about which the runner has not decided yet;
-4. the channels from its own up to root: a pause of any of them, then what stops each.
+4. the channels from its own up to root: a pause of any of them, then what stops each;
+5. what all databases of the runner run together.
 """
 
 from __future__ import annotations
@@ -101,6 +102,14 @@ class Line(NamedTuple):
     """mean run time of the jobs of the channel, as measured"""
 
 
+class Total(NamedTuple):
+    """What all databases of the runner run together, as it said last."""
+
+    capacity: int | None = None
+    """None or 0 for no maximum"""
+    running: int | None = None
+
+
 class Facts(NamedTuple):
     """What is known of a job and of what it waits for."""
 
@@ -115,6 +124,7 @@ class Facts(NamedTuple):
     channels: tuple[ChannelFacts, ...] = ()
     """from that of the subject up to root"""
     line: Line = Line()
+    total: Total = Total()
 
 
 class Reason(NamedTuple):
@@ -171,7 +181,7 @@ def _own_reason(facts: Facts) -> Reason:
         or (Reason("key_new") if subject.is_blocked else None)
         or _pause(facts.channels)
         or _channel(facts)
-        or _no_obstacle(subject)
+        or _no_obstacle(facts)
     )
 
 
@@ -286,8 +296,11 @@ def _because_of(
     return Reason(code, values, record, remedy if record else None)
 
 
-def _no_obstacle(subject: Subject) -> Reason:
+def _no_obstacle(facts: Facts) -> Reason:
     """Nothing in this database: the runner shares slots and workers among several."""
-    if subject.ready_for < SOON:
+    capacity, running = facts.total
+    if capacity and (running or 0) >= capacity:
+        return Reason("total_full", {"running": running, "capacity": capacity})
+    if facts.subject.ready_for < SOON:
         return Reason("soon")
-    return Reason("workers_busy", {"duration": subject.ready_for})
+    return Reason("workers_busy", {"duration": facts.subject.ready_for})

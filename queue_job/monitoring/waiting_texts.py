@@ -94,6 +94,11 @@ TEXTS = {
         "Channel %(channel)s is full: %(running)s of %(capacity)s jobs are running."
         " More than %(before)s jobs are before this one in the line of its channel."
     ),
+    "total_full": _lt(
+        "All databases of the server together run %(running)s of %(capacity)s jobs at"
+        " a time (max_capacity in its configuration). This database gets the next slot"
+        " when it is its turn."
+    ),
     "soon": _lt("Nothing holds it. It starts in a moment."),
     "workers_busy": _lt(
         "Nothing in this database has held it for %(duration)s. The slots of the job"

@@ -25,6 +25,7 @@ from . import test_gc
 from . import test_graph_keys
 from . import test_leadership
 from . import test_insertion
+from . import test_loop_restart
 from . import test_job
 from . import test_job_cursor
 from . import test_job_workers
@@ -59,6 +60,7 @@ from . import test_server_hooks
 from . import test_settlement
 from . import test_shared_heap
 from . import test_stale_registry
+from . import test_standby
 from . import test_trap
 from . import test_trap_store
 from . import test_triggers

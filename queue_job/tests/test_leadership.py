@@ -18,6 +18,7 @@ from ..jobrunner.leader_loop import INSTALL_INTERVAL, DatabaseLoop
 from ..jobrunner.leadership import Leadership
 from ..jobrunner.schedule.slot_grace import SlotGrace
 from ..jobrunner.schedule.slots import SharedSlots
+from ..jobrunner.session.config import RunnerConfig
 from ..jobrunner.session.database import Database, MasterElectionLost, connect
 from ..jobrunner.session.worker_limit import NO_LIMIT
 from ..monitoring.statistics import Statistics
@@ -89,7 +90,7 @@ class FakeDatabase:
 
 class FakeRunner:
     def __init__(self):
-        self.config = SimpleNamespace(channels=f"root:{CAPACITY}")
+        self.config = RunnerConfig(channels=f"root:{CAPACITY}")
         self.shared_slots = SharedSlots()
         self.root_capacity = 1
         self.worker_limit = NO_LIMIT
@@ -273,7 +274,7 @@ class TestLoop(BaseCase):
         )
         self.is_current = True
 
-    def connect(self, _name):
+    def connect(self, _name, _lock=None):
         connection = FakeConnection(self.loop, self.is_current)
         self.connections.append(connection)
         return connection

@@ -132,6 +132,30 @@ class TestChannel(JobCase):
                 found = [c.capacity_in_force for c in (self.root, *channels)]
             self.assertEqual(found, shown, string)
 
+    def test_a_maximum_of_the_database_is_shown_with_its_reason(self):
+        sub = self.channel("two", capacity=9)
+        own = {
+            "ODOO_QUEUE_JOB_CHANNELS": "",
+            "ODOO_QUEUE_JOB_MAX_CAPACITY": "10",
+            "ODOO_QUEUE_JOB_DB_MAX_CAPACITY": f"nobody:1,{self.env.cr.dbname}:6",
+        }
+        reason = "configuration (ODOO_QUEUE_JOB_DB_MAX_CAPACITY)"
+        for capacity, changed, shown in (
+            (0, {}, ("6", reason)),
+            (8, {}, ("6", reason)),
+            (4, {}, ("4", "")),
+            (0, {"ODOO_QUEUE_JOB_MAX_CAPACITY": "5"}, ("5", "MAX_CAPACITY")),
+            (0, {"ODOO_QUEUE_JOB_DB_MAX_CAPACITY": ""}, ("10", "MAX_CAPACITY")),
+            (8, {"ODOO_QUEUE_JOB_CHANNELS": "root:7"}, ("7", "JOB_CHANNELS")),
+        ):
+            self.root.capacity = capacity
+            self.env.invalidate_all()
+            with self.subTest(shown), patch.dict(os.environ, {**own, **changed}):
+                self.assertEqual(self.root.capacity_in_force, shown[0])
+                self.assertIn(shown[1], self.root.capacity_reason or "")
+                self.assertEqual(bool(self.root.capacity_reason), bool(shown[1]))
+                self.assertFalse(sub.capacity_reason)
+
     def test_pause(self):
         sub = self.channel("sub")
         sub.action_pause()

@@ -115,6 +115,29 @@ class TestRunnerConfig(BaseCase):
         self.assertEqual(config.idle_settings(0), ["limit_time_real"])
         self.assertEqual(config.idle_settings(3), ["host", "port"])
 
+    def test_maxima(self):
+        self.write_section("max_capacity = 10\ndb_max_capacity = prod_*:6,*:1")
+        loaded = RunnerConfig.load()
+        self.assertEqual(loaded.maxima_of("prod_a"), (10, 6))
+        self.assertEqual(loaded.maxima_of("test"), (10, 1))
+        self.assertEqual(config.idle_maxima(), [])
+        with patch.dict(os.environ, {"ODOO_QUEUE_JOB_MAX_CAPACITY": "3"}):
+            self.assertEqual(RunnerConfig.load().maxima_of("prod_a").root, 3)
+
+    def test_the_channels_take_precedence_over_the_maxima(self):
+        self.write_section("max_capacity = 10\nchannels = root:4")
+        os.environ["ODOO_QUEUE_JOB_DB_MAX_CAPACITY"] = "*:1"
+        self.assertEqual(RunnerConfig.load().maxima_of("test"), (None, None))
+        self.assertEqual(config.idle_maxima(), ["max_capacity", "db_max_capacity"])
+
+    def test_a_maximum_that_nobody_reaches_is_said_once(self):
+        self.write_section("db_max_capacity = *:1,prod:6")
+        with self.assertLogs(LOGGER, "WARNING") as logs:
+            RunnerConfig.load()
+            RunnerConfig.load()
+        self.assertEqual(len(logs.output), 1)
+        self.assertIn("prod has no effect, because * before it", logs.output[0])
+
     def test_interfaces_nobody_can_connect_to(self):
         for interface, host in (
             ("0.0.0.0", "localhost"),
@@ -164,6 +187,8 @@ class TestRunnerConfig(BaseCase):
         for key, value, message in (
             ("channels", "root:4,a:x", "Invalid channel config a:x: invalid capacity"),
             ("channels", "a:2:sequential", "a:2:sequential: A sequential channel"),
+            ("max_capacity", "ten", "JOB_MAX_CAPACITY: ten: ten is no number of jobs"),
+            ("db_max_capacity", "a:1,b", "DB_MAX_CAPACITY: b: an entry is pattern:"),
             ("port", "http", "ODOO_QUEUE_JOB_PORT"),
             ("port", "70000", "1 to 65535"),
             ("scheme", "ftp", "http or https"),

@@ -275,6 +275,12 @@ class TestChannels(WaitingCase):
         self.new("started", channel="root.other")
         self.assert_reason(self.new(), "full", "Channel root", record=self.root)
 
+    def test_all_databases_together_run_as_many_as_they_may(self):
+        self.runner.write({"total_capacity": 4, "total_running": 4})
+        self.assert_reason(self.new(), "total_full", "4 of 4", "max_capacity")
+        self.runner.total_running = 3
+        self.assert_reason(self.new(), "soon")
+
     def test_a_long_line(self):
         self.channel.capacity = 1
         self.new("started")

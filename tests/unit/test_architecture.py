@@ -46,6 +46,8 @@ PURE = [
     "jobrunner/schedule/channel_options",
     "jobrunner/schedule/channel_queue",
     "jobrunner/schedule/lease_terms",
+    "jobrunner/schedule/loose_channels",
+    "jobrunner/schedule/maxima",
     "jobrunner/schedule/rate",
     "jobrunner/dispatch/recent_starts",
     "jobrunner/schedule/channel",

@@ -24,6 +24,7 @@ from hypothesis.stateful import (
 )
 
 from queue_job.jobrunner.channels import ChannelManager, ChannelSettings, SharedSlots
+from queue_job.jobrunner.schedule.maxima import Maxima, maximum_of, parse_databases
 
 PATHS = ("root", "root.a", "root.a.x", "root.a.y", "root.b", "root.b.z")
 SETTINGS = st.fixed_dictionaries(
@@ -307,9 +308,13 @@ class SharedMachine(RuleBasedStateMachine):
         self.running = {name: {} for name in self.names}
         self.number = 0
         for name in self.names:
-            self.managers[name] = ChannelManager(self.shared, name)
-            self.managers[name].simple_configure("root:3,a:1")
+            self.managers[name] = self.make_manager(name)
             self.shared.listen(name, lambda name=name: self.called.append(name))
+
+    def make_manager(self, name):
+        manager = ChannelManager(self.shared, name)
+        manager.simple_configure("root:3,a:1")
+        return manager
 
     @rule(
         name=st.sampled_from(names),
@@ -355,8 +360,12 @@ class SharedMachine(RuleBasedStateMachine):
                 path = job.channel.fullname
                 self.waiting[name].remove((path, int(job.uuid)))
                 self.running[name][int(job.uuid)] = path
+                self.note_start(name)
             if not jobs:
                 break
+
+    def note_start(self, name):
+        """A job of this database has started."""
 
     @invariant()
     def capacities_hold(self):
@@ -379,7 +388,67 @@ class SharedMachine(RuleBasedStateMachine):
         )
 
 
+class MaximaMachine(SharedMachine):
+    """The channels are ruled by records: each database has a maximum, all have one."""
+
+    total = 3
+    roots = {"x": 2, "y": 1, "z": 3}
+    maxima = parse_databases("x:2,y:1,*:9")
+
+    def __init__(self):
+        super().__init__()
+        #: starts of others while a database without any slot could have one
+        self.passed_over = dict.fromkeys(self.names, 0)
+
+    def make_manager(self, name):
+        own = Maxima(self.total, maximum_of(name, self.maxima))
+        manager = ChannelManager(self.shared, name, maxima=own)
+        manager.apply_settings([ChannelSettings("root.a", 1)])
+        return manager
+
+    def note_start(self, name):
+        self.passed_over[name] = 0
+        for other in set(self.names) - {name}:
+            if self.waiting[other] and not self.running[other]:
+                self.passed_over[other] += 1
+
+    @rule(name=st.sampled_from(SharedMachine.names))
+    def lose(self, name):
+        """A runner loses a database with all its slots, and leads it again."""
+        self.managers[name].forget_all()
+        self.managers[name] = self.make_manager(name)
+        self.shared.give_up(name)
+        self.running[name].clear()
+        self.called.append(name)
+        self.answer_calls()
+
+    @invariant()
+    def capacities_hold(self):
+        counts = {name: len(self.running[name]) for name in self.names}
+        assert sum(counts.values()) <= self.total
+        assert self.managers["x"].total == (self.total, sum(counts.values()))
+        for name, running in self.running.items():
+            assert len(running) <= self.roots[name]
+            assert list(running.values()).count("root.a") <= 1
+
+    @invariant()
+    def nobody_waits_while_there_is_room(self):
+        if sum(map(len, self.running.values())) == self.total:
+            return
+        for name, waiting in self.waiting.items():
+            if len(self.running[name]) < self.roots[name]:
+                paths = {path for path, _number in waiting}
+                assert "root.b" not in paths
+                assert "root.a" not in paths or "root.a" in self.running[name].values()
+
+    @invariant()
+    def nobody_starves(self):
+        assert max(self.passed_over.values()) < len(self.names)
+
+
 TestChannels = ChannelMachine.TestCase
 TestChannels.settings = STEP
 TestShared = SharedMachine.TestCase
 TestShared.settings = STEP
+TestMaxima = MaximaMachine.TestCase
+TestMaxima.settings = STEP

@@ -18,6 +18,7 @@ from queue_job.monitoring.waiting_reason import (
     Facts,
     Line,
     Subject,
+    Total,
     waiting_reason,
 )
 
@@ -49,6 +50,11 @@ CASES = [
     # (facts, code, why)
     (facts(), "soon", "nothing holds it"),
     (facts({"ready_for": 60}), "workers_busy", "nothing in this database does"),
+    (facts(total=Total(4, 4)), "total_full", "what all databases run together"),
+    (facts(total=Total(4, 5)), "total_full", "the maximum was lowered"),
+    (facts(total=Total(4, 3)), "soon", "there is room"),
+    (facts(total=Total(0, 9)), "soon", "there is no maximum"),
+    (facts(channels=full(), total=Total(4, 4)), "full", "a channel here is full"),
     *(
         (facts({"state": state}), None, state)
         for state in ("started", "done", "failed")

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from ...core.states import ENQUEUED, FAILED, PENDING, STARTED
 from . import channel_options
 from .channel_queue import ChannelJob, ChannelQueue
 from .rate import Owner, Rate
@@ -74,6 +75,23 @@ class Channel:
         self._queue.sequential = value
 
     @property
+    def load(self) -> tuple[int | None, int]:
+        """The capacity, and how many jobs run in all databases that share it."""
+        return self.capacity, self._slots.count
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is neither a job nor a channel here or below."""
+        return not (self._waiting or self._running or self._failed or self.children)
+
+    @property
+    def has_settings(self) -> bool:
+        """Whether it has a limit or a rule of its own."""
+        return any(
+            (self.capacity, self.sequential, self.throttle, self.rate, self.paused)
+        )
+
+    @property
     def is_limited(self) -> bool:
         """Whether a job may have to wait because of this channel, of none above it.
 
@@ -88,7 +106,8 @@ class Channel:
     @property
     def fullname(self) -> str:
         """The dotted path from root."""
-        return f"{self.parent.fullname}.{self.name}" if self.parent else self.name
+        above = self.parent.fullname if self.parent else ""
+        return f"{above}.{self.name}" if above else self.name
 
     def __str__(self) -> str:
         return (
@@ -198,6 +217,22 @@ class Channel:
         self.remove(job)
         self._failed.add(job)
 
+    def set_state(self, job: ChannelJob, state: str) -> bool:
+        """Put a job where its state belongs.
+
+        :param state: of a job that is not over
+        :return: False for an unknown state
+        """
+        setters = {
+            PENDING: self.set_pending,
+            ENQUEUED: self.set_running,
+            STARTED: self.set_running,
+            FAILED: self.set_failed,
+        }
+        if state in setters:
+            setters[state](job)
+        return state in setters
+
     # -- what may start ---------------------------------------------------------
 
     def is_blocked(self, now: float) -> bool:
@@ -266,3 +301,15 @@ class Channel:
         free = self.capacity - self._slots.count if self.capacity else UNLIMITED
         free = int(min(free, self._slots.starts.room(self.rate, now)))
         return min(free, 1) if self.throttle else free
+
+    def free_slots_on_path(self, db_name: str, now: float) -> int:
+        """The same, as far as the channels above let them.
+
+        A database that can't use a slot further up must not ask for it.
+        """
+        free = UNLIMITED
+        for channel in self.path():
+            free = min(free, channel.free_slots(db_name, now))
+            if free <= 0:
+                break
+        return free

@@ -67,6 +67,7 @@ def limits_of(
     entry: dict[str, Any] | None = None,
     root_capacity: int = 1,
     defaults: ChildDefaults | None = None,
+    maximum: int | None = None,
 ) -> ChannelLimits:
     """Return what rules a channel: what the runner obeys, and what users are shown.
 
@@ -79,12 +80,16 @@ def limits_of(
     :param root_capacity: jobs of root at a time, where neither the row nor the text
         gives a number
     :param defaults: see `defaults_above`; for a channel that has no row
+    :param maximum: of root, whatever its row says; see `Maxima`
     :raise ValueError: an option of the entry can't be read
     """
     if entry is None and defaults is not None:
         row = row._replace(capacity=defaults.capacity, sequential=defaults.sequential)
     if entry is None:
-        return _limits_of_row(row, root_capacity if name == ROOT else None)
+        if name != ROOT:
+            return _limits_of_row(row, None)
+        limits = _limits_of_row(row, maximum or root_capacity)
+        return limits._replace(capacity=min(filter(None, (limits.capacity, maximum))))
     rate = entry.get("rate")
     return ChannelLimits(
         capacity=entry.get("capacity"),

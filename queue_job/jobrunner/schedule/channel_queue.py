@@ -74,6 +74,23 @@ class JobFacts(NamedTuple):
             state,
         )
 
+    def job_of(self, channel: Any) -> ChannelJob:
+        """Make a job of a channel from the facts."""
+        return ChannelJob(
+            self.db_name,
+            channel,
+            self.uuid,
+            self.seq,
+            self.date_created,
+            self.priority,
+            self.eta or None,
+        )
+
+    def agree_with(self, job: ChannelJob, channel: Any) -> bool:
+        """Whether a job has the place in this channel that the facts give it."""
+        known = (job.channel, job.seq, job.priority, job.eta)
+        return known == (channel, self.seq, self.priority, self.eta or None)
+
 
 class ChannelJob:
     """A job as its channel sees it; equal to itself only."""

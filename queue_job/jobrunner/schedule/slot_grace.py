@@ -40,6 +40,6 @@ class SlotGrace:
 
     def release(self) -> None:
         """Release the slots that are kept, if any."""
-        if self._manager is not None:
-            self._manager.forget_all()
-            self._manager = None
+        manager, self._manager = self._manager, None
+        if manager is not None:
+            manager.forget_all()

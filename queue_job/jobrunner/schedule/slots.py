@@ -4,7 +4,8 @@
 A channel counts its running jobs in a `Slots`. Most channels have one of their own.
 A channel named in the configuration string has one capacity for all databases of
 the server, so the managers of all databases share one `FairSlots`, which they find
-in the `SharedSlots` of the process.
+in the `SharedSlots` of the process. So have all databases together, where there is a
+`max_capacity`.
 
 Sharing is fair. A database that has a job to start and is refused a slot is
 *starved*. While one is, a database that holds more slots than it may take no other;
@@ -26,10 +27,14 @@ from collections import Counter
 from collections.abc import Callable
 from itertools import count
 from typing import NamedTuple
+from weakref import WeakValueDictionary
 
 from .rate import StartWindow
 
 GRACE_SECONDS = 1.0
+
+#: The name under which all that runs in all databases is counted; no channel has it.
+TOTAL = ""
 
 #: Slots held, and when one was taken last: the smallest is the most starved.
 Rank = tuple[int, int]
@@ -84,6 +89,7 @@ class FairSlots(Slots):
     """Slots that several databases share evenly."""
 
     __slots__ = (
+        "__weakref__",
         "_capacity",
         "_offered",
         "_served",
@@ -114,8 +120,10 @@ class FairSlots(Slots):
         if room and may_take(db_name, self._waiting(), self.rank):
             if self.starved.pop(db_name, None):
                 self._offered.add(db_name)
+                self._shared.keep(self)
             return True
         self.starved[db_name] = Starvation(self._shared.rounds[db_name])
+        self._shared.keep(self)
         if room:
             self.ask_again[db_name] = self.call_most_starved()
         return False
@@ -149,6 +157,7 @@ class FairSlots(Slots):
     def satisfy(self, db_name: str) -> None:
         """A database is not starved any longer: another one is next."""
         self.starved.pop(db_name, None)
+        self._shared.keep(self)
         self.ask_again.pop(db_name, None)
         self._offered.discard(db_name)
         self.call_most_starved()
@@ -197,6 +206,9 @@ class SharedSlots:
         self.rounds: Counter[str] = Counter()
         self.next_number = count(1).__next__
         self._slots: dict[str, FairSlots] = {}
+        # those of channels on the fly: there while a channel or a database wants them
+        self._passing: WeakValueDictionary[str, FairSlots] = WeakValueDictionary()
+        self._wanted: set[FairSlots] = set()
         self._wakers: dict[str, Callable[[], None]] = {}
 
     def __getitem__(self, channel_name: str) -> FairSlots:
@@ -205,6 +217,24 @@ class SharedSlots:
             if channel_name not in self._slots:
                 self._slots[channel_name] = FairSlots(self)
             return self._slots[channel_name]
+
+    def passing(self, channel_name: str) -> FairSlots:
+        """Return the slots of a channel on the fly, which are forgotten with it."""
+        with self.lock:
+            slots = self._passing.get(channel_name)
+            if slots is None:
+                slots = self._passing[channel_name] = FairSlots(self)
+            return slots
+
+    def keep(self, slots: FairSlots) -> None:
+        """Keep slots as long as a database is starved of them."""
+        if slots.starved:
+            self._wanted.add(slots)
+        else:
+            self._wanted.discard(slots)
+
+    def _all(self) -> list[FairSlots]:
+        return [*self._slots.values(), *self._passing.values()]
 
     def listen(self, db_name: str, wake: Callable[[], None]) -> None:
         """Have `wake` called when a slot that this database waits for falls free.
@@ -224,7 +254,7 @@ class SharedSlots:
     def held(self, db_name: str, channel_name: str = "root") -> int:
         """How many slots of a channel a database holds."""
         with self.lock:
-            slots = self._slots.get(channel_name)
+            slots = self._slots.get(channel_name) or self._passing.get(channel_name)
             return slots.held[db_name] if slots else 0
 
     def may_take(
@@ -237,20 +267,20 @@ class SharedSlots:
     def end_round(self, db_name: str) -> None:
         """Forget the starved databases that have asked for nothing in this round."""
         with self.lock:
-            for slots in self._slots.values():
+            for slots in self._all():
                 slots.end_round(db_name, self.rounds[db_name])
             self.rounds[db_name] += 1
 
     def ask_again(self, db_name: str) -> float:
         """When a database should ask again for room that it left to others, or 0."""
         with self.lock:
-            times = [slots.ask_again.get(db_name, 0) for slots in self._slots.values()]
+            times = [slots.ask_again.get(db_name, 0) for slots in self._all()]
             return min(filter(None, times), default=0)
 
     def give_up(self, db_name: str) -> None:
         """Release all that a database holds, and wait for it no more."""
         with self.lock:
-            for slots in self._slots.values():
+            for slots in self._all():
                 slots.held.pop(db_name, None)
                 slots.satisfy(db_name)
 

@@ -37,7 +37,13 @@ from odoo.tools import config
 from ...sessions import interrupts
 from ...worker import active_leases, main_thread
 from ..schedule import channel_config
-from ..session.config import SECTION, RunnerConfig, idle_settings, lacks_workers
+from ..session.config import (
+    SECTION,
+    RunnerConfig,
+    idle_maxima,
+    idle_settings,
+    lacks_workers,
+)
 from . import shared_heap
 
 if os.name == "posix":  # elsewhere there is no prefork server
@@ -347,6 +353,13 @@ def _check_settings(*, prefork: bool) -> RunnerConfig:
             ", ".join(idle),
             SECTION,
             "where there are" if wanted else "without",
+        )
+    if idle := idle_maxima():
+        _logger.warning(
+            "%s of section [%s] has no effect, because channels is set, which takes"
+            " precedence: remove one of them",
+            ", ".join(idle),
+            SECTION,
         )
     if settings.is_enabled and lacks_workers(wanted if prefork else 0):
         _logger.warning(

@@ -27,7 +27,8 @@ from typing import Any
 
 from odoo.tools import config as odoo_config
 
-from ..schedule import channel_config
+from ..schedule import channel_config, maxima
+from ..schedule.maxima import NO_MAXIMA, DatabaseMaximum, Maxima
 
 _logger = logging.getLogger(__name__)
 
@@ -39,6 +40,9 @@ LIMITS = ("limit_time_real", "limit_time_cpu", "limit_memory_soft", "limit_memor
 
 #: Seconds; with a shorter limit a worker would be killed while it is idle.
 SHORTEST_LIMIT = 5
+
+#: Settings that count where the channels are ruled by their records.
+MAXIMA = ("max_capacity", "db_max_capacity")
 
 #: Settings that lead to HTTP workers.
 ADDRESS = ("scheme", "host", "port", "http_auth_user", "http_auth_password")
@@ -55,6 +59,16 @@ _warned: set[str] = set()
 def _channels(value: Any) -> str:
     channel_config.validate(value)
     return value
+
+
+def _databases(value: Any) -> tuple[DatabaseMaximum, ...]:
+    found = maxima.parse_databases(value)
+    for later, earlier in maxima.unreached(found):
+        _warn_once(
+            f"db_max_capacity: {later} has no effect, because {earlier} before it"
+            " matches the same databases and the first match counts; change their order"
+        )
+    return found
 
 
 def _scheme(value: Any) -> str:
@@ -111,6 +125,19 @@ SETTINGS = (
         " it doesn't name is ruled by the channel's own form; root alone has 1, or as"
         " many as there are job workers.",
         convert=_channels,
+    ),
+    Setting(
+        "max_capacity",
+        "How many jobs all databases of the runner run at once, together. No effect"
+        " where channels is set.",
+        convert=maxima.parse_total,
+    ),
+    Setting(
+        "db_max_capacity",
+        "How many jobs each database runs at once: pattern:number, separated by commas"
+        " or line ends, with the wildcards *, ? and [abc]. The first pattern that"
+        " matches the name counts. No effect where channels is set.",
+        convert=_databases,
     ),
     Setting(
         "workers",
@@ -170,6 +197,8 @@ class RunnerConfig:
     """What the runner needs to know, checked and converted."""
 
     channels: str | None = None
+    max_capacity: int | None = None
+    db_max_capacity: tuple[DatabaseMaximum, ...] | None = None
     workers: int = 0
     limit_time_real: int | None = None
     limit_time_cpu: int | None = None
@@ -246,6 +275,16 @@ class RunnerConfig:
         """Whether jobs may run at all: the capacity of root is not 0."""
         return not (self.channels and channel_config.is_disabled(self.channels))
 
+    def maxima_of(self, db_name: str) -> Maxima:
+        """Return how many jobs a database may run, alone and with all others.
+
+        :param db_name: name of the database
+        """
+        if self.channels:  # takes precedence
+            return NO_MAXIMA
+        own = maxima.maximum_of(db_name, self.db_max_capacity or ())
+        return Maxima(self.max_capacity, own)
+
     @property
     def job_workers(self) -> int:
         """How many job workers this server has: only a prefork server has any."""
@@ -305,6 +344,11 @@ def idle_settings(job_workers: int) -> list[str]:
     :param job_workers: how many this server has
     """
     return _set_by_hand(ADDRESS if job_workers else LIMITS)
+
+
+def idle_maxima() -> list[str]:
+    """Return the maxima that are set but have no effect, because of `channels`."""
+    return _set_by_hand(MAXIMA) if _set_by_hand(("channels",)) else []
 
 
 def lacks_workers(job_workers: int) -> bool:

@@ -1,29 +1,11 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """The runner's sessions with one database.
 
-Two connections: one holds the leader lock and nothing else, the other listens and
-runs the statements of :mod:`.queries` in autocommit mode.
-
-**The leader lock.** One runner leads a database: the one whose open transaction
-holds the advisory lock ``PG_ADVISORY_LOCK_ID``. It is a transaction's lock because
-that also holds behind a transaction-pooling proxy, where a session's lock would be
-left on a shared connection. The transaction is READ COMMITTED and runs nothing
-else, so it holds no snapshot and keeps no dead row from vacuum. When the runner
-dies, PostgreSQL ends the session and another runner gets the lock.
-
-**Settings.** A role or a database may end idle sessions, refuse to write and so on. The
-sessions of the runner set what they need themselves, see ``SETTINGS``.
-
-**Silence.** Both connections carry keepalive and ``tcp_user_timeout`` settings, so
-that a network which drops packets without a word is an error after some seconds. A
-proxy or a server that takes packets and says nothing more is found by the runner's
-watchdog, which breaks the connection of a statement that takes too long.
+Two connections: one holds the leader lock and nothing else (:mod:`.leader_lock`), the
+other listens and runs the statements of :mod:`.queries` in autocommit mode.
 """
 
 import logging
-import os
-import socket
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from typing import Any
@@ -33,129 +15,28 @@ import psycopg2.extras
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
-from odoo.sql_db import connection_info_for
-
 from ...sessions import prepared_statements
 from ...storage.odd_rows import readable
 from . import queries
-from .config import RunnerConfig
+from .connection import WatchedSession, _connection_info_for, connect
+from .leader_lock import PG_ADVISORY_LOCK_ID, LeaderLock, MasterElectionLost
+
+__all__ = [
+    "PG_ADVISORY_LOCK_ID",
+    "Database",
+    "MasterElectionLost",
+    "_connection_info_for",
+    "connect",
+]
 
 _logger = logging.getLogger(__name__)
 
-#: Key of the leader lock; the one the community's runner uses, so that the two
-#: never lead the same database.
-PG_ADVISORY_LOCK_ID = 2293787760715711918
 
-#: libpq: seconds, but ``tcp_user_timeout`` in milliseconds; and the encoding, which a
-#: role may have set as well.
-KEEPALIVE = {
-    "client_encoding": "UTF8",
-    "connect_timeout": 5,
-    "keepalives": 1,
-    "keepalives_idle": 3,
-    "keepalives_interval": 1,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 5000,
-}
-
-#: Seconds that a statement of the runner may take; all of them are short.
-STATEMENT_PATIENCE = 7.0
-
-#: What a role or a database may set for its sessions, and the runner's must not have:
-#: ends of sessions and statements which do nothing wrong, transactions that can't write
-#: or meet serialization errors, other forms of values.
-SETTINGS = {
-    "default_transaction_deferrable": "off",
-    "default_transaction_isolation": "read committed",
-    "default_transaction_read_only": "off",
-    "extra_float_digits": "1",
-    "idle_in_transaction_session_timeout": "0",
-    "idle_session_timeout": "0",
-    "IntervalStyle": "postgres",
-    "lock_timeout": "0",
-    "standard_conforming_strings": "on",
-    "statement_timeout": "0",
-    "TimeZone": "UTC",
-    "transaction_timeout": "0",
-}
-
-#: The same for the transaction of the leader lock, which lasts as long as the runner.
-LEADER_SETTINGS = {
-    "idle_in_transaction_session_timeout": "0",
-    "lock_timeout": "0",
-    "statement_timeout": "0",
-    "tcp_keepalives_count": "3",
-    "tcp_keepalives_idle": "2",
-    "tcp_keepalives_interval": "1",
-    "tcp_user_timeout": "5000",
-    "transaction_timeout": "0",
-}
-
-# Only what this version of PostgreSQL knows, and what isn't so yet.
-_SET = """
-SELECT count(set_config(name, wanted, {is_local}))
-  FROM pg_settings JOIN unnest(%(names)s, %(values)s) AS own(name, wanted) USING (name)
- WHERE setting IS DISTINCT FROM wanted
-"""
-# Behind a transaction-pooling proxy the session is others' as well: it stays as it is.
-SET_SESSION = _SET.format(is_local="false") + " AND pg_backend_pid() = %(pid)s"
-
-LOCK_LEADER = f"""
-SELECT ({_SET.format(is_local="true")}),
-       pg_try_advisory_xact_lock({PG_ADVISORY_LOCK_ID})
-"""
-
-
-class MasterElectionLost(Exception):
-    """Another runner leads this database."""
-
-
-def _connection_info_for(db_name: str) -> dict:
-    """libpq keywords for the runner's own connections to ``db_name``.
-
-    They are Odoo's, but for the ``jobrunner_db_*`` settings, which lead past a
-    connection pooler where there is one.
-    """
-    _name, info = connection_info_for(db_name)
-    config = RunnerConfig.load()
-    overrides = {
-        "host": config.jobrunner_db_host,
-        "port": config.jobrunner_db_port,
-        "user": config.jobrunner_db_user,
-        "password": config.jobrunner_db_password,
-    }
-    info.update({key: value for key, value in overrides.items() if value})
-    return {**KEEPALIVE, **info}
-
-
-def connect(db_name: str) -> Connection:
-    """An autocommit connection that notices a silent network.
-
-    It has settings of its own where the role or the database has others.
-
-    :param db_name: name of the database
-    :raise psycopg2.Error: it can't be reached
-    """
-    conn = psycopg2.connect(**_connection_info_for(db_name))
-    conn.autocommit = True
-    try:
-        with conn.cursor() as cursor:
-            pid = conn.get_backend_pid()
-            cursor.execute(SET_SESSION, {**_settings(SETTINGS), "pid": pid})
-    except psycopg2.Error:
-        conn.close()
-        raise
-    return conn
-
-
-def _settings(wanted: dict[str, str]) -> dict[str, list[str]]:
-    return {"names": list(wanted), "values": list(wanted.values())}
-
-
-class Database:
+class Database(WatchedSession):
     """A database as the runner sees it.
 
     :param db_name: name of the database
+    :param lock: its leader lock, if this runner has it; closed with the database
     :raise MasterElectionLost: another runner leads it
     :raise psycopg2.Error: it can't be reached
 
@@ -163,13 +44,14 @@ class Database:
     tables are those of this code; otherwise there is neither a lock nor a LISTEN.
     """
 
-    def __init__(self, db_name: str):
+    _statements: prepared_statements.Statements | None = None
+
+    def __init__(self, db_name: str, lock: LeaderLock | None = None):
         self.db_name = db_name
-        self.leader_conn = None
-        self._waiting: tuple | None = None  # (connection, since) of a statement
-        self._statements: prepared_statements.Statements | None = None
-        self.conn = connect(db_name)
+        self.lock = lock
+        self.conn = None
         try:
+            self.conn = connect(db_name)
             self.has_queue_job = self._has_queue_job()
             self.is_current = self.has_queue_job and self.value(queries.IS_CURRENT)
             if self.is_current:
@@ -180,12 +62,22 @@ class Database:
             self.close()
             raise
 
+    @property
+    def leader_conn(self) -> Connection | None:
+        """The connection that holds the leader lock, if there is one."""
+        return self.lock.conn if self.lock else None
+
+    def _acquire_leader_lock(self) -> None:
+        if self.lock is None:
+            self.lock = LeaderLock(self.db_name)
+            self.lock.acquire()
+
     def close(self) -> None:
         """End both sessions; the leader lock goes with its own."""
-        for conn in (self.leader_conn, self.conn):
-            if conn is not None:
+        for session in (self.lock, self.conn):
+            if session is not None:
                 with suppress(psycopg2.Error):
-                    conn.close()
+                    session.close()
 
     def _prepare_statements(self):
         with self._cursor(self.conn) as cursor:
@@ -195,42 +87,20 @@ class Database:
     def _has_queue_job(self) -> bool:
         return self.value(queries.HAS_QUEUE_JOB) and self.value(queries.INSTALLED)
 
-    def _acquire_leader_lock(self) -> None:
-        self.leader_conn = psycopg2.connect(**_connection_info_for(self.db_name))
-        self.leader_conn.set_session(isolation_level="READ COMMITTED")
-        with self.leader_conn.cursor() as cursor:
-            cursor.execute(LOCK_LEADER, _settings(LEADER_SETTINGS))
-            if not cursor.fetchone()[-1]:
-                raise MasterElectionLost(f"could not acquire {self.db_name}")
-
     def confirm_leadership(self) -> None:
         """Ask the leader session whether it still lives.
 
         :raise psycopg2.Error: it doesn't, and with it went the lock
         """
-        with self._cursor(self.leader_conn) as cursor:
-            cursor.execute("SELECT 1")
+        self.lock.confirm()
 
-    def break_if_stuck(self) -> None:
+    def break_if_stuck(self) -> None:  # pylint: disable=missing-return
         """Break the connection of a statement that takes too long; any thread may."""
-        conn, since = self._waiting or (None, 0.0)
-        if conn is None or time.monotonic() - since < STATEMENT_PATIENCE:
-            return
-        with suppress(OSError, psycopg2.Error):
-            with socket.socket(fileno=os.dup(conn.fileno())) as own:
-                own.shutdown(socket.SHUT_RDWR)
+        super().break_if_stuck()
+        if self.lock is not None:
+            self.lock.break_if_stuck()
 
     # -- statements ---------------------------------------------------------------
-
-    @contextmanager
-    def _cursor(self, conn, **options):
-        """A cursor that the watchdog watches, for as long as it is used."""
-        self._waiting = conn, time.monotonic()
-        try:
-            with conn.cursor(**options) as cursor:
-                yield cursor
-        finally:
-            self._waiting = None
 
     def cursor(self) -> AbstractContextManager[Cursor]:
         """A cursor for the statements of other modules: ``with database.cursor()``."""

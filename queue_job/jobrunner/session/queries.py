@@ -51,6 +51,9 @@ SELECT bool_and(to_regclass(name) IS NOT NULL)
    AND EXISTS (SELECT 1 FROM pg_attribute
                 WHERE attrelid = to_regclass('queue_job_runner')
                   AND attname = 'drained' AND NOT attisdropped)
+   AND EXISTS (SELECT 1 FROM pg_attribute
+                WHERE attrelid = to_regclass('queue_job_runner')
+                  AND attname = 'total_running' AND NOT attisdropped)
    AND EXISTS (SELECT 1 FROM pg_trigger WHERE tgrelid = 'queue_job'::regclass
                   AND tgname = 'queue_job_gate')
   FROM unnest(ARRAY['queue_job_dependency', 'queue_job_attempt', 'queue_job_signal',
@@ -314,12 +317,14 @@ SELECT complete_name, capacity, sequential, throttle, paused, rate_limit, rate_p
 HEARTBEAT = f"""
 INSERT INTO queue_job_runner
        (uuid, host, pid, date_started, last_seen, leader, listening, root_capacity,
-        running, note)
+        running, total_capacity, total_running, note)
 VALUES (%(uuid)s, %(host)s, %(pid)s, {UTC_NOW}, {UTC_NOW}, TRUE, %(listening)s,
-        %(root_capacity)s, %(running)s, %(note)s)
+        %(root_capacity)s, %(running)s, %(total_capacity)s, %(total_running)s, %(note)s)
 ON CONFLICT (uuid) DO UPDATE
    SET last_seen = excluded.last_seen, listening = excluded.listening,
        root_capacity = excluded.root_capacity, running = excluded.running,
+       total_capacity = excluded.total_capacity,
+       total_running = excluded.total_running,
        note = excluded.note
 RETURNING leader
 """
