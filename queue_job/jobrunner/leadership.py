@@ -91,7 +91,9 @@ def new_channels(runner: "QueueJobRunner", db_name: str) -> ChannelManager:
     :param runner: whose configuration it is
     :param db_name: name of the database
     """
-    manager = ChannelManager(runner.shared_slots, db_name, runner.root_capacity)
+    manager = ChannelManager(
+        runner.shared_slots, db_name, runner.root_capacity, runner.pool_sizes
+    )
     if runner.config.channels:
         manager.simple_configure(runner.config.channels)
     return manager
@@ -129,6 +131,7 @@ class Leadership:
             self.manager,
             inbox.put,
             uuid.uuid4().hex,
+            runner.thread_dispatcher,
         )
         self.identity = DatabaseIdentity(database)
         self.notify_monitor = NotifyMonitor(database)
@@ -198,6 +201,7 @@ class Leadership:
                     bool(row["paused"]),
                     row["rate_limit"],
                     row["rate_period"],
+                    bool(row["threads"]),
                 )
                 for row in rows
             ]
