@@ -95,6 +95,14 @@ def enable(cr) -> None:
     vars(cr).setdefault(_ATTRIBUTE, Statements())
 
 
+def disable(cr) -> None:
+    """Execute all statements as they are, in another session of the cursor.
+
+    :param cr: a cursor of Odoo
+    """
+    vars(cr).pop(_ATTRIBUTE, None)
+
+
 def execute(cr, query: str, params: list) -> None:
     """Execute a statement, prepared if the cursor was enabled for that.
 

@@ -53,6 +53,7 @@ from . import test_server_hooks
 from . import test_settlement
 from . import test_shared_heap
 from . import test_stale_registry
+from . import test_threaded_workers
 from . import test_trap
 from . import test_trap_store
 from . import test_triggers

@@ -39,11 +39,11 @@ from ..core.waits import SINCE, waited_seconds
 from ..keys.rules import sequence_of
 from ..sessions import prepared_statements
 from ..sessions.job_session import JobSession, hold_transaction
-from ..sessions.transactions import autocommit
+from ..sessions.transactions import autocommit, lent
 from ..settle.finalization import finalize
 from ..settle.settlement import settle
 from ..storage import caches, row_mapper
-from . import active_leases, attempt, stale_registry
+from . import active_leases, attempt, shared_process, stale_registry
 from .batch import Batch, batch_size
 from .control_session import ControlSession
 from .job_loading import fail_unloadable, load_whole
@@ -354,7 +354,8 @@ class LeaseRun:
     def _call(self, env, job):
         self._session.start_next_by(self._next_start)
         try:
-            attempt.alone(self.runjob, env, job, self._state)
+            with shared_process.waits(lent, self.control.cr):
+                attempt.alone(self.runjob, env, job, self._state)
         except Exception:  # settled and logged; the next job doesn't depend on it
             _logger.debug("job %s failed", job.uuid, exc_info=True)
 
