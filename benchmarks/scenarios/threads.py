@@ -2,6 +2,7 @@
 """Threads: jobs that wait for other servers, many of them in one process."""
 
 from .. import processes
+from ..measure import Meter
 from ..scenario import Scenario
 from ..sides import OURS
 from ..targets import LESS, Metric, at_least, at_most
@@ -9,9 +10,9 @@ from .drain import drain
 
 SLOTS, PROCESSES = 50, 4
 # how long a job waits, and how many each slot runs
-WAIT_MS, ROUNDS = 500, 16
+WAIT_MS, ROUNDS = 1000, 20
 #: While the memory is measured.
-LONG_MS = 8000
+LONG_MS = 20_000
 CHANNEL = {"channel": "root.api"}
 
 
@@ -42,11 +43,14 @@ def _share(bench, side) -> dict:
     jobs, timeout = bench.jobs(side), bench.sizes.timeout
     jobs.truncate()
     row = _row(bench, side, WAIT_MS)
-    with _server(bench, side, 1):
+    count = ROUNDS * SLOTS
+    with _server(bench, side, 1) as server:
         drain(jobs, row, 2 * SLOTS, timeout)  # its registry is loaded, and so on
-        rate = drain(jobs, row, ROUNDS * SLOTS, timeout)
+        with Meter(bench.cluster, server) as meter:
+            rate = drain(jobs, row, count, timeout)
     ideal = SLOTS / (WAIT_MS / 1000)
-    return {"rate": rate, "share": 100 * rate / ideal}
+    share = 100 * rate / ideal
+    return {"rate": rate, "share": share, **meter.per_job(count)}
 
 
 def _memory(bench, side) -> dict:
@@ -77,6 +81,7 @@ SCENARIOS = [
         (
             Metric("rate", "jobs per second", "/s"),
             Metric("share", "share of the ideal", "%", targets=(at_least(90, " %"),)),
+            Metric("server_cpu_ms", "CPU per job, server", "ms", LESS),
         ),
         rounds=1,
         only=OURS,

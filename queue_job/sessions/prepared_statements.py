@@ -95,12 +95,23 @@ def enable(cr) -> None:
     vars(cr).setdefault(_ATTRIBUTE, Statements())
 
 
-def disable(cr) -> None:
-    """Execute all statements as they are, in another session of the cursor.
+def detach(cr) -> Statements | None:
+    """Return what is prepared in the session of a cursor, which loses its session.
 
     :param cr: a cursor of Odoo
+    :return: None if it was not enabled
     """
-    vars(cr).pop(_ATTRIBUTE, None)
+    return vars(cr).pop(_ATTRIBUTE, None)
+
+
+def attach(cr, statements: Statements | None) -> None:
+    """Let a cursor know what is prepared in its new session.
+
+    :param cr: a cursor of Odoo
+    :param statements: of :func:`detach`
+    """
+    if statements is not None:
+        vars(cr)[_ATTRIBUTE] = statements
 
 
 def execute(cr, query: str, params: list) -> None:

@@ -21,13 +21,13 @@ from contextlib import contextmanager
 
 import psycopg2
 
-from odoo.sql_db import Cursor, connection_info_for
+from odoo.sql_db import Cursor
 from odoo.tools import config
 from odoo.tools.misc import Callbacks
 
 from ..claim import claims
 from ..exception import JobCancelled, JobFenced, JobTimeout
-from . import job_session, prepared_statements
+from . import job_session
 from .job_session import facts, hold_transaction
 
 _logger = logging.getLogger(__name__)
@@ -65,44 +65,23 @@ def autocommit(cr) -> Iterator[Cursor]:
     """
     cr.rollback()
     try:
-        _begin_autocommit(cr)
+        begin_autocommit(cr)
         yield cr
     finally:
         if not (cr.closed or cr._cnx.closed):
             cr._cnx.autocommit = False
 
 
-def _begin_autocommit(cr) -> None:
+def begin_autocommit(cr) -> None:
+    """Let the statements of a cursor be READ COMMITTED transactions of their own.
+
+    :param cr: whose transaction is rolled back first
+    """
     usual = facts(cr).usual
     cr.rollback()
     cr._cnx.autocommit = True
     if not usual:
         cr.execute(BE_USUAL)
-
-
-@contextmanager
-def lent(cr) -> Iterator[None]:
-    """Give the connection of a cursor in autocommit mode back to the pool, for a while.
-
-    The cursor goes on with another connection after that; if none is to be had, it is
-    closed.
-
-    :param cr: of :func:`autocommit`; not to be used in the block
-    :raise psycopg2.Error: no connection is to be had any more
-    """
-    pool = cr._Cursor__pool
-    cr._obj.close()
-    cr._cnx.autocommit = False
-    prepared_statements.disable(cr)
-    pool.give_back(cr._cnx)
-    cr._closed = True  # whatever happens, the connection belongs to others
-    try:
-        yield
-    finally:
-        cr._cnx = pool.borrow(connection_info_for(cr.dbname)[1])
-        cr._obj = cr._cnx.cursor()
-        cr._closed = False
-        _begin_autocommit(cr)
 
 
 def check_fence(cr, job) -> None:

@@ -30,6 +30,7 @@ from . import test_js
 from . import test_keys
 from . import test_journal
 from . import test_lease_registry
+from . import test_lent_connections
 from . import test_metrics
 from . import test_migrations
 from . import test_change_feed

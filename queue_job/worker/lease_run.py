@@ -39,7 +39,8 @@ from ..core.waits import SINCE, waited_seconds
 from ..keys.rules import sequence_of
 from ..sessions import prepared_statements
 from ..sessions.job_session import JobSession, hold_transaction
-from ..sessions.transactions import autocommit, lent
+from ..sessions.lent_connections import lent
+from ..sessions.transactions import autocommit
 from ..settle.finalization import finalize
 from ..settle.settlement import settle
 from ..storage import caches, row_mapper

@@ -25,7 +25,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from pathlib import Path
 from typing import Any
 
 from .process_state import ITEMS, UNKNOWN, Item
@@ -42,22 +41,30 @@ ACTIVE_LEASES = 8
 #: Lends the connection of a cursor to others, while the block is entered.
 Lend = Callable[[Any], AbstractContextManager[None]]
 
+#: Bytes of a process's status in which its umask is.
+BEGINNING = 200
+
 #: Jobs that a line of the log names.
 NAMES_IN_LOG = 5
 
 
 def _umask() -> str:
     """The umask, which `os.umask` would change for a moment, for all threads."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next((line for line in lines if line.startswith("Umask")), "")
+    with open("/proc/self/status", "rb", buffering=0) as status:
+        beginning = status.read(BEGINNING)
+    return beginning.partition(b"Umask:")[2].split(b"\n")[0].strip().decode()
 
 
-def _restore_umask(line: str) -> None:
-    os.umask(int(line.split()[1], 8))
+def _restore_umask(mask: str) -> None:
+    os.umask(int(mask, 8))
+
+
+def _environment() -> dict[bytes, bytes]:
+    return dict(os.environ._data)  # type: ignore[attr-defined]  # nothing is decoded
 
 
 UMASK = Item("the umask", _umask, _restore_umask)
-ENVIRON = Item("the environment variables", lambda: dict(os.environ), lambda _value: 0)
+ENVIRON = Item("the environment variables", _environment, lambda _value: 0)
 
 
 def shared_items() -> list[Item]:
