@@ -20,7 +20,7 @@ from . import prepared_statements
 from .transactions import begin_autocommit
 
 #: Connections to one database that wait here for a lease.
-MOST = 8
+MOST = 4
 
 _lock = threading.Lock()
 _idle: dict[str, list] = {}  # database -> connections with their prepared statements
