@@ -223,6 +223,7 @@ def test_the_end_of_the_server_lets_jobs_end_and_leaves_nothing(
         processes = [psutil.Process(threaded_pid(server))]
     server.process.send_signal(number)
     assert not psutil.wait_procs(processes, timeout=SECONDS_TO_END)[1]
+    server.process.wait(SECONDS_TO_END)  # only then its orphans are found, and stopped
     assert database.states(uuids) == {"done": 10}
     assert set(database.column("SELECT retry FROM queue_job")) == {1}
 
