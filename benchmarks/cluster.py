@@ -22,7 +22,7 @@ USER = PASSWORD = "odoo"
 SETTINGS = {
     "shared_preload_libraries": "pg_stat_statements",
     "pg_stat_statements.max": "20000",
-    "max_connections": "200",
+    "max_connections": "400",
     "listen_addresses": "127.0.0.1",
 }
 

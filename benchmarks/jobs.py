@@ -53,6 +53,10 @@ _LAST_NOT_POSTPONED = """
     WHERE id BETWEEN %s AND %s AND (state <> 'pending' OR eta IS NULL)
     ORDER BY id DESC LIMIT 1
 """
+_NOT_STARTED = """
+    /* bench */
+    SELECT id FROM queue_job WHERE id BETWEEN %s AND %s AND state <> 'started' LIMIT 1
+"""
 
 
 def numbered(expression: str) -> str:
@@ -135,6 +139,10 @@ class Jobs:
                 return True
             time.sleep(pause)
         return False
+
+    def wait_until_started(self, ids: tuple[int, int], timeout: float) -> bool:
+        """Poll until all jobs of the range run; False when time is over."""
+        return self._wait(_NOT_STARTED, ids, timeout)
 
     def wait_until_postponed(self, ids: tuple[int, int], timeout: float) -> bool:
         """Poll until each job of the range waits for its next attempt."""

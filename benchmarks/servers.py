@@ -35,6 +35,7 @@ class Server:
         workers: int = 4,
         channels: str = "root:4",
         databases: list[str] | None = None,
+        environment: dict[str, str] | None = None,
     ) -> None:
         self.side = side
         self.http_port = ports.http(side.number)
@@ -42,6 +43,7 @@ class Server:
         self.workers = workers
         self.channels = channels
         self.databases = databases or [side.database]
+        self.environment = environment or {}
         self.log = side.cluster.directory / f"server_{side.name}.log"
         self.process: subprocess.Popen | None = None
         self.started_at = 0.0
@@ -59,6 +61,7 @@ class Server:
             "ODOO_QUEUE_JOB_CHANNELS": self.channels,
             "ODOO_QUEUE_JOB_HOST": "127.0.0.1",
             "ODOO_QUEUE_JOB_PORT": str(self.http_port),
+            **self.environment,
         }
         self.started_at = time.time()
         self.process = subprocess.Popen(

@@ -43,6 +43,8 @@ DECORATORS = [
 ]
 #: name -> who uses it.
 PUBLIC = {
+    "_closed": "the cursors of Odoo",
+    "_maxconn": "the connection pool of Odoo",
     "PG_RETRY": "addons of others",
     "NOT_DONE": "addons of others, from `jobrunner.channels`",
     "NothingToDoJob": "addons of others",

@@ -16,6 +16,7 @@ from . import (
     scale,
     soak,
     start,
+    threads,
 )
 
 FAMILIES = {
@@ -28,6 +29,7 @@ FAMILIES = {
     "start": start.SCENARIOS,
     "controlled": controlled.SCENARIOS,
     "scale": scale.SCENARIOS,
+    "threads": threads.SCENARIOS,
     "backlog": backlog.SCENARIOS,
     "disk": disk.SCENARIOS,
     "soak": soak.SCENARIOS,

@@ -7,9 +7,8 @@ one of the smallest (priority, creation, id) is first, wherever in the tree it w
 
 A channel that is *paused* lets nothing start below it. A *throttled* channel starts
 a job at most every so many seconds; one with a *rate* starts so many in a period, at
-most. A *sequential* one has one slot, keeps the order
-of its jobs even when the first one has to wait for its eta, and stops behind a
-failed job of its own.
+most. A *sequential* one has one slot, keeps the order of its jobs even when the first
+one has to wait for its eta, and stops behind a failed job of its own.
 
 The runner calls `ChannelManager.notify` with what it learns about jobs,
 `get_jobs_to_run` for what to start, and sleeps until `get_wakeup_time`. Nothing here
@@ -96,6 +95,7 @@ from .schedule.priority_queue import PriorityQueue as PriorityQueue
 from .schedule.rate import Rate
 from .schedule.reservations import Reservations
 from .schedule.slots import TOTAL, FairSlots, SharedSlots, Slots
+from .schedule.worker_pools import NO_THREADS, PoolSizes, WorkerPools
 
 _logger = logging.getLogger(__name__)
 
@@ -106,11 +106,12 @@ NOT_DONE = (WAIT_DEPENDENCIES, PENDING, ENQUEUED, STARTED, FAILED)
 class ChannelManager:
     """The tree of channels of one database, or of several that share everything.
 
-    :param shared_slots: slots of the channels that the configuration string names,
-        shared with the managers of other databases; None to count alone
+    :param shared_slots: slots of the channels that the configuration string names, and
+        of the workers, shared with other databases; None to count alone
     :param db_name: name of the database; needed where slots are shared
     :param root_capacity: of root, where neither the configuration nor a row says
     :param maxima: of this database, and of all that share the slots together
+    :param pool_sizes: of the workers, if some of them have threads
 
     >>> cm = ChannelManager()
     >>> cm.simple_configure("root:4,sub:2")
@@ -128,6 +129,7 @@ class ChannelManager:
         db_name: str | None = None,
         root_capacity: int = 1,
         maxima: Maxima = NO_MAXIMA,
+        pool_sizes: PoolSizes = NO_THREADS,
     ) -> None:
         self._shared = shared_slots
         self._lock = shared_slots.lock if shared_slots else contextlib.nullcontext()
@@ -146,6 +148,7 @@ class ChannelManager:
             self._total.share(shared_slots[TOTAL])
         self._root_channel = Channel(ROOT, self._total, maxima.root or root_capacity)
         self._loose = LooseChannels()
+        self._pools = self._root_channel.pools = WorkerPools(pool_sizes, shared_slots)
         #: What leases may start beside their first jobs, where rates limit the starts.
         self.reservations = Reservations(self._root_channel, self._locate, self._lock)
 
@@ -205,9 +208,9 @@ class ChannelManager:
     def apply_settings(self, settings: Iterable[ChannelSettings]) -> None:
         """Configure all other channels from the rows of the database.
 
-        A channel without row goes back to no limit, root to its default. What
-        runs is not touched. Give all the rows each time. A pause holds for every
-        channel, whether a user or the neutralization of a copy has paused it.
+        A channel without row goes back to no limit, root to its default. What runs is
+        not touched. Give all the rows each time. A pause of a row, by a user or the
+        neutralization of a copy, holds for every channel.
         """
         by_name = {canonical_name(row.complete_name): row for row in settings}
         with self._lock:
@@ -416,6 +419,11 @@ class ChannelManager:
         with self._lock:
             return self._locate(channel_name).sequential
 
+    def in_threads(self, channel_name: str | None) -> bool:
+        """Tell whether the jobs of a channel run in threads of a worker."""
+        with self._lock:
+            return self._pools.in_threads(self._locate(channel_name))
+
     def lease_terms(self, channel_name: str | None) -> LeaseTerms:
         """Return what a lease for a job of a channel may do with its slot."""
         with self._lock:
@@ -445,6 +453,6 @@ class ChannelManager:
                 if name != channel_name and self._limits(name) == limits
             ]
 
-    def _limits(self, channel_name: str | None) -> list[Channel]:
-        path = self._locate(channel_name).path()
-        return [channel for channel in path if channel.is_limited]
+    def _limits(self, channel_name: str | None) -> tuple[bool, list[Channel]]:
+        path = list(self._locate(channel_name).path())
+        return self._pools.in_threads(path[0]), [c for c in path if c.is_limited]

@@ -91,8 +91,13 @@ def new_channels(runner: "QueueJobRunner", db_name: str) -> ChannelManager:
     :param runner: whose configuration it is
     :param db_name: name of the database
     """
-    maxima = runner.config.maxima_of(db_name)
-    manager = ChannelManager(runner.shared_slots, db_name, runner.root_capacity, maxima)
+    manager = ChannelManager(
+        runner.shared_slots,
+        db_name,
+        runner.root_capacity,
+        runner.config.maxima_of(db_name),
+        runner.pool_sizes,
+    )
     if runner.config.channels:
         manager.simple_configure(runner.config.channels)
     return manager
@@ -130,6 +135,7 @@ class Leadership:
             self.manager,
             inbox.put,
             uuid.uuid4().hex,
+            runner.thread_dispatcher,
         )
         self.identity = DatabaseIdentity(database)
         self.notify_monitor = NotifyMonitor(database)
@@ -199,6 +205,7 @@ class Leadership:
                     bool(row["paused"]),
                     row["rate_limit"],
                     row["rate_period"],
+                    bool(row["threads"]),
                 )
                 for row in rows
             ]

@@ -29,6 +29,7 @@ from .dispatch.dispatcher import Dispatcher, classic_get
 from .keep_running import keep_running
 from .leader_loop import DatabaseLoop
 from .schedule.slots import SharedSlots
+from .schedule.worker_pools import PoolSizes
 from .session.config import RunnerConfig
 from .session.database import (
     PG_ADVISORY_LOCK_ID,
@@ -114,6 +115,8 @@ class QueueJobRunner:
         self.dispatcher = Dispatcher(self.config)
         self.worker_limit = WorkerLimit(odoo_config["limit_time_real"] or 0)
         self.root_capacity = 1
+        self.pool_sizes = PoolSizes()
+        self.thread_dispatcher: Dispatcher | None = None
         self.loops: dict[str, DatabaseLoop] = {}
         self._stop = False
         self._stop_event = threading.Event()
@@ -132,18 +135,30 @@ class QueueJobRunner:
         """The runner as the environment and the configuration file describe it."""
         return cls(config=RunnerConfig.load())
 
-    def send_to(self, job_workers: "JobWorkers") -> None:
+    def send_to(
+        self, job_workers: "JobWorkers", threaded: "JobWorkers | None" = None
+    ) -> None:
         """Send the leases to this server's job workers; call it before :meth:`run`.
 
         :param job_workers: where they listen, and how many they are
+        :param threaded: the same of those with threads; None if there are none
         """
-        count = job_workers.settings.workers
-        self.config = self.config.with_address(
-            "http", job_workers.host, job_workers.port, None, None
-        )
-        self.dispatcher = Dispatcher(self.config, f"{count} job workers")
+        settings = job_workers.settings
+        self.config = self._config_of(job_workers)
+        self.dispatcher = Dispatcher(self.config, f"{job_workers.count} job workers")
         self.worker_limit = job_workers.limit
-        self.root_capacity = count
+        self.root_capacity = job_workers.count
+        if threaded:
+            self.pool_sizes = settings.pool_sizes
+            self.root_capacity = sum(self.pool_sizes)
+            self.thread_dispatcher = Dispatcher(
+                self._config_of(threaded),
+                f"{threaded.count} threaded job workers",
+                self.pool_sizes.threads,
+            )
+
+    def _config_of(self, workers: "JobWorkers") -> RunnerConfig:
+        return self.config.with_address("http", workers.host, workers.port, None, None)
 
     # -- databases -----------------------------------------------------------------
 
@@ -238,7 +253,8 @@ class QueueJobRunner:
         """Run until :meth:`stop`, whatever errors the runner itself meets."""
         _logger.info("starting")
         _logger.info("initializing database connections")
-        self.dispatcher.announce()
+        for dispatcher in self._dispatchers:
+            dispatcher.announce()
         # in threads: neither may keep the runner from being stopped at once
         for name, target in (
             ("watchdog", self._watch_connections),
@@ -255,7 +271,8 @@ class QueueJobRunner:
         except (KeyboardInterrupt, InterruptedError):
             self.stop()
         self.close_databases()
-        self.dispatcher.close()
+        for dispatcher in self._dispatchers:
+            dispatcher.close()
         _logger.info("stopped")
 
     def _find_databases(self) -> None:
@@ -268,6 +285,10 @@ class QueueJobRunner:
             except Exception as error:
                 self._log_error(error)
                 self.sleep(ERROR_RECOVERY_DELAY)
+
+    @property
+    def _dispatchers(self) -> list[Dispatcher]:
+        return list(filter(None, (self.dispatcher, self.thread_dispatcher)))
 
     def _log_error(self, error):
         """Log that the databases can't be listed, at WARNING if the error is new."""

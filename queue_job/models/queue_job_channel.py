@@ -10,6 +10,7 @@ string of the server (`ODOO_QUEUE_JOB_CHANNELS` and so on) wins where it speaks.
 - `throttle`: seconds between the starts of two jobs.
 - `rate_limit`: at most so many starts in any `rate_period` seconds.
 - `paused`: starts nothing, neither here nor below.
+- `threads`: jobs here and below run in threads, where the server has them.
 """
 
 from odoo import api, fields, models
@@ -108,6 +109,13 @@ class QueueJobChannel(models.Model):
     rate_period = fields.Integer(
         string="Period (s)", default=DEFAULT_PERIOD, help="Length of the period."
     )
+    threads = fields.Boolean(
+        string="In Threads",
+        help="The jobs of the channel and of those below it wait for other servers "
+        "most of the time: many of them share a process, each in its own thread. They "
+        "must not change what belongs to a process. No effect on a server that has no "
+        "threads for jobs.",
+    )
     paused = fields.Boolean(
         help="Start no job of this channel or of those below. Running jobs go on.",
     )
@@ -115,7 +123,7 @@ class QueueJobChannel(models.Model):
         string="Server Configuration",
         compute="_compute_configured",
         help="What the configuration of this server says of the channel. It wins over "
-        "the capacity, the order, the throttle and the rate of the form.",
+        "the capacity, the order, the throttle, the rate and the threads of the form.",
     )
 
     running_count = fields.Integer(

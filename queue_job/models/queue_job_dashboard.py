@@ -20,7 +20,7 @@ from ..monitoring import dashboard_queries as queries
 from ..monitoring.effective_settings import (
     configured_channels,
     effective_settings,
-    job_workers,
+    job_slots,
     maxima_of,
     runner_facts,
 )
@@ -272,7 +272,7 @@ class QueueJobDashboard(models.AbstractModel):
             trigger=self.env.cr.fetchone()[0],
             capacity=capacity,
             workers=config["workers"] or 0,
-            job_workers=job_workers(),
+            job_workers=job_slots(),
             **runner_facts(leader, settings, error),
         )
 

@@ -37,17 +37,17 @@ def configured_channels() -> tuple[dict[str, dict], str]:
         return {}, str(error)
 
 
-def job_workers() -> int:
-    """Return how many job workers this server has."""
+def job_slots() -> int:
+    """Return how many jobs the job workers of this server run at once."""
     try:
-        return RunnerConfig.load().job_workers
+        return RunnerConfig.load().job_slots
     except ValueError:  # reported where the channels are read
         return 0
 
 
 def default_root_capacity() -> int:
     """Return how many jobs root runs at a time where no setting gives a number."""
-    return job_workers() or 1
+    return job_slots() or 1
 
 
 def maxima_of(db_name: str) -> Maxima:

@@ -66,7 +66,7 @@ class Facts(NamedTuple):
     workers: int = 0
     """HTTP workers of this server, 0 when it is threaded"""
     job_workers: int = 0
-    """workers of this server that run jobs and serve no users"""
+    """jobs that the job workers of this server run at once; 0 without any"""
 
 
 class Problem(NamedTuple):

@@ -120,7 +120,7 @@ SELECT subject.id, subject.state, subject.channel, subject.steps, subject.kind,
        (SELECT jsonb_object_agg(channel, running) FROM ({IN_FLIGHT}) f) AS running,
        (SELECT jsonb_object_agg(complete_name, to_jsonb(c)) FROM (
                SELECT id, complete_name, capacity, sequential, throttle, paused,
-                      rate_limit, rate_period
+                      rate_limit, rate_period, threads
                  FROM queue_job_channel JOIN path ON path.name = complete_name) c)
        AS channels,
        (SELECT jsonb_object_agg(path.name, failed.id)

@@ -13,6 +13,8 @@ server has closed the connection, whatever the code does meanwhile. Then
 2. it is raised again after `REPEAT_AFTER`, for code that swallows every exception, and
    so that a `finally` block has had time to end;
 3. after `KILL_AFTER` a worker of a prefork server is killed; its server replaces it.
+   One that runs other jobs at the same time is retired instead: it starts no more, and
+   ends with the last of them.
 
 While the request of its lease is open the job keeps its slot and its state, so nothing
 of it runs twice.
@@ -29,7 +31,10 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
 
 import psycopg2
 
@@ -70,14 +75,29 @@ class Attempt:
     :param cr: the cursor whose session does the work
     """
 
-    __slots__ = ("began", "connection", "interrupted", "job", "last", "thread")
+    __slots__ = (
+        "began",
+        "connection",
+        "given_up",
+        "interrupted",
+        "job",
+        "last",
+        "native_id",
+        "raises",
+        "thread",
+        "used_before",
+    )
 
     def __init__(self, job, cr):
         self.job = job
         self.connection = cr._cnx
         self.thread = threading.get_ident()
+        self.native_id = threading.get_native_id()
+        self.used_before = time.thread_time()
         self.began = time.monotonic()
+        self.raises: type[JobInterrupted] = JobInterrupted
         self.interrupted = self.last = 0.0
+        self.given_up = False
 
     def __enter__(self) -> Attempt:
         _watcher.add(self)
@@ -110,11 +130,32 @@ class Attempt:
                 self.job.uuid,
             )
             self._raise()
+        elif now - self.interrupted >= KILL_AFTER and _shared is not None:
+            self._give_up(_shared)
         elif now - self.interrupted >= KILL_AFTER and _is_replaceable():
             self.kill()
         elif now - self.last >= REPEAT_AFTER:
             self.last = now
             self._raise()
+
+    def expire(self, now: float) -> None:
+        """Raise in the code that it has used up its processor time.
+
+        :param now: monotonic time in seconds
+        """
+        self.interrupted = self.last = now
+        self.raises = _UsedUp
+        self._raise()
+
+    def used_seconds(self) -> float:
+        """How much processor time the code has used, by what the kernel counts."""
+        try:
+            stat = Path(f"/proc/self/task/{self.native_id}/stat").read_text()
+        except OSError:  # it has ended, or this is no Linux
+            return 0.0
+        times = stat.rpartition(")")[2].split()[11:13]
+        ticks = sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
+        return ticks - self.used_before
 
     @property
     def takes_signals(self) -> bool:
@@ -125,18 +166,30 @@ class Attempt:
         if self.takes_signals:
             signal.pthread_kill(self.thread, SIGNAL)
         else:
-            _raise_in(self.thread, JobInterrupted)
+            _raise_in(self.thread, self.raises)
 
     def kill(self) -> None:
         """Keep where the code is, and end the process."""
+        self._keep_stack("killed")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def _give_up(self, shared: SharedProcess) -> None:
+        """Keep where the code is, and let the process end with its other jobs."""
+        if not self.given_up:
+            self.given_up = True
+            self._keep_stack("to end with its other jobs")
+        shared.retire()
+
+    def _keep_stack(self, fate: str) -> None:
         stack = self._stack()
         _logger.error(
             "%s: job %s: its code has not ended %.0f s after it was interrupted; worker"
-            " %s is killed\n%s",
+            " %s is %s\n%s",
             _dbname(self.connection),
             self.job.uuid,
             KILL_AFTER,
             os.getpid(),
+            fate,
             stack,
         )
         with suppress(Exception):
@@ -149,7 +202,6 @@ class Attempt:
                         "token": self.job.claim_token,
                     },
                 )
-        os.kill(os.getpid(), signal.SIGKILL)
 
     def _stack(self) -> str:
         frame = sys._current_frames().get(self.thread)
@@ -187,6 +239,9 @@ class _Watcher:
     def attempt_of(self, thread: int | None) -> Attempt | None:
         return self._attempts.get(thread)
 
+    def count_given_up(self) -> int:
+        return sum(each.given_up for each in list(self._attempts.values()))
+
     def _start(self) -> None:
         """In each process anew: threads don't survive a fork."""
         self._pid = os.getpid()
@@ -211,18 +266,73 @@ class _Watcher:
                     self._check(attempt, now)
 
     def _check(self, attempt: Attempt, now: float) -> None:
-        if not attempt.interrupted and not attempt.has_lost_its_session():
+        if attempt.interrupted or attempt.has_lost_its_session():
+            interrupt = attempt.interrupt
+        elif _shared is not None and _shared.is_used_up(attempt, now):
+            interrupt = attempt.expire
+        else:
             return
         with self._lock:
             if self._attempts.get(attempt.thread) is not attempt:
                 return
             try:
-                attempt.interrupt(now)
+                interrupt(now)
             except Exception:
                 _logger.exception("job %s can't be interrupted", attempt.job.uuid)
 
 
 _watcher = _Watcher()
+
+
+class SharedProcess(NamedTuple):
+    """What is different where several jobs run in threads of one process.
+
+    :param retire: lets the process start no more jobs, and end with those that run
+    :param limit_time_cpu: seconds of processor time that a job may use; 0 for no limit
+    """
+
+    retire: Callable[[], None]
+    limit_time_cpu: float
+
+    def is_used_up(self, attempt: Attempt, now: float) -> bool:
+        """Whether a job has used more processor time than it may.
+
+        :param attempt: of the job
+        :param now: monotonic time in seconds
+        """
+        limit = self.limit_time_cpu
+        if not limit or now - attempt.began < limit:
+            return False
+        return attempt.used_seconds() >= limit
+
+
+_shared: SharedProcess | None = None
+
+
+class _UsedUp(JobInterrupted):
+    """A job has used more processor time than its worker allows."""
+
+    def __init__(self) -> None:
+        limit = _shared.limit_time_cpu if _shared else config["limit_time_cpu"]
+        super().__init__(
+            f"The job used more processor time than limit_time_cpu, {limit} s, allows;"
+            " raise it, or split the job"
+        )
+
+
+def share_process(retire: Callable[[], None], limit_time_cpu: float) -> None:
+    """From now on, several jobs run in threads of this process.
+
+    :param retire: see :class:`SharedProcess`
+    :param limit_time_cpu: the same
+    """
+    global _shared
+    _shared = SharedProcess(retire, limit_time_cpu)
+
+
+def count_given_up() -> int:
+    """How many jobs of this process could not be ended, and still run."""
+    return _watcher.count_given_up()
 
 
 def _raise_in(thread: int, exception: type[BaseException] | None) -> None:
@@ -270,11 +380,7 @@ def expire(worker) -> bool:
     if attempt.interrupted and now - attempt.interrupted >= KILL_AFTER:
         attempt.kill()
     attempt.interrupted = attempt.interrupted or now
-    limit = config["limit_time_cpu"]
-    raise JobInterrupted(
-        f"The job used more processor time than limit_time_cpu, {limit} s, allows;"
-        " raise it, or split the job"
-    )
+    raise _UsedUp
 
 
 def listen() -> None:

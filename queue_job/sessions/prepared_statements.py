@@ -106,6 +106,25 @@ def enable(cr) -> None:
     vars(cr).setdefault(_ATTRIBUTE, Statements())
 
 
+def detach(cr) -> Statements | None:
+    """Return what is prepared in the session of a cursor, which loses its session.
+
+    :param cr: a cursor of Odoo
+    :return: None if it was not enabled
+    """
+    return vars(cr).pop(_ATTRIBUTE, None)
+
+
+def attach(cr, statements: Statements | None) -> None:
+    """Let a cursor know what is prepared in its new session.
+
+    :param cr: a cursor of Odoo
+    :param statements: of :func:`detach`
+    """
+    if statements is not None:
+        vars(cr)[_ATTRIBUTE] = statements
+
+
 def execute(cr, query: str, params: list) -> None:
     """Execute a statement, prepared if the cursor was enabled for that.
 

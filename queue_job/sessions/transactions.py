@@ -63,17 +63,25 @@ def autocommit(cr) -> Iterator[Cursor]:
 
     :param cr: whose transaction is rolled back first
     """
-    usual = facts(cr).usual
     cr.rollback()
-    connection = cr._cnx
-    connection.autocommit = True
     try:
-        if not usual:
-            cr.execute(BE_USUAL)
+        begin_autocommit(cr)
         yield cr
     finally:
-        if not connection.closed:
-            connection.autocommit = False
+        if not (cr.closed or cr._cnx.closed):
+            cr._cnx.autocommit = False
+
+
+def begin_autocommit(cr) -> None:
+    """Let the statements of a cursor be READ COMMITTED transactions of their own.
+
+    :param cr: whose transaction is rolled back first
+    """
+    usual = facts(cr).usual
+    cr.rollback()
+    cr._cnx.autocommit = True
+    if not usual:
+        cr.execute(BE_USUAL)
 
 
 def check_fence(cr, job) -> None:

@@ -34,6 +34,7 @@ from . import test_js
 from . import test_keys
 from . import test_journal
 from . import test_lease_registry
+from . import test_lent_connections
 from . import test_line
 from . import test_metrics
 from . import test_migrations
@@ -61,6 +62,7 @@ from . import test_settlement
 from . import test_shared_heap
 from . import test_stale_registry
 from . import test_standby
+from . import test_threaded_workers
 from . import test_trap
 from . import test_trap_store
 from . import test_triggers

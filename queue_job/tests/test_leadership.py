@@ -18,6 +18,7 @@ from ..jobrunner.leader_loop import INSTALL_INTERVAL, DatabaseLoop
 from ..jobrunner.leadership import Leadership
 from ..jobrunner.schedule.slot_grace import SlotGrace
 from ..jobrunner.schedule.slots import SharedSlots
+from ..jobrunner.schedule.worker_pools import PoolSizes
 from ..jobrunner.session.config import RunnerConfig
 from ..jobrunner.session.database import Database, MasterElectionLost, connect
 from ..jobrunner.session.worker_limit import NO_LIMIT
@@ -93,6 +94,8 @@ class FakeRunner:
         self.config = RunnerConfig(channels=f"root:{CAPACITY}")
         self.shared_slots = SharedSlots()
         self.root_capacity = 1
+        self.pool_sizes = PoolSizes()
+        self.thread_dispatcher = None
         self.worker_limit = NO_LIMIT
         self.loops = {}
         self.sent = []

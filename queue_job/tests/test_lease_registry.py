@@ -12,9 +12,11 @@ from odoo.addons.queue_job.jobrunner.dispatch.lease_registry import (
     TOO_OLD,
     LeaseRegistry,
 )
+from odoo.addons.queue_job.jobrunner.recovery import reaper
 from odoo.addons.queue_job.jobrunner.recovery.liveness import SCAN_INTERVAL
 from odoo.addons.queue_job.jobrunner.recovery.reaper import EPOCH_GRACE, Reaper
 from odoo.addons.queue_job.jobrunner.recovery.sweeps import Sweeps
+from odoo.addons.queue_job.jobrunner.schedule.worker_pools import PoolSizes
 from odoo.addons.queue_job.jobrunner.session import queries
 from odoo.addons.queue_job.storage import odd_rows
 
@@ -240,3 +242,63 @@ class TestSlots(BaseCase):
         self.leases.grant(ROW, self.leases.new_id(), 2, ["root"])
         runners = [lease.runner for lease in self.dispatcher.sent]
         self.assertEqual(runners, ["epoch 1", self.leases.epoch])
+
+
+class TestThreads(BaseCase):
+    """Leases of channels with threads, on a server that has some."""
+
+    def setUp(self):
+        super().setUp()
+        self.dispatcher, self.database = FakeDispatcher(), FakeDatabase()
+        sizes = PoolSizes(alone=CAPACITY, threads=CAPACITY)
+        self.manager = ChannelManager(root_capacity=9, pool_sizes=sizes)
+        self.manager.simple_configure("root:9,api:0:threads")
+        self.threads = FakeDispatcher()
+        self.leases = LeaseRegistry(
+            "db",
+            b"key",
+            self.dispatcher,
+            self.manager,
+            lambda answer: None,
+            "epoch 1",
+            self.threads,
+        )
+        self.reaper = Reaper(self.database, self.manager, self.leases)
+
+    def grant_in(self, channel):
+        lease_id = self.leases.new_id()
+        row = {**ROW, "channel": channel}
+        self.leases.grant(row, lease_id, 1, [channel])
+        return lease_id
+
+    def test_each_lease_goes_to_its_pool(self):
+        alone, api = self.grant_in("root.other"), self.grant_in("root.api.shop")
+        self.assertEqual([lease.id for lease in self.dispatcher.sent], [alone])
+        self.assertEqual([lease.id for lease in self.threads.sent], [api])
+        self.assertTrue(self.leases.is_in_threads(api))
+        self.leases.close(Answer(self.threads.sent[0], report={"seconds": 0}))
+        self.assertFalse(self.leases.is_in_threads(api), "it is forgotten")
+
+    def test_a_dead_job_is_settled_in_a_process_of_its_own(self):
+        row = {**ROW, "channel": "root.api"}
+        self.leases.grant_finalization(row, self.leases.new_id(), 1, "dead")
+        self.assertEqual((len(self.dispatcher.sent), self.threads.sent), (1, []))
+
+    def test_a_worker_that_runs_other_jobs_is_not_killed(self):
+        for channel, killed in (("root.other", 1), ("root.api", 0)):
+            row = {
+                **ROW,
+                "lease_id": self.grant_in(channel),
+                "worker_host": "here",
+                "worker_pid": 7,
+            }
+            with (
+                self.subTest(channel=channel),
+                patch.object(reaper, "end_sibling", return_value=True) as end,
+                self.assertLogs(reaper.__name__, "WARNING") as logs,
+            ):
+                self.reaper._end_stuck([row])
+                self.reaper._stuck.clear()
+            self.assertEqual(end.call_count, killed)
+            told = "the worker is killed" if killed else "other jobs of the worker"
+            self.assertIn(told, logs.output[0])

@@ -267,7 +267,10 @@ class TestRunner(BaseCase):
     @mute_logger(*LOGGERS)
     def test_an_error_in_any_function(self):
         for run, expected in (
-            (self.serve, {"_find_databases", "initialize_databases", "sleep", "_drop_dead"}),
+            (
+                self.serve,
+                {"_find_databases", "initialize_databases", "sleep", "_drop_dead"},
+            ),
             (self.watch, {"_watch_connections"}),
         ):
             self.struck = 0.0

@@ -100,6 +100,38 @@ class TestRunnerConfig(BaseCase):
         self.options["workers"] = 0
         self.assertEqual(RunnerConfig.load().job_workers, 0)
 
+    def test_threads(self):
+        self.write_section("workers = 3\nthreads = 50\nthreaded_workers = 2")
+        loaded = RunnerConfig.load()
+        self.assertEqual(loaded.pool_sizes, (3, 100))
+        self.assertEqual(loaded.job_slots, 103)
+        self.options["workers"] = 0
+        self.assertEqual(RunnerConfig.load().job_slots, 0, "a threaded server")
+
+    def test_threads_that_can_not_be(self):
+        for section, message in (
+            (
+                "workers = 1\nthreads = many",
+                "key threads of section .* no whole number",
+            ),
+            ("workers = 1\nthreads = -1", "key threads of section .* no whole number"),
+            (
+                "workers = 1\nthreads = 9\nthreaded_workers = 0",
+                "threaded_workers .* 1 on",
+            ),
+            ("threads = 50", r"threads \(50\) needs workers"),
+        ):
+            with self.subTest(section=section):
+                self.write_section(section)
+                with self.assertRaisesRegex(ValueError, message):
+                    RunnerConfig.load()
+
+    def test_channels_with_threads(self):
+        self.write_section(
+            "channels = root:9,api:0:threads,b:2:threads=no,c.d::threads"
+        )
+        self.assertEqual(RunnerConfig.load().threaded_channels, ["api", "c.d"])
+
     def test_time_limit_of_jobs(self):
         self.options["limit_time_real"] = 120
         self.write_section("workers = 3\nlimit_time_real = 900")

@@ -36,6 +36,7 @@ from ..sessions import interrupts, job_session, transactions
 from ..settle import causes, settlement
 from ..settle.end_notice import announce_end
 from ..settle.retry_on import delay_after, is_one_of
+from . import shared_process
 from .process_state import ProcessState, work_for
 
 if TYPE_CHECKING:
@@ -80,11 +81,12 @@ def alone(function, env, job, state) -> None:
     :raise Exception: what the function raises
     """
     request = http.borrow_request() if http.request else nullcontext()
+    who = f"{env.cr.dbname}: job {job.uuid}"
     try:
-        with request:
+        with request, shared_process.watched(who):
             contextvars.copy_context().run(function, env, job)
     finally:
-        state.restore(f"{env.cr.dbname}: job {job.uuid}")
+        state.restore(who)
 
 
 def run(controller, env, job) -> None:

@@ -42,9 +42,10 @@ from ..keys.rules import sequence_of
 from ..sessions import prepared_statements
 from ..sessions.job_cursor import Statement
 from ..sessions.job_session import JobSession, hold_transaction
+from ..sessions.lent_connections import lent
 from ..settle.settlement import settle
 from ..storage import caches
-from . import attempt, stale_registry
+from . import attempt, shared_process, stale_registry
 from .batch import Batch, batch_size
 from .control_session import ControlSession
 from .job_loading import give_up, load_whole
@@ -390,7 +391,8 @@ class LeaseRun:
 
     def _call(self, env, job):
         try:
-            attempt.alone(self.runjob, env, job, self._state)
+            with shared_process.waits(lent, self.control.cr):
+                attempt.alone(self.runjob, env, job, self._state)
         except Exception:  # settled and logged; the next job doesn't depend on it
             _logger.debug("job %s failed", job.uuid, exc_info=True)
 

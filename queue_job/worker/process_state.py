@@ -37,12 +37,15 @@ class Item(NamedTuple):
     :param restore: puts a value back
     :param shared: with the other threads; where these run jobs as well (in a threaded
         server), there is no telling which has changed it, and it is left alone
+    :param momentary: libraries change it for a moment, so while another job runs in
+        the process (:mod:`.shared_process`) a change says nothing
     """
 
     name: str
     read: Callable[[], Any]
     restore: Callable[[Any], object]
     shared: bool = True
+    momentary: bool = False
 
 
 def _enable_gc(enabled: bool) -> None:
@@ -111,20 +114,25 @@ ITEMS = (
         shared=False,
     ),
     Item("the working directory", os.getcwd, os.chdir),
-    Item("the garbage collector", gc.isenabled, _enable_gc),
+    Item("the garbage collector", gc.isenabled, _enable_gc, momentary=True),
     Item(
         "the default time-out of sockets",
         socket.getdefaulttimeout,
         socket.setdefaulttimeout,
     ),
-    Item("the filters of warnings", _read_filters, _restore_filters),
+    Item("the filters of warnings", _read_filters, _restore_filters, momentary=True),
     Item("the umask", _read_umask, os.umask),
     Item(
         "the locale",
         lambda: locale.setlocale(locale.LC_ALL),
         lambda value: locale.setlocale(locale.LC_ALL, value),
     ),
-    Item("the recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
+    Item(
+        "the recursion limit",
+        sys.getrecursionlimit,
+        sys.setrecursionlimit,
+        momentary=True,
+    ),
     Item("signal handlers", _read_handlers, _restore_handlers),
     Item("an alarm", _read_alarm, _restore_alarm),
 )

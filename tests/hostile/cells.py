@@ -26,6 +26,7 @@ from .table import (
     PREFORK,
     SERVERS,
     THREADED,
+    THREADS,
     TIMEOUT,
     Behaviour,
     Right,
@@ -33,7 +34,9 @@ from .table import (
 
 #: Seconds that a job takes which is to be stopped; a threaded server has to wait for a
 #: call of C code to return.
-LONG_SECONDS = {PREFORK: 30.0, THREADED: 6.0}
+LONG_SECONDS = {PREFORK: 30.0, THREADED: 6.0, THREADS: 4.0}
+#: Of the cells in threads, one of so many is part of the selection.
+SELECTED = 6
 #: A call of C code returns by itself.
 IN_C_SECONDS = 3.0
 
@@ -65,6 +68,11 @@ class Cell:
         """Whether it is part of the selection."""
         place = zlib.crc32(self.behaviour.name.encode())
         rotated = POSITIONS[place % len(POSITIONS)]
+        if self.server == THREADS:
+            home = self.position == MIDDLE and self.mode == PLAIN
+            return home and (
+                not place % SELECTED or self.behaviour.name == "one_effect"
+            )
         if self.behaviour.lasts:
             home = self.position == MIDDLE and self.mode == PLAIN
             few = self.server == PREFORK or self.interruption in (TIMEOUT, NONE)
@@ -135,14 +143,22 @@ class Cell:
 def all_cells() -> list[Cell]:
     cells = [
         Cell(server, position, mode, behaviour, interruption)
-        for server in SERVERS
+        for server in (*SERVERS, THREADS)
         for behaviour in all_behaviours()
-        if server in behaviour.servers
+        if _runs_on(behaviour, server)
         for mode in behaviour.modes
         for position in _positions(behaviour, mode)
+        if (server, position) != (THREADS, CLASSIC)  # that is served by an HTTP worker
         for interruption in _interruptions(behaviour, server, mode, position)
     ]
     return [Cell(*_parts(cell), number) for number, cell in enumerate(cells)]
+
+
+def _runs_on(behaviour: Behaviour, server: str) -> bool:
+    """Whether others in the same process can do without it being harmed."""
+    if server == THREADS:
+        return THREADED in behaviour.servers and not behaviour.wild
+    return server in behaviour.servers
 
 
 def _parts(cell: Cell) -> tuple:
@@ -164,8 +180,8 @@ def _interruptions(
     for interruption in behaviour.interrupted:
         if mode == FORBID and behaviour.forbid:
             continue  # it fails before
-        if server == THREADED and interruption == KILLED:
-            continue  # that is the server, see tests/chaos
+        if server in (THREADED, THREADS) and interruption == KILLED:
+            continue  # that is the server, or all the others: tests/chaos, tests/e2e
         if position == CLASSIC and interruption == FAILOVER:
             continue  # the runner has no part in it
         yield interruption

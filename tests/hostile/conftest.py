@@ -19,12 +19,13 @@ from tests.harness.fixtures import (
 )
 
 from .batch import Batch, remove_strays
-from .table import SERVERS, THREADED
+from .table import SERVERS, THREADED, THREADS
 
 __all__ = ["stack"]
 
 #: Workers and job slots of each server: most jobs of this table sleep.
 WORKERS, SLOTS = 8, 6
+SECTIONS = {THREADS: {"queue_job": {"workers": "1", "threads": str(SLOTS)}}}
 BATCHES: dict[str, Batch] = {}
 LINES: list[str] = []
 
@@ -38,7 +39,7 @@ def batches(request, stack) -> Iterator[dict[str, Batch]]:
         if "cell" in getattr(getattr(item, "callspec", None), "params", {})
     ]
     directory = make_log_directory("hostile")
-    for kind in SERVERS:
+    for kind in (*SERVERS, THREADS):
         cells = [cell for cell in wanted if cell.server == kind]
         if cells:
             BATCHES[kind] = _run(request, stack, directory, kind, cells)
@@ -49,7 +50,11 @@ def _run(request, stack, directory, kind, cells) -> Batch:
     workers = 0 if kind == THREADED else WORKERS
     with database_maker(stack) as make, server_maker(stack, directory, make()) as start:
         server = start(
-            workers, place=kind, channels=f"root:{SLOTS}", options={"db_maxconn": "40"}
+            workers,
+            place=kind,
+            channels=f"root:{SLOTS}" + ":threads" * (kind == THREADS),
+            options={"db_maxconn": "40"},
+            sections=SECTIONS.get(kind),
         )
         server.expect_log(".*")  # the batch looks at the log itself
         server.wait_runner()

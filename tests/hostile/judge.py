@@ -14,7 +14,7 @@ from tests.harness.database import FINAL
 
 from .cells import AFTER, BEFORE, HOSTILE, Cell
 from .facts import JobFacts
-from .table import CLASSIC, DOCUMENTED, NONE, PREFORK, Right
+from .table import CLASSIC, DOCUMENTED, NONE, PREFORK, THREADS, Right
 
 #: The longest text of an error that is worth keeping, in characters.
 LONGEST_TEXT = 2_000_000
@@ -181,13 +181,25 @@ def _history(job: JobFacts, right: Right) -> list[str]:
 CLASSIC_LOG = (r"was requested to run job .* not in state enqueued",)
 
 
+#: In threads, who changes what belongs to the process, and computes, is named.
+SHARING_LOG = r"what all jobs of this process share|of processor time"
+
+
+def _records(cell: Cell, job: JobFacts) -> list:
+    """The alarming records that name the job, but for those about what is shared."""
+    if cell.server != THREADS:
+        return job.log
+    return [each for each in job.log if not re.search(SHARING_LOG, str(each))]
+
+
 def _log(cell: Cell, job: JobFacts, right: Right) -> list[str]:
+    log = _records(cell, job)
     announced = [*right.log, *_usual_log(cell)]
     if cell.interruption != NONE or right.dies:
         announced += INTERRUPTION_LOG
-    problems = _strays(job.log, announced)
-    if right.lines is not None and len(job.log) != right.lines:
-        problems.append(f"is in {len(job.log)} alarming records, not {right.lines}")
+    problems = _strays(log, announced)
+    if right.lines is not None and len(log) != right.lines:
+        problems.append(f"is in {len(log)} alarming records, not {right.lines}")
     return problems
 
 
@@ -215,7 +227,7 @@ def _of_neighbour(cell, job, rights, before, calm) -> list[str]:
     problems += _effects(job, Counter(["work"]))
     if len(job.attempts) != 1:
         problems.append(f"has begun {len(job.attempts)} times")
-    problems += _strays(job.log, _usual_log(cell))
+    problems += _strays(_records(cell, job), _usual_log(cell))
     if not job.details:
         return problems
     parameters = {"old"}

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 PREFORK, THREADED = "prefork", "threaded"
+#: A prefork server whose jobs run in a threaded job worker.
+THREADS = "threads"
 SERVERS = (PREFORK, THREADED)
 
 FIRST, MIDDLE, LAST, CLASSIC = "lease_first", "lease_middle", "lease_last", "classic"

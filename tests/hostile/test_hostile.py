@@ -39,7 +39,7 @@ def test_cell(batches, cell):
     assert not problems, "\n".join([*problems, "", facts])
 
 
-@pytest.mark.parametrize("server", ["prefork", "threaded"])
+@pytest.mark.parametrize("server", ["prefork", "threaded", "threads"])
 class TestServer:
     """What belongs to no single cell."""
 

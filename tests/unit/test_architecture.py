@@ -53,6 +53,7 @@ PURE = [
     "jobrunner/schedule/channel",
     "jobrunner/channels",
     "jobrunner/schedule/slots",
+    "jobrunner/schedule/worker_pools",
     "claim/lease",
     "enqueue/celery_names",
     "jobrunner/recovery/batches",

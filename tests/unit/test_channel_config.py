@@ -88,6 +88,8 @@ def test_contradictions_are_found_before_the_start(text):
 REFUSED = [
     ("root.foo:2:pause", "unknown option pause, there are .*did you mean paused?"),
     ("foo:1:sequental", "did you mean sequential?"),
+    ("foo:1:thread", "did you mean threads?"),
+    ("foo:1:threads=50", "threads=50 is neither true nor false"),
     ("foo:1:capacity_defualt=2", "did you mean capacity_default?"),
     ("foo:1:colour=red", "unknown option colour, there are capacity_default, paused, "),
     ("foo:1:sequential=maybe", "sequential=maybe is neither true nor false"),
@@ -248,6 +250,9 @@ LIMITS = [
     ("a:1:sequential", {}, {"capacity": 1, "sequential": True}),
     ("a:1:sequential=no:throttle=3", {}, {"capacity": 1, "throttle": 3}),
     ("a:1:rate=5/10", {"rate_limit": 9}, {"capacity": 1, "rate": Rate(5, 10)}),
+    ("", {"threads": True}, {"threads": True}),
+    ("a:9:threads", {}, {"capacity": 9, "threads": True}),
+    ("a:9", {"threads": True}, {"capacity": 9}),
     # of several entries the last one counts
     ("a:2,a:3", {}, {"capacity": 3}),
     # other channels are not touched
@@ -259,6 +264,7 @@ NO_LIMIT = {
     "throttle": 0,
     "paused": False,
     "rate": None,
+    "threads": False,
 }
 
 

@@ -98,9 +98,12 @@ class Dispatcher:
 
     :param config: where the server listens
     :param target: who listens there, for the log
+    :param leases: how many may be under way at once, if more than usual
     """
 
-    def __init__(self, config: RunnerConfig, target: str = "the HTTP workers"):
+    def __init__(
+        self, config: RunnerConfig, target: str = "the HTTP workers", leases: int = 0
+    ):
         self._target = target
         self.url = f"{config.scheme}://{config.host}:{config.port}"
         self._headers = {"Content-Type": "application/octet-stream"}
@@ -108,7 +111,7 @@ class Dispatcher:
             credentials = f"{config.http_auth_user}:{config.http_auth_password or ''}"
             self._headers.update(urllib3.make_headers(basic_auth=credentials))
         self._pool = urllib3.PoolManager(
-            maxsize=POOL_SIZE,
+            maxsize=max(POOL_SIZE, leases),
             retries=False,
             timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=None),
             socket_options=[*HTTPConnection.default_socket_options, *KEEPALIVE],

@@ -38,6 +38,7 @@ class LeaseRegistry:
     :param dispatcher: carries the leases to the workers
     :param manager: the channels, whose slots the leases hold
     :param report: called with each :class:`Answer`, in a thread of the dispatcher
+    :param thread_dispatcher: carries the leases of channels whose jobs run in threads
     :param epoch: the leadership epoch in which the leases are granted, the ``runner``
         of a :class:`Lease`; when a new epoch begins, the leases of the old one claim no
         further jobs
@@ -51,6 +52,7 @@ class LeaseRegistry:
         manager: ChannelManager,
         report: Callable[[Answer], None],
         epoch: str | None = None,
+        thread_dispatcher: Dispatcher | None = None,
     ):
         self.db_name = db_name
         self.manager = manager
@@ -59,9 +61,11 @@ class LeaseRegistry:
         self.key = key
         self.epoch = epoch
         self._dispatcher = dispatcher
+        self._thread_dispatcher = thread_dispatcher
         self._report = report
         self._finalizations: set[int] = set()
         self._open: set[int] = set()
+        self._in_threads: set[int] = set()
         # channel -> seconds that a job of its last lease has taken
         self._seconds: dict[str | None, float] = {}
 
@@ -85,6 +89,13 @@ class LeaseRegistry:
         """
         return lease_id in self._finalizations
 
+    def is_in_threads(self, lease_id: int) -> bool:
+        """Whether the worker of an open lease runs those of others beside it.
+
+        :param lease_id: id of the lease
+        """
+        return lease_id in self._in_threads
+
     def grant(
         self, job: dict, lease_id: int, claim_token: int, channels: list[str]
     ) -> None:
@@ -96,6 +107,8 @@ class LeaseRegistry:
         :param channels: the job's channel and those that are interchangeable with it
         """
         self._take_slot(job, lease_id)
+        if self._thread_dispatcher and self.manager.in_threads(job["channel"]):
+            self._in_threads.add(lease_id)
         terms = self.manager.lease_terms(job["channel"])
         starts = 1 if terms.exclusive else 0
         if terms.rated and not starts:
@@ -178,7 +191,9 @@ class LeaseRegistry:
             **options,
         )
         self._open.add(lease_id)
-        self._dispatcher.send(lease, self.key, self._report)
+        in_threads = self.is_in_threads(lease_id)
+        dispatcher = self._thread_dispatcher if in_threads else self._dispatcher
+        dispatcher.send(lease, self.key, self._report)
 
     def close(self, answer: Answer) -> bool:
         """Close the lease whose request has ended.
@@ -224,6 +239,7 @@ class LeaseRegistry:
     def _forget(self, lease_id):
         self._open.discard(lease_id)
         self._finalizations.discard(lease_id)
+        self._in_threads.discard(lease_id)
 
     def give_back_slot(self, lease_id: int | str) -> None:
         """Free the slot of a lease of which nothing runs any more.

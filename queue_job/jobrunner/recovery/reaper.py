@@ -36,6 +36,12 @@ _logger = logging.getLogger(__name__)
 #: noticed the death of a client.
 EPOCH_GRACE = 0.2
 
+#: What becomes of the slot of a stuck job; by whether its worker runs other jobs.
+KEPT = {
+    False: "its slot is kept until that ends or its server is restarted",
+    True: "its slot is kept until the other jobs of the worker have ended",
+}
+
 
 class Reaper:
     """Recovers what got stuck in one database.
@@ -217,7 +223,9 @@ class Reaper:
         for row in rows:
             if (row["uuid"], row["claim_token"]) in self._stuck:
                 continue
-            killed = end_sibling(row["worker_host"], row["worker_pid"])
+            # a worker with threads ends itself when its other jobs have ended
+            shared = self.leases.is_in_threads(row["lease_id"])
+            killed = not shared and end_sibling(row["worker_host"], row["worker_pid"])
             _logger.warning(
                 "%s: job %s has lost its session, but its code goes on in worker"
                 " %s:%s; %s",
@@ -225,9 +233,7 @@ class Reaper:
                 row["uuid"],
                 row["worker_host"],
                 row["worker_pid"],
-                "the worker is killed"
-                if killed
-                else "its slot is kept until that ends or its server is restarted",
+                "the worker is killed" if killed else KEPT[shared],
             )
         self._stuck = stuck
 

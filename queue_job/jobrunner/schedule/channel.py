@@ -12,6 +12,7 @@ from . import channel_options
 from .channel_queue import ChannelJob, ChannelQueue
 from .rate import Owner, Rate
 from .slots import Slots
+from .worker_pools import WorkerPools
 
 #: What `free_slots` says where nothing limits the number of jobs.
 UNLIMITED = 1000
@@ -54,6 +55,8 @@ class Channel:
         self.capacity = capacity
         self.throttle = throttle
         self.paused = paused
+        self.threads = False
+        self.pools: WorkerPools = parent.pools if parent else WorkerPools()
         self.rate: Rate | None = None
         self.rate_is_counted = False
         self._queue = ChannelQueue(sequential)
@@ -136,7 +139,7 @@ class Channel:
     # -- settings ---------------------------------------------------------------
 
     def configure(self, config: dict[str, Any]) -> None:
-        """Take over capacity, sequential, throttle, rate and paused; nothing else.
+        """Take over capacity, sequential, throttle, rate, paused and threads.
 
         Jobs that run go on running, also when they are now more than the capacity.
         """
@@ -145,6 +148,7 @@ class Channel:
         self.sequential = channel_options.as_boolean(config.get("sequential"))
         self.throttle = int(config.get("throttle") or 0)
         self.paused = channel_options.as_boolean(config.get("paused"))
+        self.threads = channel_options.as_boolean(config.get("threads"))
         self._set_rate(config.get("rate"))
         if not self.throttle:
             self._slots.throttled_until = 0
@@ -189,6 +193,7 @@ class Channel:
             if job in channel._running:
                 channel._running.remove(job)
                 channel._slots.release(job.db_name)
+        self.pools.release(job)
 
     def set_done(self, job: ChannelJob) -> None:
         """The job is over."""
@@ -211,6 +216,7 @@ class Channel:
             if job not in channel._running:
                 channel._running.add(job)
                 channel._slots.take(job.db_name)
+        self.pools.take(job)
 
     def set_failed(self, job: ChannelJob) -> None:
         """The job is at rest until a user requeues it."""
@@ -252,13 +258,18 @@ class Channel:
             return None
         if not self._slots.is_worth_asking(self.capacity):
             return None
-        candidates = [self._queue.peek(now)]
+        candidates = [self._next_own(now)]
         candidates += [child.next_job(now) for child in self.children.values()]
         job = min(filter(None, candidates), default=None)
         # asked only for a job that exists: a refused database is starved
         if job and self._slots.admits(job.db_name, self.capacity):
             return job
         return None
+
+    def _next_own(self, now: float) -> ChannelJob | None:
+        """Return the first job that waits here, if there is a worker for it."""
+        job = self._queue.peek(now)
+        return job if job and self.pools.admits(job) else None
 
     def get_jobs_to_run(self, now: float) -> Iterator[ChannelJob]:
         """Start one job of this subtree after the other, as long as one may start."""

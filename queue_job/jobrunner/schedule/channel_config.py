@@ -12,8 +12,9 @@ separated by commas or line ends:
 * `capacity`: how many jobs may run at once, 1 when left out (`sale::throttle=2`), 0 for
   no limit (`root:0` keeps the whole job runner from starting);
 * options: `sequential`, `throttle=<seconds between two starts>`,
-  `rate=<starts>/<seconds>` (at most so many starts in any such period), `paused`, and
-  for channels made on the fly below it `capacity_default=<number>` and
+  `rate=<starts>/<seconds>` (at most so many starts in any such period), `paused`,
+  `threads` (jobs here and below run in threads, where the server has them), and for
+  channels made on the fly below it `capacity_default=<number>` and
   `sequential_default`.
 
 The records are the rows of `queue.job.channel`; they rule the channels of which
@@ -49,6 +50,7 @@ class ChannelSettings(NamedTuple):
     paused: bool = False
     rate_limit: int | None = 0
     rate_period: int | None = DEFAULT_PERIOD
+    threads: bool = False
 
 
 class ChannelLimits(NamedTuple):
@@ -59,6 +61,7 @@ class ChannelLimits(NamedTuple):
     throttle: int
     paused: bool
     rate: Rate | None
+    threads: bool = False
 
 
 def limits_of(
@@ -97,6 +100,7 @@ def limits_of(
         throttle=int(entry.get("throttle") or 0),
         paused=as_boolean(entry.get("paused")) or bool(row.paused),
         rate=rate if isinstance(rate, Rate) else Rate.parse(rate),
+        threads=as_boolean(entry.get("threads")),
     )
 
 
@@ -130,6 +134,7 @@ def _limits_of_row(row: ChannelSettings, default: int | None) -> ChannelLimits:
         throttle=max(row.throttle or 0, 0),
         paused=bool(row.paused),
         rate=Rate.of(row.rate_limit, row.rate_period),
+        threads=bool(row.threads),
     )
 
 

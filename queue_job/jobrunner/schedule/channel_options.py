@@ -15,7 +15,7 @@ from .rate import Rate
 FALSE_TEXTS = frozenset({"", "0", "f", "false", "n", "no", "none", "off"})
 TRUE_TEXTS = frozenset({"1", "t", "true", "y", "yes", "on"})
 
-SWITCHES = ("sequential", "paused", "sequential_default")
+SWITCHES = ("sequential", "paused", "threads", "sequential_default")
 OPTIONS = (*SWITCHES, "throttle", "rate", "capacity_default")
 
 

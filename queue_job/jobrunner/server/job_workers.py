@@ -47,6 +47,16 @@ class JobWorkers:
 
     host = "127.0.0.1"
 
+    @property
+    def worker_class(self) -> type[WorkerJob]:
+        """What the parent forks."""
+        return WorkerJob
+
+    @property
+    def count(self) -> int:
+        """How many there are to be."""
+        return self.settings.workers
+
     def __init__(self, settings: RunnerConfig) -> None:
         self.settings = settings
         self.register: dict[int, WorkerJob] = {}
@@ -64,11 +74,16 @@ class JobWorkers:
 
     def spawn_missing(self, multi: server.PreforkServer) -> None:
         """Fork those that are not there yet, or not any more."""
-        if len(self.register) < self.settings.workers:
+        missing = self.missing()
+        if missing:
             _refresh_registries()
             shared_heap.freeze()
-        while len(self.register) < self.settings.workers:
-            multi.worker_spawn(WorkerJob, self.register)
+        for _number in range(missing):
+            multi.worker_spawn(self.worker_class, self.register)
+
+    def missing(self) -> int:
+        """How many have to be forked now."""
+        return max(self.count - len(self.register), 0)
 
 
 def _refresh_registries() -> None:
@@ -92,8 +107,16 @@ class WorkerJob(server.WorkerHTTP):
 
     def __init__(self, multi: server.PreforkServer) -> None:
         super().__init__(multi)
-        self.pool: JobWorkers = multi.job_workers
+        self.pool = self.pool_of(multi)
         self.watchdog_timeout = self.pool.limit.seconds or None
+
+    @staticmethod
+    def pool_of(multi: server.PreforkServer) -> JobWorkers:
+        """The job workers of its kind.
+
+        :param multi: the server
+        """
+        return multi.job_workers
 
     def start(self) -> None:  # pylint: disable=missing-return
         """Start in the child, with the socket and the limits of job workers."""

@@ -50,6 +50,7 @@ if os.name == "posix":  # elsewhere there is no prefork server
     import resource
 
     from .job_workers import JobWorkers
+    from .threaded_workers import ThreadedWorkers
 
 _logger = logging.getLogger(__name__)
 
@@ -200,8 +201,8 @@ class WorkerJobRunner(server.Worker):
         signal.signal(signal.SIGTERM, self.signal_handler)
         if self.multi.socket:
             self.multi.socket.close()
-        if self.multi.job_workers:
-            self.multi.job_workers.socket.close()
+        for pool in _pools(self.multi):
+            pool.socket.close()
         _shed_memory()
         self._renew_runner()
         threading.Thread(
@@ -216,7 +217,7 @@ class WorkerJobRunner(server.Worker):
     def _renew_runner(self) -> None:
         self.runner = _package().QueueJobRunner.from_environ_or_config()
         if self.multi.job_workers:
-            self.runner.send_to(self.multi.job_workers)
+            self.runner.send_to(*_pools(self.multi))
         self._renew = False
 
     def signal_handler(self, sig: int, frame: Any) -> None:  # pylint: disable=missing-return
@@ -320,13 +321,13 @@ def prefork__init__(self: server.PreforkServer, app: Any) -> None:
     """
     orig_prefork__init__(self, app)
     self.jobrunner = {}
-    self.jobrunner_respawn = self.job_workers = None
+    self.jobrunner_respawn = self.job_workers = self.threaded_workers = None
     if not _is_one_off():
         _prepare_children(self)
 
 
 def _prepare_children(multi: server.PreforkServer) -> None:
-    multi.jobrunner_respawn = multi.job_workers = None
+    multi.jobrunner_respawn = multi.job_workers = multi.threaded_workers = None
     if not _package()._is_runner_enabled():
         _log_not_started("process", "prefork server")
         return
@@ -334,6 +335,13 @@ def _prepare_children(multi: server.PreforkServer) -> None:
     settings = _check_settings(prefork=True)
     if settings.workers:
         multi.job_workers = JobWorkers(settings)
+    if settings.threads:
+        multi.threaded_workers = ThreadedWorkers(settings)
+
+
+def _pools(multi: server.PreforkServer) -> list[JobWorkers]:
+    """The job workers of a server, those with threads last."""
+    return list(filter(None, (multi.job_workers, multi.threaded_workers)))
 
 
 def _check_settings(*, prefork: bool) -> RunnerConfig:
@@ -361,6 +369,13 @@ def _check_settings(*, prefork: bool) -> RunnerConfig:
             ", ".join(idle),
             SECTION,
         )
+    if prefork and not settings.threads and (names := settings.threaded_channels):
+        _logger.warning(
+            "the option threads of %s has no effect: this server has no threads for"
+            " jobs (threads in section [%s]); their jobs run alone in a process",
+            ", ".join(names),
+            SECTION,
+        )
     if settings.is_enabled and lacks_workers(wanted if prefork else 0):
         _logger.warning(
             "no worker would take the leases of this server, which has no HTTP"
@@ -380,8 +395,8 @@ def prefork_process_spawn(self: server.PreforkServer) -> None:
         return
     if not hasattr(self, "jobrunner_respawn"):  # made by other code than ours
         _prepare_children(self)
-    if self.job_workers:
-        self.job_workers.spawn_missing(self)
+    for pool in _pools(self):
+        pool.spawn_missing(self)
     if not self.jobrunner and self.jobrunner_respawn:
         _spawn_runner(self, self.jobrunner_respawn)
 
@@ -401,8 +416,8 @@ def prefork_worker_pop(self: server.PreforkServer, pid: int) -> None:
     worker = self.jobrunner.pop(pid, None)
     if worker and worker.came_to_work:
         self.jobrunner_respawn.forgive()
-    if self.job_workers:
-        self.job_workers.register.pop(pid, None)
+    for pool in _pools(self):
+        pool.register.pop(pid, None)
 
 
 def worker_cpu_expired(self: server.WorkerHTTP, number: int, stack: Any) -> None:

@@ -28,7 +28,9 @@ from typing import Any
 from odoo.tools import config as odoo_config
 
 from ..schedule import channel_config, maxima
+from ..schedule.channel_options import as_boolean
 from ..schedule.maxima import NO_MAXIMA, DatabaseMaximum, Maxima
+from ..schedule.worker_pools import PoolSizes
 
 _logger = logging.getLogger(__name__)
 
@@ -101,6 +103,13 @@ def _number(value: Any) -> int:
     return number
 
 
+def _positive(value: Any) -> int:
+    number = _number(value)
+    if not number:
+        raise ValueError("it is a whole number from 1 on")
+    return number
+
+
 @dataclass(frozen=True)
 class Setting:
     """One key, and all there is to know about it."""
@@ -147,6 +156,20 @@ SETTINGS = (
         convert=_number,
     ),
     Setting(
+        "threads",
+        "Jobs that a threaded job worker runs at once, each in its own thread: those of"
+        " channels with the option threads, which wait for other servers most of the"
+        " time. 0 for no threads; needs workers, for the jobs of other channels.",
+        0,
+        convert=_number,
+    ),
+    Setting(
+        "threaded_workers",
+        "Threaded job workers: processes with so many threads each, if there are any.",
+        1,
+        convert=_positive,
+    ),
+    Setting(
         "limit_time_real",
         "Seconds a job worker may be busy with one lease before it is killed; a job is"
         " stopped shortly before. 0 for no limit, else at least 5.",
@@ -156,7 +179,7 @@ SETTINGS = (
     Setting(
         "limit_time_cpu",
         "Seconds of processor time a job worker may use for one lease before it is"
-        " ended. 0 for no limit.",
+        " ended; in a threaded one, a job. 0 for no limit.",
         odoo_option="limit_time_cpu",
         convert=_number,
     ),
@@ -200,6 +223,8 @@ class RunnerConfig:
     max_capacity: int | None = None
     db_max_capacity: tuple[DatabaseMaximum, ...] | None = None
     workers: int = 0
+    threads: int = 0
+    threaded_workers: int = 1
     limit_time_real: int | None = None
     limit_time_cpu: int | None = None
     limit_memory_soft: int | None = None
@@ -225,6 +250,11 @@ class RunnerConfig:
         config = cls(**values)
         if config.workers:
             config._check_limits()
+        elif config.threads:
+            raise ValueError(
+                f"queue_job: threads ({config.threads}) needs workers: the jobs of"
+                " channels without the option threads have a process of their own"
+            )
         return config
 
     def _check_limits(self) -> None:
@@ -289,6 +319,22 @@ class RunnerConfig:
     def job_workers(self) -> int:
         """How many job workers this server has: only a prefork server has any."""
         return self.workers if odoo_config["workers"] and self.is_enabled else 0
+
+    @property
+    def pool_sizes(self) -> PoolSizes:
+        """How many jobs the job workers run at once, alone and in threads."""
+        return PoolSizes(self.workers, self.threads * self.threaded_workers)
+
+    @property
+    def threaded_channels(self) -> list[str]:
+        """The channels whose entry has the option `threads`."""
+        entries = channel_config.parse(self.channels or "")
+        return [each["name"] for each in entries if as_boolean(each.get("threads"))]
+
+    @property
+    def job_slots(self) -> int:
+        """How many jobs the job workers of this server run at once; 0 without any."""
+        return sum(self.pool_sizes) if self.job_workers else 0
 
 
 def _lookup(

@@ -54,6 +54,9 @@ SELECT bool_and(to_regclass(name) IS NOT NULL)
    AND EXISTS (SELECT 1 FROM pg_attribute
                 WHERE attrelid = to_regclass('queue_job_runner')
                   AND attname = 'total_running' AND NOT attisdropped)
+   AND EXISTS (SELECT 1 FROM pg_attribute
+                WHERE attrelid = to_regclass('queue_job_channel')
+                  AND attname = 'threads' AND NOT attisdropped)
    AND EXISTS (SELECT 1 FROM pg_trigger WHERE tgrelid = 'queue_job'::regclass
                   AND tgname = 'queue_job_gate')
   FROM unnest(ARRAY['queue_job_dependency', 'queue_job_attempt', 'queue_job_signal',
@@ -308,7 +311,8 @@ SELECT CASE WHEN a.state = 'active' AND NOT %(force)s
 
 # The live channel settings. A row without a name is not the root channel.
 CHANNELS = """
-SELECT complete_name, capacity, sequential, throttle, paused, rate_limit, rate_period
+SELECT complete_name, capacity, sequential, throttle, paused, rate_limit, rate_period,
+       threads
   FROM queue_job_channel WHERE complete_name ~ '[^.[:space:]]'
 """
 
