@@ -238,6 +238,7 @@ class TestMail(DigestCase):
 
 class TestForms(DigestCase):
     def test_settings_by_the_forms(self):
+        self.manager.company_ids = self.env["res.company"].search([])
         with Form(self.channel.with_user(self.manager)) as form:
             form.failure_notice = "none"
             form.failure_user_ids.add(self.plain_user)

@@ -98,7 +98,7 @@ DROP INDEX queue_job_statistic_minute_function_channel_uniq;
 DROP INDEX queue_job_statistic_total_function_channel_uniq;
 DELETE FROM queue_job_statistic;
 ALTER TABLE queue_job_statistic
-  DROP COLUMN dead,
+  DROP COLUMN dead, DROP COLUMN company,
   ALTER COLUMN minute SET NOT NULL,
   ALTER COLUMN done TYPE integer, ALTER COLUMN failed TYPE integer,
   ALTER COLUMN retried TYPE integer, ALTER COLUMN cancelled TYPE integer,

@@ -12,7 +12,7 @@ SIZES = PoolSizes(alone=2, threads=3)
 
 
 def manager_of(text, sizes=SIZES, shared=None, db="db"):
-    manager = ChannelManager(shared, db, 100, sizes)
+    manager = ChannelManager(shared, db, 100, pool_sizes=sizes)
     manager.simple_configure(text)
     return manager
 
