@@ -41,24 +41,6 @@ root.B(C:1,Q:1,R:1,F:0)
 >>> cm.notify("db", "A", "A6", 6, 0, 5, None, PENDING)  # somebody is in a hurry
 >>> started(cm)
 ['A6']
-
-A sequential channel stops behind a failure, and waits for an eta:
-
->>> cm = ChannelManager()
->>> cm.simple_configure("root:4,S:1:sequential")
->>> cm.notify("db", "S", "S1", 1, 0, 10, None, FAILED)
->>> cm.notify("db", "S", "S2", 2, 0, 10, 105, PENDING)
->>> cm.notify("db", "S", "S3", 3, 0, 10, None, PENDING)
->>> started(cm, 100), cm.get_wakeup_time()
-([], 0)
->>> cm.notify("db", "S", "S1", 1, 0, 10, None, PENDING)
->>> cm.get_wakeup_time(), started(cm, 101)
-(105, ['S1'])
->>> cm.notify("db", "S", "S1", 1, 0, 10, None, DONE)
->>> started(cm, 102), cm.get_wakeup_time()
-([], 105)
->>> started(cm, 105)
-['S2']
 """
 
 from __future__ import annotations
