@@ -58,7 +58,7 @@ class QueueJobJournalSettings(models.AbstractModel):
     def _shown(self, names):
         """Return {name: text} of fields."""
         self.ensure_one()
-        values = {name: self[name] for name in names}
+        values = {name: self.sudo()[name] for name in names}
         return {
             name: ", ".join(value.mapped("display_name"))
             if isinstance(value, models.BaseModel)

@@ -49,7 +49,8 @@ class QueueJobFunctionRenamed(models.AbstractModel):
 
     def _former_calls(self) -> list[Call]:
         """Return the calls of before which are calls of this function now."""
-        return read(self.former_names, self.model_id.model)[0]
+        # managers read no models
+        return read(self.former_names, self.sudo().model_id.model)[0]
 
     @api.model
     def _has_method(self, call: Call) -> bool:

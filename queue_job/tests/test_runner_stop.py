@@ -11,7 +11,7 @@ from odoo.tests import BaseCase
 
 from odoo.addons.queue_job import jobrunner
 from odoo.addons.queue_job.jobrunner import runner
-from odoo.addons.queue_job.jobrunner.session import database
+from odoo.addons.queue_job.jobrunner.session import connection
 
 #: Seconds in which it has to end; all that it may wait for takes longer.
 AT_ONCE = 1.5
@@ -69,9 +69,9 @@ class TestStop(BaseCase):
             info = {"dbname": "silent", "connect_timeout": 10, **address}
             self.names(lambda _runner: ["silent"])
             self.startPatcher(
-                patch.object(database, "_connection_info_for", lambda _name: info)
+                patch.object(connection, "_connection_info_for", lambda _name: info)
             )
             self.thread.start()
-            connection, _address = server.accept()
-            with closing(connection):
+            accepted, _address = server.accept()
+            with closing(accepted):
                 self.stop()
