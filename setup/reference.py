@@ -27,7 +27,8 @@ PAGES = {
     "delay": (
         "Delay calls",
         {
-            "models.base": "Base.with_delay Base.delayable Base.try_or_delay",
+            "models.base": "Base.with_delay Base.delayable Base.try_or_delay "
+            "Base.with_delay_apart",
             "delay": "group chain delay_many Delayable DelayableGroup DelayableChain "
             "DelayableGraph "
             "DelayableRecordset",
@@ -73,6 +74,7 @@ PAGES = {
             "tests.drain": "drain Drained",
             "tests.matching": "having containing matches",
             "tests.mixin": "JobMixin JobCounter",
+            "tests.jobs_test_case": "JobsTestCase",
             "tests.common": "mock_with_delay assert_doctests "
             "load_doctests OdooDocTestCase-",
         },

@@ -68,6 +68,9 @@ def set_drained(env, drained: bool) -> None:
     :param env: of the superuser; it takes effect with the commit of its transaction
     :param drained: whether no job shall start
     """
+    # before the snapshot of the transaction: a heartbeat would be a conflict, and the
+    # row of a new runner would not be seen
+    env.cr.execute("LOCK TABLE queue_job_runner IN SHARE ROW EXCLUSIVE MODE")
     now = datetime.now(timezone.utc).isoformat(sep=" ", timespec="seconds")
     env["ir.config_parameter"].set_param(DRAINED_BY, drained and now)
     env.flush_all()

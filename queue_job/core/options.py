@@ -37,6 +37,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from . import option_values
+from .names import nearest
 
 
 class Kept(NamedTuple):
@@ -105,9 +106,11 @@ def check_names(names: Iterable[str], caller: str = "with_delay") -> None:
     """
     for name in names:
         if name not in EXTRAS and name not in PROPERTIES:
+            meant = nearest(name, PROPERTIES + EXTRAS)
             raise TypeError(
-                f"{caller}() got an unexpected keyword argument {name!r}; the options "
-                f"of a job are: {', '.join(PROPERTIES + EXTRAS)}."
+                f"{caller}() got an unexpected keyword argument {name!r}"
+                f"{f' (did you mean {meant!r}?)' if meant else ''}; the options of a "
+                f"job are: {', '.join(PROPERTIES + EXTRAS)}."
             )
 
 

@@ -49,6 +49,10 @@ HEARTBEAT_INTERVAL = 5.0
 #: Seconds; the longest time until a due date is looked up again.
 LONGEST_WAIT = 3600.0
 
+#: Seconds until jobs are chosen again that could not be claimed: somebody writes their
+#: rows, or the database was drained in that moment.
+UNCLAIMED_PAUSE = 1.0
+
 
 @dataclass
 class Timers:
@@ -146,6 +150,7 @@ class Leadership:
         now = time.monotonic()
         self._timers = Timers(flush=now + FLUSH_INTERVAL, scan=now, not_before=now)
         self._round_is_wanted = True
+        self._has_scanned = False  # what others run has no slot before the first scan
         self._obstacle = ""
 
     def begin(self) -> None:
@@ -291,6 +296,7 @@ class Leadership:
 
     def _scan(self, now):
         wait, freed = self.reaper.scan(now)
+        self._has_scanned = True
         self._timers.scan = now + wait
         self.slot_grace.release()  # what still runs is counted again by now
         self._round_is_wanted |= freed
@@ -343,6 +349,9 @@ class Leadership:
             if claim["timeout"]:
                 soon = time.monotonic() + claim["timeout"] + 0.1
                 self._timers.scan = min(self._timers.scan, soon)
+        if self._round.is_unfinished:
+            soon = time.monotonic() + UNCLAIMED_PAUSE
+            self._timers.due = soon if due is None else min(due, soon)
         self._timers.room = self._when_room_comes(now)
 
     def _note_obstacle(self, obstacle: str):
@@ -355,7 +364,8 @@ class Leadership:
             self._timers.poll = now + self.notify_monitor.poll_interval
             self._round_is_wanted = True
         self._round_is_wanted |= self._timers.may_start_more(now)
-        return self._round_is_wanted and now >= self._timers.not_before
+        is_allowed = self._has_scanned and now >= self._timers.not_before
+        return self._round_is_wanted and is_allowed
 
     def _longest_lease(self) -> float:
         """Seconds that a lease may last."""

@@ -11,7 +11,6 @@ from . import queue_job_gate
 from . import queue_job_graph
 from . import queue_job_attempt
 from . import queue_job_channel
-from . import queue_job_company
 from . import queue_job_dependency
 from . import queue_job_renamed
 from . import queue_job_function
@@ -27,4 +26,5 @@ from . import queue_job_waiting_reason
 from . import queue_job_arguments
 from . import queue_job_dashboard
 from . import queue_job_failure
+from . import queue_job_company
 from . import queue_job_journal_settings

@@ -43,3 +43,35 @@ class QueueJobChannel(models.Model):
         if "company_id" in vals:
             self.check_access("write")
         return result
+
+
+# pylint: disable=consider-merging-classes-inherited
+class QueueJobFunction(models.Model):
+    _inherit = "queue.job.function"
+
+    #: What decides for which jobs, of all companies, a function holds, and whose it is.
+    _of_all_companies = {
+        *("name", "model_id", "method", "former_names"),
+        *("channel_id", "channel"),
+    }
+
+    @api.model_create_multi
+    def create(self, vals_list) -> models.Model:
+        """Create job functions: they hold for the jobs of all companies.
+
+        :raise AccessError: you don't work in all companies
+        """
+        self._check_all_companies()
+        return super().create(vals_list)
+
+    def write(self, vals) -> bool:
+        """Write values; which jobs they hold for is a matter of all companies.
+
+        :raise AccessError: you don't work in all companies
+        """
+        if vals.keys() & self._of_all_companies:
+            self._check_all_companies()
+        return super().write(vals)
+
+    def _check_all_companies(self):
+        self.env.ref("queue_job.channel_root").check_access("write")

@@ -89,6 +89,7 @@ class QueueJobJournal(models.Model):
         part_of = self.env.context.get(PART_OF) or {}
         key = part_of.get("key")
         values = {"change": key, "action": action, "company_id": company.id}
+        values["user_id"] = self.env.uid  # a key may have been read from another's row
         rows = self.sudo()
         row = rows.search(
             [(name, "=", value) for name, value in values.items()], limit=1

@@ -51,9 +51,11 @@ class QueueJobJournalSettings(models.AbstractModel):
         self.env["queue.job.journal"].sudo().create(rows)
 
     def _noted(self):
-        """Return those whose change is noted: not by the queue or by data files."""
-        quiet = self.env.su or self.env.context.get("install_mode")
-        return self.browse() if quiet else self
+        """Return those whose change is noted: not by the queue or by data files.
+
+        The context is no reason: whoever calls by RPC chooses it.
+        """
+        return self.browse() if self.env.su else self
 
     def _shown(self, names):
         """Return {name: text} of fields."""

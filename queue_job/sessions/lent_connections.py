@@ -11,8 +11,12 @@ the pool gets the others. None is idle once all leases of the database have ende
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+import psycopg2
+from psycopg2.pool import PoolError
 
 from odoo.sql_db import connection_info_for
 
@@ -21,6 +25,9 @@ from .transactions import begin_autocommit
 
 #: Connections to one database that wait here for a lease.
 MOST = 4
+
+#: Seconds between tries to get another one, when the server has none left.
+PAUSES = (0.1, 0.3, 1.0, 2.0, 4.0)
 
 _lock = threading.Lock()
 _idle: dict[str, list] = {}  # database -> connections with their prepared statements
@@ -68,7 +75,7 @@ def _take(cr) -> None:
     for connection, _statements in surplus:
         _give_back(pool, connection)
     if entry is None:
-        entry = pool.borrow(connection_info_for(cr.dbname)[1]), None
+        entry = _borrow(pool, cr.dbname), None
     is_new = not entry[0].autocommit
     cr._cnx = entry[0]
     cr._obj = cr._cnx.cursor()
@@ -76,6 +83,22 @@ def _take(cr) -> None:
     prepared_statements.attach(cr, entry[1])
     if is_new:
         begin_autocommit(cr)
+
+
+def _borrow(pool, database: str):
+    """Borrow a connection; a server that has none left may have one in a moment.
+
+    The work of the lease is done by then, and its end has to be written.
+
+    :raise psycopg2.Error, PoolError: there is none after some seconds either
+    """
+    info = connection_info_for(database)[1]
+    for pause in PAUSES:
+        try:
+            return pool.borrow(info)
+        except (psycopg2.OperationalError, PoolError):
+            time.sleep(pause)
+    return pool.borrow(info)
 
 
 def _taken(database: str) -> tuple[tuple | None, list]:

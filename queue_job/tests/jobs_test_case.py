@@ -35,7 +35,8 @@ from .mixin import JobMixin
 class JobsTestCase(JobMixin, HttpCase):
     """A test whose jobs run on the server of Odoo's tests."""
 
-    def setUp(self):
+    def setUp(self) -> None:
+        """Note which jobs there are: these are not those of the test."""
         super().setUp()
         stack = ExitStack()
         self.addCleanup(stack.close)
@@ -48,11 +49,17 @@ class JobsTestCase(JobMixin, HttpCase):
         return self._clock.now()
 
     def travel(self, **delta: float) -> None:
-        """Let time pass: ``self.travel(days=1, hours=2)``, as for a timedelta."""
+        """Let time pass: ``self.travel(days=1, hours=2)``.
+
+        :param delta: as for a timedelta
+        """
         self._clock.move_on(timedelta(**delta))
 
     def travel_to(self, moment: datetime) -> None:
-        """Let it be a later moment, naive and in UTC."""
+        """Let it be a later moment.
+
+        :param moment: naive and in UTC
+        """
         self._clock.move_to(moment)
 
     def run_jobs(self, *, follow_due_dates: bool = False, **options) -> Drained:

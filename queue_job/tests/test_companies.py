@@ -212,8 +212,18 @@ class TestCompanies(DashboardCase):
         )
         mine, of_all = functions.with_user(self.manager)
         mine.timeout = 5
-        with self.assertRaises(AccessError):
-            of_all.timeout = 5
+        for record, values in (
+            (of_all, {"timeout": 5}),
+            (mine, {"channel_id": self.of_all.id}),
+            (mine, {"method": "unlink"}),
+            (mine, {"former_names": "create"}),
+        ):
+            with self.subTest(values), self.assertRaises(AccessError):
+                record.write(values)
+        with self.assertRaises(AccessError):  # it would hold for all companies
+            mine.create(
+                {"model_id": model, "method": "copy", "channel_id": self.mine.id}
+            )
 
     def test_the_dashboard_offers_what_is_allowed(self):
         rows = {

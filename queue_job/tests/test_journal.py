@@ -112,9 +112,17 @@ class TestJournal(JobCase):
         self.assertIn("60", changed.details)
 
     def test_data_files_are_not_noted(self):
-        root = self.env.ref("queue_job.channel_root").with_user(self.boss)
+        root = self.env.ref("queue_job.channel_root")
         root.with_context(install_mode=True).capacity = 9
         self.assertFalse(self.rows())
+        root.with_user(self.boss).with_context(install_mode=True).capacity = 8
+        self.assertEqual(len(self.rows()), 1)  # whoever calls chooses the context
+
+    def test_nobody_adds_to_the_row_of_another(self):
+        key = {"queue_job_change": {"key": "k"}}
+        for user in (self.manager, self.boss, self.boss):
+            self.job("failed").with_user(user).with_context(**key).requeue()
+        self.assertEqual(self.rows().mapped("job_count"), [2, 1])
 
     # -- who reads it, and how long --------------------------------------------------
 

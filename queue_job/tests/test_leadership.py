@@ -2,6 +2,7 @@
 """One leadership of a database, step by step, and the loop around it."""
 
 import select
+import time
 from contextlib import closing, contextmanager
 from types import SimpleNamespace
 from unittest.mock import patch
@@ -201,6 +202,66 @@ class TestLeadership(TransactionCase):
         self.step()
         self.assertEqual((job.state, self.runner.sent), (PENDING, []))
         self.assertEqual(self.leadership.identity.obstacle, "copy")
+
+    def test_nothing_starts_before_the_first_scan(self):
+        """A step may take longer than the moment that is left to the last leader."""
+        job = self.delay()
+        leadership = self.leadership
+        leadership._timers.scan = time.monotonic() + 60
+        leadership._timers.not_before = 0.0
+        self.step("jobs")
+        self.assertEqual((job.state, self.runner.sent), (PENDING, []))
+        leadership._timers.scan = 0.0
+        self.step()
+        self.assertEqual(job.state, ENQUEUED)
+
+    def test_what_can_not_be_claimed_is_tried_again_later(self):
+        """A drain that is committed between the look and the claim, say."""
+        job = self.delay()
+        self.step()
+        job.state = PENDING
+        self.env.flush_all()
+        self.env.cr.execute("UPDATE queue_job_runner SET drained = TRUE")
+        self.leadership._timers.heartbeat = time.monotonic() + 60
+        self.step("jobs")  # and it ends
+        self.assertEqual(job.state, PENDING)
+        self.assertLess(self.leadership._timers.due - time.monotonic(), 1.1)
+        self.leadership._timers.heartbeat = 0.0  # no parameter says that it is drained
+        self.step("jobs")
+        self.assertEqual(job.state, ENQUEUED)
+
+    def test_a_dead_job_that_is_being_settled_stops_its_line(self):
+        self.env["queue.job.channel"].create(
+            {
+                "name": "line",
+                "parent_id": self.env.ref("queue_job.channel_root").id,
+                "capacity": 1,
+                "sequential": True,
+            }
+        )
+        self.env.flush_all()
+        self.leadership._read_settings()
+        dead, following = (self.delay(channel="root.line") for _number in range(2))
+        dead.state = "started"
+        dead.lease_id = 4711
+        self.env.flush_all()
+        self.leadership.leases._finalizations.add(4711)
+        self.step("jobs")
+        self.assertEqual(following.state, PENDING)
+        self.leadership.leases._finalizations.clear()
+        dead.state = DONE
+        self.env.flush_all()
+        self.step("jobs")
+        self.assertEqual(following.state, ENQUEUED)
+
+    def test_an_orphan_that_starts_meanwhile_keeps_its_slot(self):
+        job = self.delay()
+        self.step()
+        row = {"id": job.id, "lease_id": 99, "uuid": job.uuid, "state": ENQUEUED}
+        row.update(channel="root", priority=10, date_created=0, claim_token=1)
+        job.state = "started"
+        self.env.flush_all()
+        self.assertEqual(self.leadership.reaper._return_orphans([row]), set())
 
     def test_the_next_leader_takes_over(self):
         self.step()

@@ -327,6 +327,8 @@ class TestGraph(JobCase):
         graph = self.parent.dependency_graph
         self.assertEqual(graph["edges"], [[self.parent.id, self.child.id]])
         nodes = {node["id"]: node for node in graph["nodes"]}
+        names = {"id", "name", "state", "kind", "title", "color", "border", "shadow"}
+        self.assertEqual(set(nodes[self.parent.id]), names)
         self.assertEqual(nodes[self.parent.id]["color"], "#FB7E81")
         self.assertEqual(nodes[self.child.id]["border"], "#2B7CE9")
 

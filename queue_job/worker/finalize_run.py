@@ -32,6 +32,8 @@ SELECT {row_mapper.select_list()} FROM queue_job
 class FinalizeRun(LeaseRun):
     """A lease of kind `FINALIZE`, served by one worker."""
 
+    _may_wait = False
+
     def _serve(self) -> None:
         """Settle one job after the other, for as long as the lease lasts."""
         rows = self._read_dead()

@@ -54,17 +54,23 @@ def load_whole(env, values: dict) -> Job:
     return job
 
 
-def give_up(env, outside_cr, values: dict, error: Exception) -> str:
+def give_up(
+    env, outside_cr, values: dict, error: Exception, *, may_wait: bool = True
+) -> str:
     """Settle a started job that can't be loaded, and commit that.
 
     :param env: in which it could not be loaded
     :param outside_cr: cursor in autocommit mode
     :param values: its row
     :param error: why it can't be loaded
+    :param may_wait: whether it may wait for a process that has its code; not one whose
+        attempt is over: it may have been cancelled, or have no attempt left
     :return: the state in which it is now
     """
     model = values["model_name"] or ""
-    newer = outdated_code.what_is_newer(env.registry, outside_cr, model, error)
+    newer = ""
+    if may_wait:
+        newer = outdated_code.what_is_newer(env.registry, outside_cr, model, error)
     if newer:
         outdated_code.put_back(env, outside_cr, values, newer)
         return PENDING

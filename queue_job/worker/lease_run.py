@@ -68,6 +68,9 @@ class LeaseRun:
         the job failed
     """
 
+    #: A job whose code this process doesn't have waits for one that has it.
+    _may_wait = True
+
     def __init__(self, registry, control: ControlSession, lease: Lease, runjob):
         self.registry = registry
         self.control = control
@@ -350,7 +353,9 @@ class LeaseRun:
         except Exception as error:
             if self._renew_registry():
                 return self._load_again(env.cr, values)
-            values["state"] = give_up(env, self.control.cr, values, error)
+            values["state"] = give_up(
+                env, self.control.cr, values, error, may_wait=self._may_wait
+            )
             self._ended.append(values["id"])
             return None
 

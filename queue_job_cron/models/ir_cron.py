@@ -217,14 +217,15 @@ class IrCron(models.Model):
         job_uuid = self.env.context.get("job_uuid")
         if not job_uuid or not self.sudo().no_parallel_queue_job_run:
             return
-        jobs = self.env["queue.job"].sudo()
-        key = jobs.search([("uuid", "=", job_uuid)]).identity_key
         domain = [
             ("state", "=", STARTED),
-            ("identity_key", "=", key),
+            ("model_name", "=", self._name),
+            ("method_name", "=", "_run_job_as_queue_job"),
             ("uuid", "!=", job_uuid),
         ]
-        if key and jobs.search_count(domain, limit=1):
+        # not by the identity key: that of a manual run is another one
+        others = self.env["queue.job"].sudo().search(domain)
+        if any(job.records == self for job in others):
             raise RetryableJobError(
                 self.env._("This scheduled action is still running."),
                 seconds=PARALLEL_PAUSE_SECONDS,

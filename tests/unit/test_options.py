@@ -106,3 +106,10 @@ def test_only_the_options_of_a_job_hear_of_its_end(monkeypatch):
     options.tell_ended(a_job(loud="yes", notify=True))
     options.tell_ended(a_job(notify=True))
     assert heard == ["yes"]
+
+
+def test_an_unknown_option_is_named_with_the_nearest_one():
+    with pytest.raises(TypeError, match=r"'priortiy' \(did you mean 'priority'\?\)"):
+        options.check_names(["priortiy"])
+    with pytest.raises(TypeError, match=r"'routing_key'; the options of a job are: "):
+        options.check_names(["routing_key"])

@@ -39,6 +39,8 @@ class DispatchRound:
         self.database = database
         self.manager = manager
         self.leases = leases
+        #: Some of the jobs that were to start could not be claimed.
+        self.is_unfinished = False
 
     def run(self) -> list[dict]:
         """Start every job that may start.
@@ -49,7 +51,9 @@ class DispatchRound:
         while True:
             chosen, claimed = self._start_some()
             started += claimed
-            if not chosen:
+            # where nothing could be claimed, the same ones would be chosen for ever
+            self.is_unfinished = len(claimed) < len(chosen)
+            if not claimed:
                 return started
 
     def promote_and_admit(self) -> tuple[str, float | None]:
@@ -116,7 +120,10 @@ class DispatchRound:
         sequential = [name for name in channels if self.manager.is_sequential(name)]
         if not sequential:
             return []
-        rows = self.database.rows(queries.SEQUENTIAL_STOPS, {"channels": sequential})
+        rows = self.database.rows(
+            queries.SEQUENTIAL_STOPS,
+            {"channels": sequential, "finalizing": self.leases.finalizations},
+        )
         now = time.time()
         for row in rows:
             eta = None if row["wait_seconds"] is None else now + row["wait_seconds"]

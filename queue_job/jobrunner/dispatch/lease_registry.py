@@ -89,6 +89,11 @@ class LeaseRegistry:
         """
         return lease_id in self._finalizations
 
+    @property
+    def finalizations(self) -> list[int]:
+        """The ids of the open leases that settle dead jobs."""
+        return list(self._finalizations)
+
     def is_in_threads(self, lease_id: int) -> bool:
         """Whether the worker of an open lease runs those of others beside it.
 

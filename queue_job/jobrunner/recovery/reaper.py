@@ -83,7 +83,10 @@ class Reaper:
         rows = self.database.rows(queries.IN_FLIGHT, {"limit": self.limit.job_seconds})
         self.in_flight = len(rows)
         findings = self._judge(rows, now)
-        freed = self._count_external(findings.external)
+        returned = self._return_orphans(findings.orphans)
+        # one that its worker has just started, after all, is not returned
+        kept = [row for row in findings.orphans if row["id"] not in returned]
+        freed = self._count_external([*findings.external, *kept]) or bool(returned)
         self._suspect_idle_leases(rows, now)
         freed |= self.leases.release_starts(rows)
         freed |= self._recover(findings, rows)
@@ -105,8 +108,7 @@ class Reaper:
         """
         self._signal_overdue(findings.overdue)
         self._end_sessions(findings.to_end)
-        freed = self._return_orphans(findings.orphans)
-        freed |= self._return_behind_long_job(findings.behind_long_job)
+        freed = self._return_behind_long_job(findings.behind_long_job)
         if findings.dead:
             self._dead_jobs.recover(findings.dead, rows)
         self._end_stuck(findings.stuck)
@@ -248,18 +250,19 @@ class Reaper:
             " limit_time_real, or split the job"
         )
 
-    def _return_orphans(self, rows) -> bool:
+    def _return_orphans(self, rows) -> set[int]:
+        """Return claimed jobs that no lease holds; those which are returned, by id."""
         if not rows:
-            return False
-        count = self.database.execute(
-            queries.RETURN_ORPHANS,
-            {"ids": [row["id"] for row in rows], "leases": list(self.leases.ids())},
-        )
-        if count:
+            return set()
+        ids = {"ids": [row["id"] for row in rows], "leases": list(self.leases.ids())}
+        returned = self.database.rows(queries.RETURN_ORPHANS, ids)
+        if returned:
             _logger.info(
-                "%s: %s claimed jobs returned unstarted", self.database.db_name, count
+                "%s: %s claimed jobs returned unstarted",
+                self.database.db_name,
+                len(returned),
             )
-        return True
+        return {row["id"] for row in returned}
 
     def _return_behind_long_job(self, rows) -> bool:
         if not rows:

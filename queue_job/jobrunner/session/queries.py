@@ -167,6 +167,11 @@ SELECT failed.*
          FROM queue_job
         WHERE state = 'failed' AND channel = names.channel
         LIMIT 1) failed
+ UNION ALL
+SELECT id, uuid, channel, priority, {_CREATED}, NULL::float, 'failed'
+  FROM queue_job
+ WHERE state = 'started' AND lease_id = ANY(%(finalizing)s::int[])
+   AND channel = ANY(%(channels)s::text[])
 """
 
 # Jobs whose due date has come compete from now on by priority and age; those with a
@@ -321,15 +326,16 @@ SELECT complete_name, capacity, sequential, throttle, paused, rate_limit, rate_p
 HEARTBEAT = f"""
 INSERT INTO queue_job_runner
        (uuid, host, pid, date_started, last_seen, leader, listening, root_capacity,
-        running, total_capacity, total_running, note)
+        running, total_capacity, total_running, note, drained)
 VALUES (%(uuid)s, %(host)s, %(pid)s, {UTC_NOW}, {UTC_NOW}, TRUE, %(listening)s,
-        %(root_capacity)s, %(running)s, %(total_capacity)s, %(total_running)s, %(note)s)
+        %(root_capacity)s, %(running)s, %(total_capacity)s, %(total_running)s, %(note)s,
+        EXISTS (SELECT 1 FROM ir_config_parameter WHERE key = '{DRAINED_BY}'))
 ON CONFLICT (uuid) DO UPDATE
    SET last_seen = excluded.last_seen, listening = excluded.listening,
        root_capacity = excluded.root_capacity, running = excluded.running,
        total_capacity = excluded.total_capacity,
        total_running = excluded.total_running,
-       note = excluded.note
+       note = excluded.note, drained = excluded.drained
 RETURNING leader
 """
 # A leadership epoch begins: leases of the last one claim no further jobs.
