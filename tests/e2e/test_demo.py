@@ -15,6 +15,7 @@ from setup.console import SetupError
 from setup.odoo_log import parse, stray
 from setup.postgres import free_port
 from tests.harness.fixtures import make_log_directory
+from tests.harness.odoo import Odoo
 from tests.harness.waiting import wait_for
 
 CONNECTED = (
@@ -112,6 +113,11 @@ def open_page(browser):
 
 def job(client, name):
     return client.call("queue.job", "search", [["name", "=", name]], limit=1)[0]
+
+
+def test_what_it_declares_is_right(greeted, stack, tmp_path):
+    code, said = Odoo(stack, greeted.server.database, tmp_path).queue_job("check")
+    assert code == 0, said
 
 
 @pytest.mark.parametrize("name", PAGES)
