@@ -73,7 +73,7 @@ class Dependencies(Serialized):
             found = super().convert_to_record(value, record)
         except ValueError:
             return {}
-        return _with_both_sides(found)
+        return _with_both_sides(found) if isinstance(found, dict) else {}
 
 
 def _with_both_sides(uuids: dict[str, Any]) -> dict[str, Any]:

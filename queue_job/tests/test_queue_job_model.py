@@ -350,6 +350,11 @@ class TestGraph(JobCase):
         self.env.invalidate_all()
         self.assertEqual(set(self.child.dependencies), keys)
         self.assertEqual(self.single.dependencies, {})
+        for odd in ("[1]", "5", '"a"', "no JSON"):
+            update = "UPDATE queue_job SET dependencies = %s WHERE id = %s"
+            self.env.cr.execute(update, [odd, self.single.id])
+            self.env.invalidate_all()
+            self.assertEqual(self.single.dependencies, {})
         stored = "SELECT dependencies FROM queue_job WHERE id = %s"
         self.env.cr.execute(stored, [self.child.id])
         self.assertEqual(set(json.loads(self.env.cr.fetchone()[0])), keys)

@@ -72,6 +72,8 @@ class Line:
         :return: the statements; None where the lease is in no line
         """
         if self.lease.in_order:
+            if values["gate"]:  # those that wait for its key are admitted first
+                return None
             return self.control.in_order_statements(self.lease.channel, values["id"])
         ended = sequence_of([*keys_left, values]) if values["gate"] else None
         if ended is None:
