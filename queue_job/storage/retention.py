@@ -80,7 +80,8 @@ _KINDS = (
         "name": "failed",
         "condition": "state = 'failed'",
         "age": "COALESCE(date_started, date_created)",
-        "order": "id",
+        # not by id: PostgreSQL might read all jobs in the order of the primary key
+        "order": "COALESCE(date_started, date_created)",
         "before": _FAILED_BEFORE,
         "root_before": "root.failed",
     },
