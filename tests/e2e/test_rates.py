@@ -75,6 +75,5 @@ def test_it_holds_when_a_process_is_killed_in_the_middle(server, victim, tmp_pat
     assert db.wait_settled(other) == {"done": 1}
     wait_for(lambda: not db.states(uuids).get("started"), "what runs has ended")
     holds(lambda: len(starts()) <= 60, "no more than the rate start", seconds=5)
-    # what a lost lease has reserved counts as used; and the next leader may count a job
-    # twice that starts while it counts
-    assert len(starts()) >= (30 if worker else 55)
+    # what a lost lease has reserved counts as used
+    assert len(starts()) >= (30 if worker else 60)
