@@ -34,29 +34,26 @@ SELECT EXISTS (SELECT 1 FROM ir_module_module
                 WHERE name = 'queue_job' AND state IN ('installed', 'to upgrade'))
 """
 
+# The last column that each table got.
+_LAST_COLUMNS = (
+    ("queue_job", "date_runnable"),
+    ("queue_job_signal", "stack"),
+    ("queue_job_statistic", "company"),
+    ("queue_job_function", "former_names"),
+    ("queue_job_runner", "drained"),
+    ("queue_job_runner", "total_running"),
+    ("queue_job_channel", "threads"),
+)
+_HAS_COLUMNS = "".join(
+    f"""
+   AND EXISTS (SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass('{table}')
+                  AND attname = '{column}' AND NOT attisdropped)"""
+    for table, column in _LAST_COLUMNS
+)
+
 # Are its tables those of this code? Not so between the new code and -u queue_job.
-IS_CURRENT = """
-SELECT bool_and(to_regclass(name) IS NOT NULL)
-   AND EXISTS (SELECT 1 FROM pg_attribute WHERE attrelid = 'queue_job'::regclass
-                  AND attname = 'date_runnable' AND NOT attisdropped)
-   AND EXISTS (SELECT 1 FROM pg_attribute
-                WHERE attrelid = to_regclass('queue_job_signal')
-                  AND attname = 'stack' AND NOT attisdropped)
-   AND EXISTS (SELECT 1 FROM pg_attribute
-                WHERE attrelid = to_regclass('queue_job_statistic')
-                  AND attname = 'company' AND NOT attisdropped)
-   AND EXISTS (SELECT 1 FROM pg_attribute
-                WHERE attrelid = to_regclass('queue_job_function')
-                  AND attname = 'former_names' AND NOT attisdropped)
-   AND EXISTS (SELECT 1 FROM pg_attribute
-                WHERE attrelid = to_regclass('queue_job_runner')
-                  AND attname = 'drained' AND NOT attisdropped)
-   AND EXISTS (SELECT 1 FROM pg_attribute
-                WHERE attrelid = to_regclass('queue_job_runner')
-                  AND attname = 'total_running' AND NOT attisdropped)
-   AND EXISTS (SELECT 1 FROM pg_attribute
-                WHERE attrelid = to_regclass('queue_job_channel')
-                  AND attname = 'threads' AND NOT attisdropped)
+IS_CURRENT = f"""
+SELECT bool_and(to_regclass(name) IS NOT NULL){_HAS_COLUMNS}
    AND EXISTS (SELECT 1 FROM pg_trigger WHERE tgrelid = 'queue_job'::regclass
                   AND tgname = 'queue_job_gate')
   FROM unnest(ARRAY['queue_job_dependency', 'queue_job_attempt', 'queue_job_signal',
