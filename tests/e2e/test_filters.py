@@ -87,7 +87,7 @@ def test_what_the_filter_excludes_is_left_to_others(
 ):
     """Without ``db_name`` the runner serves what the filter shows to everybody, and a
     line names the rest; another server leads that."""
-    other = make_database()
+    other = make_database(prefix="a_queue_job_test")  # among the first, which are named
     server = make_server(
         channels="root:1", options={"db_name": "", "dbfilter": f"^{database.name}$"}
     )

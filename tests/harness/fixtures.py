@@ -100,8 +100,10 @@ def shared_server(request, stack) -> Iterator[Server]:
 def database_maker(stack: Stack) -> Iterator[Callable[[], Database]]:
     made: list[Database] = []
 
-    def make(template: str | None = None) -> Database:
-        name = f"queue_job_test_{secrets.token_hex(4)}"
+    def make(
+        template: str | None = None, prefix: str = "queue_job_test"
+    ) -> Database:
+        name = f"{prefix}_{secrets.token_hex(4)}"
         made.append(Database(name))
         databases.clone(template or stack.templates.app(), name)
         return made[-1]
@@ -134,7 +136,7 @@ def server_maker(
         for server in servers:
             server.stop()
     strays = [str(record) for server in servers for record in server.stray_records()]
-    assert not strays, "stray log records:\n" + "\n".join(strays)
+    assert not strays, "stray log records: " + "\n".join(strays)
 
 
 def make_log_directory(name: str) -> Path:
