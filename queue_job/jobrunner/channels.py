@@ -304,6 +304,13 @@ class ChannelManager:
         else:
             self._forget(job for job in self._jobs.values() if job.uuid == uuid)
 
+    def take_back(self, uuid: str, now: float) -> None:
+        """Forget a job that `get_jobs_to_run` has started now, and that did not run."""
+        with self._lock:
+            for key in [key for key in self._jobs if key[1] == uuid]:
+                job = self._jobs.pop(key)
+                job.channel.take_back(job, now)
+
     def remove_db(self, db_name: str) -> None:
         """Forget all jobs of a database, and give back the slots it holds."""
         self._forget(job for job in self._jobs.values() if job.db_name == db_name)

@@ -78,6 +78,16 @@ def test_throttle_spaces_the_starts():
     assert (board.start(104), board.wakeup) == ([], 0)
 
 
+def test_a_start_that_did_not_happen_makes_nobody_wait():
+    board = Board("root:4,A:4:throttle=2")
+    board.tell("pending", "A1", "A2")
+    assert (board.start(100), board.wakeup) == (["A1"], 102)
+    board.manager.take_back("A1", 100)
+    assert (board.start(101), board.wakeup) == (["A2"], 103)
+    board.manager.take_back("A1", 100)
+    assert (board.start(102), board.text("A")) == ([], "root.A(C:4,Q:0,R:1,F:0)")
+
+
 def test_throttle_below_a_full_channel():
     board = Board("root:4,T:2:throttle=2")
     board.tell("pending", "T1", "T2", "T3")

@@ -53,6 +53,19 @@ def test_the_window_slides():
     assert (start(cm, 110), cm.get_wakeup_time()) == (1, 116)
 
 
+def test_a_start_that_did_not_happen_is_not_counted():
+    """Another session held the row of the job that was to start."""
+    cm = manager("root:9:rate=5/10,A:9:rate=3/10")
+    assert len(cm.get_jobs_to_run(100)) == 3
+    cm.take_back("2", 100)
+    assert (cm.free_slots("A", 101), cm.free_slots(None, 101)) == (1, 3)
+    cm.take_back("2", 100)  # it is known no more
+    assert cm.free_slots("A", 101) == 1
+    cm.notify("db", "A", "2", 2, 0, 10, None, "pending")
+    assert [job.uuid for job in cm.get_jobs_to_run(101)] == ["2"]
+    assert cm.get_wakeup_time() == 110
+
+
 def test_of_the_channel_and_those_below():
     cm = manager("root:9:rate=2/10")
     cm.notify("db", "B", "b", 99, 0, 1, None, "pending")

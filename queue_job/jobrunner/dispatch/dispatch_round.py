@@ -41,6 +41,7 @@ class DispatchRound:
         self.leases = leases
         #: Some of the jobs that were to start could not be claimed.
         self.is_unfinished = False
+        self._now = 0.0  # when the jobs were chosen that are claimed now
 
     def run(self) -> list[dict]:
         """Start every job that may start.
@@ -105,7 +106,8 @@ class DispatchRound:
         for row in candidates.values():
             self._update_channels(row, PENDING)
         extra = self._add_sequential(candidates)
-        jobs = self.manager.get_jobs_to_run(time.time())
+        self._now = time.time()
+        jobs = self.manager.get_jobs_to_run(self._now)
         for job_uuid in extra:
             self.manager.remove_job(job_uuid)
         self.manager.clear_candidates()
@@ -156,7 +158,7 @@ class DispatchRound:
                     self._served_channels(row["channel"], waiting),
                 )
             else:
-                self.manager.remove_job(row["uuid"])
+                self.manager.take_back(row["uuid"], self._now)
         return rows
 
     def _served_channels(self, channel: str | None, waiting: list[str]) -> list[str]:

@@ -283,6 +283,15 @@ class Channel:
                     channel._slots.starts.add(now, job.db_name)
             yield job
 
+    def take_back(self, job: ChannelJob, now: float) -> None:
+        """A job that was to start now has not: it costs neither a start nor a pause."""
+        for channel in self.path():
+            if channel._slots.throttled_until == now + channel.throttle:
+                channel._slots.throttled_until = 0
+            if channel.rate:
+                channel._slots.starts.take_back(now, job.db_name)
+        self.remove(job)
+
     def end_throttles(self, now: float) -> None:
         """Forget the pauses that are over, which would otherwise wake the runner."""
         for channel in self.tree():

@@ -91,6 +91,11 @@ class StartWindow:
         """A job has started."""
         insort(self._starts, (when, db_name))
 
+    def take_back(self, when: float, db_name: str) -> None:
+        """A job that was to start has not."""
+        if (when, db_name) in self._starts:
+            self._starts.remove((when, db_name))
+
     def replace(
         self, times: Iterable[float], db_name: str, now: float = -math.inf
     ) -> None:
