@@ -41,6 +41,21 @@ class TestOutdatedCode(TransactionCase):
         self.assertEqual(self.what(error=ValueError("no JSON")), "")
 
     def test_a_model_that_the_database_has(self):
-        model = "a.newcomer"
-        with mock.patch.object(outdated_code, "HAS_MODEL", "SELECT 1 WHERE %s > ''"):
-            self.assertEqual(self.what(model), "the model a.newcomer")
+        """A restart brings it, unless the code of its module is not here."""
+        for module, expected in (
+            ("'base'", "the model a.newcomer"),
+            ("NULL", "the model a.newcomer"),  # made by a user
+            ("'removed_without_uninstalling'", ""),
+        ):
+            query = f"SELECT {module} WHERE %s > ''"
+            with (
+                self.subTest(module),
+                mock.patch.object(outdated_code, "DECLARED_BY", query),
+            ):
+                self.assertEqual(self.what("a.newcomer"), expected)
+
+    def test_who_declares_a_model(self):
+        self.env.cr.execute(outdated_code.DECLARED_BY, ["res.users"])
+        self.assertIn(("base",), self.env.cr.fetchall())
+        self.env.cr.execute(outdated_code.DECLARED_BY, ["no.such.model"])
+        self.assertFalse(self.env.cr.fetchall())

@@ -31,7 +31,13 @@ VERSIONS = """
 SELECT name, latest_version FROM ir_module_module
  WHERE state = 'installed' AND latest_version IS NOT NULL ORDER BY name
 """
-HAS_MODEL = "SELECT 1 FROM ir_model WHERE model = %s"
+#: The modules that declare a model; NULL for one that a user has made.
+DECLARED_BY = """
+SELECT DISTINCT d.module
+  FROM ir_model m
+  LEFT JOIN ir_model_data d ON d.model = 'ir.model' AND d.res_id = m.id
+ WHERE m.model = %s
+"""
 
 # The attempt doesn't count; the history keeps the last one of its kind.
 PUT_BACK = f"""
@@ -92,12 +98,20 @@ def what_is_newer(registry, cr: Any, model: str, error: Exception) -> str:
     if not isinstance(error, NAMES_ARE_MISSING):
         return ""
     if model not in registry:
-        cr.execute(HAS_MODEL, [model])
-        if cr.fetchone():
+        cr.execute(DECLARED_BY, [model])
+        if any(_is_here(module) for (module,) in cr.fetchall()):
             return f"the model {model}"
     cr.execute(VERSIONS)
     found = newer_modules(cr.fetchall(), _loaded_versions(registry))
     return f"a newer version of {', '.join(found)}" if found else ""
+
+
+def _is_here(module: str | None) -> bool:
+    """Tell whether a restart would load a module: its code is on this machine.
+
+    One that was removed without being uninstalled is not: waiting for it has no end.
+    """
+    return not module or bool(Manifest.for_addon(module, display_warning=False))
 
 
 def _loaded_versions(registry) -> dict[str, str]:
