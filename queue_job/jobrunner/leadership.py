@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from ..claim import claims
 from ..claim import lease as lease_protocol
+from ..monitoring import series
 from ..monitoring.statistics import ADD, FLUSH_INTERVAL, Statistics
 from .channels import ChannelManager, ChannelSettings
 from .dispatch.dispatch_round import DispatchRound
@@ -164,6 +165,8 @@ class Leadership:
             self._timers.scan = self._timers.not_before = now + EPOCH_GRACE
         self.leases.key = self.identity.confirm()
         self.notify_monitor.check_trigger()
+        known = self.database.rows(series.KNOWN)
+        self.statistics.series.learn((row["function"], row["channel"]) for row in known)
         self._read_settings()
 
     def step(self) -> None:

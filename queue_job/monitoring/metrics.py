@@ -24,6 +24,7 @@ from .effective_settings import (
     maxima_of,
 )
 from .health import DANGER, is_alive
+from .series import REST, Series
 from .statistics import BOUNDS
 
 try:
@@ -38,6 +39,9 @@ except ImportError:
 
 #: Jobs of a channel and state are not counted further than this.
 CAP = 20_000
+
+#: Channels of a state that are counted apart; the jobs of all others are `REST`.
+MOST_CHANNELS = 500
 
 #: Outcomes of attempts: columns of the totals.
 OUTCOMES = ("done", "failed", "retried", "cancelled", "dead")
@@ -57,12 +61,13 @@ SELECT channel, (SELECT count(*)
                           WHERE {condition} AND job.channel = names.channel
                           LIMIT {cap}) AS counted) AS jobs
   FROM names WHERE channel IS NOT NULL
+ LIMIT {most}
 """
 
 #: state -> its jobs by channel; "scheduled" are those that wait for their date, "held"
 #: those that wait for others of their key.
 CHANNEL_COUNTS = {
-    state: BY_CHANNEL.format(condition=condition, cap=CAP)
+    state: BY_CHANNEL.format(condition=condition, cap=CAP, most=MOST_CHANNELS)
     for state, condition in (
         (PENDING, queries.READY),
         ("scheduled", queries.SCHEDULED),
@@ -85,9 +90,10 @@ SELECT count(DISTINCT lease_id) AS leases,
  WHERE state IN ('enqueued', 'started')
 """
 
-# One row for each function, channel and company.
+# One row for each function, channel and company. Names that were not there when there
+# were `MOST_SERIES` are the last, so that the same ones are summed up each time.
 TOTALS = """
-SELECT * FROM queue_job_statistic WHERE minute IS NULL ORDER BY function, channel
+SELECT * FROM queue_job_statistic WHERE minute IS NULL ORDER BY id
 """
 
 
@@ -134,10 +140,11 @@ class Collector:
         return self.env.cr.dictfetchall()
 
     def _jobs(self):
+        states = self.dashboard._states()
         rows = [
-            ((row["channel"], state), row["jobs"])
+            ((channel, state), jobs)
             for state, query in CHANNEL_COUNTS.items()
-            for row in self._rows(query)
+            for channel, jobs in with_rest(self._rows(query), states[state]["count"])
         ]
         rows += [
             ((row["channel"], row["state"]), row["jobs"])
@@ -149,12 +156,11 @@ class Collector:
             ("channel", "state"),
             rows,
         )
-        states = self.dashboard._states().items()
         yield _gauge(
             "queue_job_state_jobs",
             "Jobs that are not over, by state; large numbers are estimates.",
             ("state",),
-            [((state,), entry["count"]) for state, entry in states],
+            [((state,), entry["count"]) for state, entry in states.items()],
         )
 
     def _waits(self, waiting):
@@ -198,7 +204,10 @@ class Collector:
         )
 
     def _totals(self):
-        rows = self._rows(TOTALS)
+        rows, series = self._rows(TOTALS), Series()
+        for row in rows:
+            names = series.of(row["function"], row["channel"])
+            row["function"], row["channel"] = names
         attempts = CounterMetricFamily(
             "queue_job_attempts",
             f"Attempts that ended, by outcome: {', '.join(OUTCOMES)}.",
@@ -245,6 +254,18 @@ class Collector:
             ("code", "level"),
             [((problem["code"], problem["level"]), 1) for problem in problems],
         )
+
+
+def with_rest(rows: list[dict], total: int) -> list[tuple[str, int]]:
+    """Return the jobs of each channel, and those of all others as `REST`.
+
+    :param rows: channel and jobs of `MOST_CHANNELS` channels at most
+    :param total: the jobs of all channels
+    """
+    counts = [(row["channel"], row["jobs"]) for row in rows]
+    if len(rows) < MOST_CHANNELS:
+        return counts
+    return [*counts, (REST, max(0, total - sum(jobs for _name, jobs in counts)))]
 
 
 def _or_inf(limit):

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
+from .series import Series
+
 #: Upper bounds, in seconds, of the classes of run and wait times; the last has none.
 BOUNDS = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 600.0)
 
@@ -127,6 +129,7 @@ class Statistics:
 
     def __init__(self) -> None:
         self._sums: dict[tuple[Any, ...], Sums] = defaultdict(Sums)
+        self.series = Series()
 
     def add(self, outcomes: list[dict[str, Any]], now: datetime | None = None) -> None:
         """Add the outcomes of a lease's report."""
@@ -136,9 +139,8 @@ class Statistics:
             function = (entry["function"] or "?")[:LONGEST_NAME]
             channel = (entry["channel"] or "root")[:LONGEST_NAME]
             company = entry.get("company") or 0
-            self._sums[minute, function, channel, company].add(
-                entry["state"], entry["seconds"], entry["wait"]
-            )
+            key = (minute, *self.series.of(function, channel), company)
+            self._sums[key].add(entry["state"], entry["seconds"], entry["wait"])
 
     def take(self) -> list[dict[str, Any]]:
         """Return the parameters of ``ADD`` for each row, and begin anew."""

@@ -10,6 +10,7 @@ from odoo.tools import mute_logger
 
 from ..controllers.metrics import TOKEN_PARAMETER
 from ..monitoring import metrics
+from ..monitoring.series import REST, Series
 from ..monitoring.statistics import ADD, COUNT_DEAD, Statistics
 from .job_case import JobCase
 
@@ -133,6 +134,26 @@ class TestMonitoring(HttpCase, JobCase):
         paused = families["queue_job_channel_paused"]
         self.assertEqual(self.value(paused, channel="root.free"), 1)
         self.assertEqual(self.value(paused, channel="root.tenfold"), 0)
+
+    def test_many_channels_are_few_series(self):
+        """What is beyond the limits is summed up, and nothing of it is lost."""
+        for number in range(4):
+            self.job("pending", channel=f"root.c{number}")
+            self.report(channel=f"root.c{number}")
+        counts = metrics.CHANNEL_COUNTS
+        few = {state: query.replace("LIMIT 500", "LIMIT 2") for state, query in counts.items()}
+        with (
+            patch.object(metrics, "MOST_CHANNELS", 2),
+            patch.object(metrics, "CHANNEL_COUNTS", few),
+            patch.object(metrics, "Series", lambda: Series(limit=3)),
+        ):
+            families = self.families()
+        jobs, attempts = families["queue_job_jobs"], families["queue_job_attempts"]
+        self.assertEqual(self.value(jobs, channel="root.c1", state="pending"), 1)
+        self.assertEqual(self.value(jobs, channel=REST, state="pending"), 2)
+        done = {"function": "<a>.b", "outcome": "done"}
+        self.assertEqual(self.value(attempts, channel="root.c2", **done), 1)
+        self.assertEqual(self.value(attempts, channel=REST, **done), 1)
 
     def test_totals_only_grow(self):
         self.report()
