@@ -18,7 +18,7 @@ import psycopg2
 _logger = logging.getLogger(__name__)
 
 #: First and last pause, in seconds.
-FIRST, LAST = 0.5, 5.0
+FIRST, LAST = 0.5, 4.0
 
 #: Seconds of good rounds after which all errors are forgotten.
 WELL = 30.0

@@ -2,8 +2,10 @@
 """A server-wide module that lets any function of the job runner raise once.
 
 The directory ``LOOP_FAULTS`` holds a file ``fault`` with the name of the function
-whose next call raises; the file goes with it. The functions that were called are
-written into ``called``, one by line.
+whose next call raises; the file goes with it. The functions that are called are
+written into ``called``, one by line, and once more after the fault ``*``.
+
+An error is forgotten after a moment of good turns, so that each is the first one.
 """
 
 import functools
@@ -16,12 +18,17 @@ from contextlib import suppress
 from pathlib import Path
 
 from odoo.addons.queue_job import jobrunner
+from odoo.addons.queue_job.jobrunner import keep_running
+from odoo.addons.queue_job.jobrunner.session import reconnect
 
 DIRECTORY = Path(os.environ["LOOP_FAULTS"])
 FAULT, CALLED = DIRECTORY / "fault", DIRECTORY / "called"
 
 #: What the server runs outside the runner's threads, and what starts the addon.
 OTHERS = ("server", "__main__")
+
+#: Seconds of good turns after which the pause is the first one again.
+keep_running.WELL = reconnect.WELL = 0.2
 
 _called = set()
 
@@ -47,7 +54,11 @@ def breakable(name, function):
 
 def _raise_if_told(name):
     with suppress(FileNotFoundError):
-        if FAULT.read_text() == name:
+        told = FAULT.read_text()
+        if told == "*":
+            FAULT.unlink()
+            _called.clear()
+        elif told == name:
             FAULT.unlink()
             raise InjectedError(f"injected into {name}")
 
