@@ -62,6 +62,11 @@ SELECT pg_backend_pid(), current_setting('default_transaction_isolation'),
 # The triggers of what the transaction writes after this don't notify the runner.
 SILENT = "SET LOCAL queue_job.bell = 'silent'"
 
+# PostgreSQL may find out at the end of a statement that it was too slow, and say so at
+# the next one. The pool lifts a limit that a job has set, and the next one would be
+# that of somebody else. Lifted here, it is the COMMIT, or the pool's own.
+LEAVE_UNLIMITED = f"SET statement_timeout = 0; {LEAVE}"
+
 FIND_ENQUEUED = "SELECT id FROM queue_job WHERE uuid = %s AND state = 'enqueued'"
 
 _facts: dict[str, Facts] = {}
@@ -90,7 +95,7 @@ def leave_session(cr) -> None:
         if not begins_anew(cr):
             cr._cnx.rollback()
         with cr._cnx.cursor() as plain:
-            plain.execute(LEAVE)
+            plain.execute(LEAVE_UNLIMITED)
         cr._cnx.commit()
 
 
