@@ -28,8 +28,8 @@ from . import test_insertion
 from . import test_loop_restart
 from . import test_job
 from . import test_job_cursor
-from . import test_job_workers
 from . import test_job_session
+from . import test_job_workers
 from . import test_jobs_test_case
 from . import test_js
 from . import test_keys

@@ -22,7 +22,7 @@ from ..jobrunner.dispatch.dispatcher import Answer
 from ..jobrunner.leader_loop import DatabaseLoop
 from ..jobrunner.leadership import Leadership
 from ..jobrunner.runner import QueueJobRunner
-from ..jobrunner.session import reconnect
+from ..jobrunner.session import queries, reconnect
 from ..jobrunner.session.config import RunnerConfig
 from ..jobrunner.session.leader_lock import MasterElectionLost
 from .test_leadership import FakeDatabase, FakeRunner
@@ -164,6 +164,7 @@ class TestLoop(TransactionCase):
         self.loop.run()
 
     def prepare(self):
+        queries.candidates.cache_clear()  # or only the first run would call it
         self.env.cr.execute("DELETE FROM queue_job")
         self.partner.with_delay().write({"ref": "1"})
         self.env.flush_all()
