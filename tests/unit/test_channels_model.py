@@ -421,6 +421,8 @@ class MaximaMachine(SharedMachine):
         self.running[name].clear()
         self.called.append(name)
         self.answer_calls()
+        # others may have taken all that it held before it was back and asked
+        self.passed_over[name] = 0
 
     @invariant()
     def capacities_hold(self):
