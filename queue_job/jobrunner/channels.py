@@ -397,6 +397,13 @@ class ChannelManager:
         with self._lock:
             return self._total.load if self._total else (None, 0)
 
+    def shared_load(self) -> dict[str, tuple[int | None, int, int]]:
+        """Return what databases share: size, what runs in all, what in this one."""
+        name = next(iter(self._databases), "")
+        with self._lock:
+            load = {each: self._locate(each).load_of(name) for each in self._configured}
+            return {**load, **self._pools.load(name)}
+
     def has_free_capacity(
         self, channel_name: str | None, now: float | None = None
     ) -> bool:
