@@ -49,7 +49,8 @@ SELECT subject.id, subject.state, subject.channel, subject.retry,
        -{seconds_since("subject.eta")} AS date_in,
        {seconds_since(_SINCE)} AS ready_for,
        {seconds_since("subject.date_enqueued")} AS enqueued_for,
-       (SELECT coalesce(exc_name, '') FROM queue_job_attempt
+       (SELECT coalesce(nullif(exc_name, ''), left(message, 100), '')
+          FROM queue_job_attempt
          WHERE job_id = subject.id ORDER BY number DESC, id DESC LIMIT 1) AS error,
        (SELECT head.id FROM (
                SELECT id, priority, date_created FROM queue_job j

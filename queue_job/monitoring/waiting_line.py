@@ -21,7 +21,7 @@ MOST, MOST_OF_PAGE = 2000, 200
 #: Channels whose jobs are counted where they share the slots of one above them.
 MOST_CHANNELS = 50
 #: Jobs of the lines of jobs that wait for each other; what is further is not looked at.
-MOST_LINKS = 1000
+MOST_LINKS = 500
 #: Parents of one job that are looked at, the newest first.
 MOST_PARENTS = 50
 

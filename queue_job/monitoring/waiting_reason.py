@@ -85,7 +85,7 @@ class Subject(NamedTuple):
     retry: int = 0
     """attempts there were"""
     error: str = ""
-    """name of the exception of the last attempt"""
+    """name of the exception of the last attempt, or what it said"""
     is_blocked: bool = False
     """its key has not been decided about"""
 

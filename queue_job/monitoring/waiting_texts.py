@@ -52,7 +52,7 @@ TEXTS = {
     ),
     "date": _lt("It starts at %(until)s, the date it was given."),
     "retry": _lt(
-        "Attempt %(retry)s ended with %(error)s. The next one starts at %(until)s."
+        'Attempt %(retry)s ended with "%(error)s". The next one starts at %(until)s.'
     ),
     "retry_lost": _lt(
         "Attempt %(retry)s did not end well. The next one starts at %(until)s."
