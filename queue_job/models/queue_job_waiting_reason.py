@@ -25,7 +25,7 @@ CAUSE_FIELD = "waiting_cause"
 class QueueJob(models.Model):
     _inherit = "queue.job"
 
-    waiting_text = fields.Text(
+    waiting_text = fields.Char(
         string="Why does it wait?",
         compute="_compute_waiting_text",
         help="What keeps a job from running, and what helps.",

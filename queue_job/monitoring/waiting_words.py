@@ -91,7 +91,8 @@ class Words:
         code = reason.code
         if code in OF_SERVER and not self._hears_of_the_server:
             code = FOR_USERS
-        return self._env._(TEXTS[code]) % values
+        text = self._env._(TEXTS[code])
+        return text % values
 
     @property
     def _hears_of_the_server(self) -> bool:

@@ -127,8 +127,8 @@ def worlds(stack):
                 options={"db_name": f"{own.name},{other.name},{copy.name}"},
                 sections={"queue_job": SETTINGS},
             )
-            server.expect_log("is a copy of another one", "The probe", "singleton")
-            server.expect_log("selfie_segmentation", "websocket", "as it was told")
+            server.expect_log("is a copy of another one", "singleton")
+            server.expect_log("selfie_segmentation", "websocket", "session was ended")
             for each in (own, other):
                 server.wait_log(f"queue job runner ready for db {each.name}")
             yield SimpleNamespace(
@@ -391,6 +391,7 @@ def test_the_web_client(world):
         page.goto(world.server.url + JOBS)
         page.click(".o_searchview_dropdown_toggler")
         page.click(".o_group_by_menu .o_menu_item:text-is('Waits For')")
+        page.keyboard.press("Escape")
         page.screenshot(path="/tmp/why/group.png")
         page.click(".o_group_header:has-text('Its channel is paused')")
         page.screenshot(path="/tmp/why/group2.png")
