@@ -373,11 +373,9 @@ def test_the_web_client(world):
     awaited, job = world.client.delay_many(2, "record_run", "clicked", **there)
     with pages.open_browser() as browser:
         page = browser.page(world.client)
-        page.set_default_timeout(90000)
         page.goto(world.server.url + JOBS)
         row = ".o_data_row [name=waiting_text]"
         page.wait_for_selector(f"{row}:has-text('root.clicked is paused')")
-        page.screenshot(path="/tmp/why/list.png")
         page.evaluate(WAIT_FOR, awaited)
         dialog = page.wait_for_selector(".o_queue_job_wait:has-text('is paused')")
         assert "Waiting" in dialog.inner_text()
@@ -392,9 +390,7 @@ def test_the_web_client(world):
         page.click(".o_searchview_dropdown_toggler")
         page.click(".o_group_by_menu .o_menu_item:text-is('Waits For')")
         page.keyboard.press("Escape")
-        page.screenshot(path="/tmp/why/group.png")
         page.click(".o_group_header:has-text('Its channel is paused')")
-        page.screenshot(path="/tmp/why/group2.png")
         page.click(row)
         page.wait_for_selector("[name=waiting_reason]:has-text('is paused')")
         page.click("[name=waiting_reason] button:has-text('Resume the Channel')")
