@@ -141,7 +141,10 @@ class TestMonitoring(HttpCase, JobCase):
             self.job("pending", channel=f"root.c{number}")
             self.report(channel=f"root.c{number}")
         counts = metrics.CHANNEL_COUNTS
-        few = {state: query.replace("LIMIT 500", "LIMIT 2") for state, query in counts.items()}
+        few = {
+            state: query.replace("LIMIT 500", "LIMIT 2")
+            for state, query in counts.items()
+        }
         with (
             patch.object(metrics, "MOST_CHANNELS", 2),
             patch.object(metrics, "CHANNEL_COUNTS", few),

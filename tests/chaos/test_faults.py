@@ -22,6 +22,7 @@ ALL_TIMERS = 7.0
 #: Called again within a turn, at least.
 MANY = 40
 
+
 @pytest.fixture
 def faults(arena):
     directory = arena.directory / "faults"

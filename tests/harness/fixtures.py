@@ -100,9 +100,7 @@ def shared_server(request, stack) -> Iterator[Server]:
 def database_maker(stack: Stack) -> Iterator[Callable[[], Database]]:
     made: list[Database] = []
 
-    def make(
-        template: str | None = None, prefix: str = "queue_job_test"
-    ) -> Database:
+    def make(template: str | None = None, prefix: str = "queue_job_test") -> Database:
         name = f"{prefix}_{secrets.token_hex(4)}"
         made.append(Database(name))
         databases.clone(template or stack.templates.app(), name)
