@@ -97,10 +97,6 @@ class ChannelManager:
 
     >>> cm = ChannelManager()
     >>> cm.simple_configure("root:4,sub:2")
-    >>> cm.get_channel_by_name("other")  # doctest: +IGNORE_EXCEPTION_DETAIL
-    Traceback (most recent call last):
-        ...
-    ChannelNotFound: Channel other not found
     >>> cm.get_channel_by_name("sub.not.configured", parent_fallback=True).fullname
     'root.sub.not.configured'
     """
@@ -396,6 +392,13 @@ class ChannelManager:
         """How many jobs all databases may run together, or None, and how many do."""
         with self._lock:
             return self._total.load if self._total else (None, 0)
+
+    def shared_load(self) -> dict[str, tuple[int | None, int, int]]:
+        """Return what databases share: size, what runs in all, what in this one."""
+        name = next(iter(self._databases), "")
+        with self._lock:
+            load = {each: self._locate(each).load_of(name) for each in self._configured}
+            return {**load, **self._pools.load(name)}
 
     def has_free_capacity(
         self, channel_name: str | None, now: float | None = None

@@ -10,6 +10,7 @@ Nothing is carried over from one leadership to the next but the statistics and t
 in their grace period.
 """
 
+import json
 import logging
 import os
 import socket
@@ -325,6 +326,7 @@ class Leadership:
                 "running": self.reaper.in_flight,
                 "total_capacity": total_capacity,
                 "total_running": total_running,
+                "shared_load": json.dumps(self.manager.shared_load()),
                 "note": self._obstacle or self._refusals.note(now) or None,
             },
         )

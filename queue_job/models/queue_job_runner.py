@@ -42,6 +42,12 @@ class QueueJobRunner(models.Model):
     total_running = fields.Integer(
         readonly=True, help="How many jobs run now in all databases of this runner."
     )
+    shared_load = fields.Json(
+        readonly=True,
+        help="Of each channel and pool of workers that the databases of this runner "
+        "share: how many jobs it has room for, how many run in all databases, and in "
+        "this one.",
+    )
     note = fields.Text(readonly=True)
     drained = fields.Boolean(
         readonly=True, help="Neither this runner nor its leases start jobs any more."

@@ -1,35 +1,57 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Why a job does not run yet, for the form, the command line and RPC.
+"""Why jobs do not run yet, for form and list, the command line and RPC.
 
-The rules are in `monitoring.waiting_reason`. What blocks a job may be a job of somebody
-else: it is named, and linked, only for those who may read it.
+The rules are in `monitoring.waiting_reason`, the words in `monitoring.waiting_words`.
+Nothing is stored. A row tells its cause by its reason; for a filter and the groups of a
+list the database tells it, see `monitoring.waiting_causes`.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
-from typing import Any
-
 from odoo import api, fields, models
+from odoo.fields import Domain
+from odoo.tools import SQL
 
-from ..monitoring.waiting_facts import read_facts
+from ..core.states import WAITING
+from ..monitoring.waiting_causes import CAUSE, CAUSES, cause_of
+from ..monitoring.waiting_facts import read_causes, read_facts
 from ..monitoring.waiting_reason import JOB, MOMENTARY, Reason, waiting_reason
-from ..monitoring.waiting_texts import FOR_USERS, OF_SERVER, TEXTS
+from ..monitoring.waiting_words import Words
 
-MINUTE, HOUR, DAY = 60, 3600, 86400
-
-#: Seconds; a date further ahead is said to be this far.
-FURTHEST = 100 * 365 * DAY
+CAUSE_FIELD = "waiting_cause"
 
 
 # pylint: disable=consider-merging-classes-inherited
 class QueueJob(models.Model):
     _inherit = "queue.job"
 
-    waiting_text = fields.Text(
+    waiting_text = fields.Char(
         string="Why does it wait?",
         compute="_compute_waiting_text",
         help="What keeps a job from running, and what helps.",
+    )
+    waiting_cause = fields.Selection(
+        selection=[
+            ("parent_failed", "A job before it has failed"),
+            ("parent", "Jobs before it"),
+            ("key_failed", "A job of its key has failed"),
+            ("key", "Jobs of its key"),
+            ("date", "Its date"),
+            ("retry", "Its next attempt"),
+            ("server", "No job runs"),
+            ("paused", "Its channel is paused"),
+            ("sequence", "The order of its channel"),
+            ("rate", "The rate of its channel"),
+            ("full", "Its channel is full"),
+            ("busy", "All workers are busy"),
+            ("given", "A worker has it"),
+            ("turn", "Its turn"),
+        ],
+        string="Waits For",
+        compute="_compute_waiting_text",
+        search="_search_waiting_cause",
+        help="What a job that does not run waits for. It is its turn where nothing "
+        "holds it: the runner starts such jobs in their order.",
     )
     waiting_remedy = fields.Char(compute="_compute_waiting_text")
     waiting_blocker = fields.Boolean(compute="_compute_waiting_text")
@@ -37,14 +59,16 @@ class QueueJob(models.Model):
     @api.depends("state")
     @api.depends_context("uid", "allowed_company_ids", "lang", "tz")
     def _compute_waiting_text(self):
+        reasons = self._waiting_reasons()
+        words = Words(self.env, reasons.values())
         for job in self:
-            reason = job._waiting_reason()
-            values = job._reason_values(reason) if reason else {}
-            job.waiting_text = values.get("text")
-            job.waiting_remedy = job._remedy(reason)
-            job.waiting_blocker = bool(values.get("record")) and (
-                values["record"] != [JOB, job.id]
-            )
+            reason = reasons.get(job._origin.id)
+            record = reason.record if reason else None
+            job.waiting_text = words.text(reason) if reason else False
+            job.waiting_cause = cause_of(reason)
+            job.waiting_remedy = words.remedy(reason)
+            is_itself = record == (JOB, job._origin.id)
+            job.waiting_blocker = words.shows(record) and not is_itself
 
     @api.model
     @api.readonly
@@ -58,7 +82,7 @@ class QueueJob(models.Model):
         """
         job = self._awaited(uuid).sudo(self.env.su)
         reason = job._waiting_reason() if job else None
-        return self._reason_values(reason) if reason else {}
+        return Words(self.env, [reason]).values(reason) if reason else {}
 
     def action_cure_waiting(self) -> bool:
         """Do what lets a job run: requeue or run what blocks it, or resume a channel.
@@ -69,7 +93,7 @@ class QueueJob(models.Model):
         self.ensure_one()
         self.check_access("write")
         reason = self._waiting_reason()
-        if not self._remedy(reason):
+        if not Words(self.env, [reason]).remedy(reason):
             return False
         model, record_id = reason.cure.record
         getattr(self.env[model].browse(record_id), reason.cure.remedy)()
@@ -84,96 +108,59 @@ class QueueJob(models.Model):
         self.ensure_one()
         self.check_access("read")
         reason = self._waiting_reason()
-        if not (reason and reason.record and self._is_shown(*reason.record)):
+        if not reason or not Words(self.env, [reason]).shows(reason.record):
             return False
         model, record_id = reason.record
         return self.env[model].browse(record_id).get_formview_action()
-
-    def _remedy(self, reason: Reason | None) -> str | bool:
-        """Return the method which helps, False if the user can't call it."""
-        cure = reason.cure if reason else None
-        if not cure or not cure.record:
-            return False
-        model, record_id = cure.record
-        record = self.env[model].browse(record_id).exists()
-        return cure.remedy if record and record.has_access("write") else False
 
     def _why_not_yet(self) -> str | bool:
         """Return why the job waits, False if it does so for a moment only."""
         reason = self._waiting_reason()
         if not reason or reason.code in MOMENTARY:
             return False
-        return self._reason_text(reason)
+        return Words(self.env, [reason]).text(reason)
 
     def _waiting_reason(self) -> Reason | None:
         """Return the reason of one job; it holds what the user may not see."""
-        job_id = self._origin.id
-        if not job_id:
-            return None
+        return self._waiting_reasons().get(self._origin.id)
+
+    def _waiting_reasons(self) -> dict[int, Reason | None]:
+        """Return the reasons of jobs; they hold what the user may not see.
+
+        :return: by the ids of the jobs that wait
+        """
+        waiting = self.sudo()._origin.filtered(lambda job: job.state in WAITING)
+        if not waiting:
+            return {}
         self.env.flush_all()
-        facts = read_facts(self.env.cr, job_id)
-        return waiting_reason(facts) if facts else None
+        facts = read_facts(self.env.cr, waiting.ids)
+        return {job_id: waiting_reason(each) for job_id, each in facts.items()}
 
-    def _reason_values(self, reason: Reason) -> dict[str, Any]:
-        shown = bool(reason.record) and self._is_shown(*reason.record)
-        because = reason.because
-        return {
-            "code": reason.code,
-            "text": self._reason_text(reason),
-            "record": list(reason.record) if shown else False,
-            "remedy": reason.remedy or False if shown else False,
-            "because": self._reason_values(because) if because else False,
-        }
+    # -- groups of a list ------------------------------------------------------------
 
-    def _is_shown(self, model: str, record_id: int) -> bool:
-        """Tell whether the user may know of a record."""
-        record = self.env[model].browse(record_id).exists()
-        if model == JOB and record.sudo().user_id == self.env.user:
-            return True
-        return bool(record) and record.has_access("read")
-
-    def _reason_text(self, reason: Reason) -> str:
-        values = dict(reason.values)
-        if "job" in values:
-            values["job"] = self._name_of_job(values["job"], values.get("steps", 1))
-        if "until" in values:
-            values["until"] = self._time_text(values["until"])
-        if "duration" in values:
-            values["duration"] = self._duration_text(values["duration"])
-        if reason.because:
-            values["because"] = self._reason_text(reason.because)
-        code = reason.code
-        if code in OF_SERVER and not (self.env.su or self._is_job_manager()):
-            code = FOR_USERS
-        text = self.env._(TEXTS[code])
-        return text % values
-
-    def _name_of_job(self, job_id: int, steps: int) -> str:
-        name = self.env._("(of another user or company)")
-        if self._is_shown(JOB, job_id):
-            job = self.sudo().browse(job_id)
-            name = f"{job.name or job.method_name or ''} [{job.uuid}]"
-        if steps > 1:
-            return self.env._("%(job)s (%(steps)s steps up)", job=name, steps=steps)
-        return name
-
-    def _time_text(self, seconds: float) -> str:
-        """Return a moment of today as a time, and any other with its date."""
-        now = datetime.now(timezone.utc).replace(tzinfo=None)
-        # to the nearest second: what was read is a little less than what is stored
-        moment = now + timedelta(seconds=min(seconds, FURTHEST) + 0.5)
-        now, moment = (
-            fields.Datetime.context_timestamp(self, each) for each in (now, moment)
+    @api.model
+    def _search_waiting_cause(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        causes = [cause for cause in value if cause in CAUSES]
+        states = {state for cause in causes for state in CAUSES[cause][0]}
+        domain = Domain("state", "in", list(states)) & Domain.custom(
+            to_sql=lambda model, alias, query: SQL(
+                "%s = ANY(%s)", model._waiting_cause_sql(alias), causes
+            )
         )
-        pattern = "%H:%M:%S" if moment.date() == now.date() else "%Y-%m-%d %H:%M:%S"
-        return moment.strftime(pattern)
+        if False in value:
+            domain |= Domain("state", "not in", list(WAITING))
+        return domain
 
-    def _duration_text(self, seconds: float) -> str:
-        seconds = min(seconds, FURTHEST)
-        if seconds < 2 * MINUTE:
-            return self.env._("%s s", round(max(seconds, 1)))
-        if seconds < 2 * HOUR:
-            return self.env._("%s min", round(seconds / MINUTE))
-        if seconds < 2 * DAY:
-            return self.env._("%s h", round(seconds / HOUR))
-        return self.env._("%s days", round(seconds / DAY))
+    def _field_to_sql(self, alias, field_expr, query=None) -> SQL:
+        """Return the value of a field; of the cause, which no column holds."""
+        if field_expr != CAUSE_FIELD:
+            return super()._field_to_sql(alias, field_expr, query)
+        self._check_field_access(self._fields[CAUSE_FIELD], "read")
+        return self._waiting_cause_sql(alias)
+
+    def _waiting_cause_sql(self, alias: str) -> SQL:
+        self.env.flush_all()
+        values = read_causes(self.env.cr)
+        return SQL(CAUSE, job=SQL.identifier(alias), **values)

@@ -1,24 +1,25 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Reads what `waiting_reason` has to know of one job.
+"""Reads what `waiting_reason` has to know of some jobs, those of a page of the list.
 
-One statement reads it, whatever waits in the database: each part descends an index that
-the runner needs anyway, or counts at most `MOST` of its entries. Where a channel has a
-throttle or a rate, the runner's own statement reads its last starts.
+A few statements read it, however many jobs are asked about and whatever waits in the
+database: each part descends an index that the runner needs anyway, or counts no more
+than so many of its entries. All of them see one snapshot, that of the transaction.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 from ..claim.claims import NOT_BLOCKED, UTC_NOW, seconds_since
 from ..core.waits import SINCE
-from ..jobrunner.dispatch.recent_starts import RECENT_STARTS
+from ..jobrunner.dispatch.recent_starts import RECENT_STARTS_OF_SEVERAL
 from ..jobrunner.schedule.channel_config import ROOT, ChannelLimits, canonical_name
+from ..jobrunner.schedule.worker_pools import ALONE, THREADS
 from ..jobrunner.session.queries import OBSTACLE
-from ..keys.admission import HOLDER
-from ..storage.dependencies import BACKWARDS, IS_OPEN, OF_CHILD
 from . import health
-from .dashboard_queries import IN_FLIGHT, READY
+from .dashboard_queries import IN_FLIGHT
 from .effective_settings import (
     configured_channels,
     effective_settings,
@@ -26,159 +27,144 @@ from .effective_settings import (
     runner_facts,
 )
 from .histogram import ancestors, sum_up_tree
-from .waiting_reason import ChannelFacts, Facts, Line, Subject, Total
-
-#: Jobs of a line that are counted.
-MOST = 2000
-#: Steps of a line of jobs that wait for each other; what is further is not looked at.
-DEEPEST = 200
-#: Parents of one job that are looked at, the newest first.
-MOST_PARENTS = 50
-
-# The open parent that matters most: one that has failed, or is gone.
-_OPEN_PARENT = f"""
-SELECT parent_id AS id, 'parent' AS kind FROM (
-       SELECT edge.parent_id, parent.state
-         FROM queue_job_dependency edge
-         LEFT JOIN queue_job parent ON parent.id = edge.parent_id
-        WHERE {OF_CHILD.format("held.id")} AND {IS_OPEN}
-        {BACKWARDS} LIMIT {MOST_PARENTS}) AS open
- ORDER BY state = 'failed' DESC NULLS FIRST LIMIT 1"""
+from .waiting_causes import BEFORE_DATES, CAUSE_OF, JOBS_AHEAD, READY_CHANNELS
+from .waiting_line import READ_LINES, READ_LINKS, Link, most_of, subject_of
+from .waiting_reason import (
+    ChannelFacts,
+    Facts,
+    Line,
+    Load,
+    Subject,
+    line_of,
+    server_reason,
+    turn_reason,
+)
 
 _SINCE = f"greatest({', '.join(f'subject.{name}' for name in SINCE)})"
-_SAME_PRIORITY = "j.priority = subject.priority"
-_SAME_DATE = f"{_SAME_PRIORITY} AND j.date_created = subject.date_created"
 
-
-def _jobs(condition: str) -> str:
-    """SQL of the jobs of the subject's channel that could run, `MOST` at most.
-
-    Without the order, PostgreSQL might find so many by reading the whole table.
-    """
-    return f"""(
-               SELECT FROM queue_job j
-                WHERE {READY} AND j.channel = subject.channel AND {condition}
-                ORDER BY j.priority, j.date_created, j.id LIMIT {MOST})"""
-
-
-# Those before the subject. Not by a comparison of rows: if the first columns are equal,
-# PostgreSQL goes on to the end of the channel in the index.
-_BEFORE = " UNION ALL ".join(
-    (
-        _jobs("j.priority < subject.priority"),
-        _jobs(f"{_SAME_PRIORITY} AND j.date_created < subject.date_created"),
-        _jobs(f"{_SAME_DATE} AND j.id < subject.id"),
-    )
-)
-
-
-# `walk` goes from the job (its id) to what it waits for, and what that waits for, until
-# a job waits for no other one. `path` holds the channels from that job's up to root.
-READ_FACTS = f"""
-WITH RECURSIVE walk AS (
-    SELECT id, state, channel, gate, gate_state, 0 AS steps, NULL::text AS kind
-      FROM queue_job WHERE id = %(id)s
-    UNION ALL
-    SELECT j.id, j.state, j.channel, j.gate, j.gate_state, held.steps + 1,
-           coalesce(held.kind, step.kind)
-      FROM walk AS held CROSS JOIN LATERAL (
-           SELECT * FROM ({_OPEN_PARENT}) parent
-            WHERE held.state = 'wait_dependencies'
-            UNION ALL
-           SELECT id, 'key' FROM ({HOLDER}) holder
-            WHERE held.state = 'pending' AND held.gate_state IN ('new', 'waiting')
-           ) step
-      LEFT JOIN queue_job j ON j.id = step.id
-     WHERE held.steps < {DEEPEST}
-), subject AS MATERIALIZED (
-    SELECT walk.steps, walk.kind, j.id, j.state, j.channel, j.priority, j.date_created,
-           j.eta, j.date_runnable, j.retry, j.date_enqueued, j.gate_state
-      FROM (SELECT * FROM walk ORDER BY steps DESC LIMIT 1) walk
-      LEFT JOIN queue_job j ON j.id = walk.id
-), path AS MATERIALIZED (
-    SELECT array_to_string(parts[1:depth], '.') AS name
-      FROM (SELECT string_to_array(CASE
-                   WHEN starts_with(channel || '.', '{ROOT}.') THEN channel
-                   ELSE concat_ws('.', '{ROOT}', nullif(channel, '')) END, '.') AS parts
-              FROM subject) AS split
-     CROSS JOIN generate_series(1, cardinality(parts)) AS depth
-)
-SELECT subject.id, subject.state, subject.channel, subject.steps, subject.kind,
-       subject.retry, subject.gate_state IN ('new', 'waiting') AS is_blocked,
+# `ahead` is a job of the channel that comes before this one and waits for its date.
+READ_SUBJECTS = f"""
+SELECT subject.id, subject.state, subject.channel, subject.retry,
+       subject.gate_state IN ('new', 'waiting') AS is_blocked,
        -{seconds_since("subject.eta")} AS date_in,
        {seconds_since(_SINCE)} AS ready_for,
        {seconds_since("subject.date_enqueued")} AS enqueued_for,
-       (SELECT coalesce(exc_name, '') FROM queue_job_attempt
+       (SELECT coalesce(nullif(exc_name, ''), left(message, 100), '')
+          FROM queue_job_attempt
          WHERE job_id = subject.id ORDER BY number DESC, id DESC LIMIT 1) AS error,
-       {OBSTACLE},
-       (SELECT to_jsonb(r) FROM (
-               SELECT note, root_capacity, total_capacity, total_running,
-                      {seconds_since("last_seen")} AS age
-                 FROM queue_job_runner
-                WHERE last_seen <= {UTC_NOW} + interval '1 hour'
-                ORDER BY leader DESC NULLS LAST, last_seen DESC LIMIT 1) r) AS runner,
-       (SELECT jsonb_object_agg(channel, running) FROM ({IN_FLIGHT}) f) AS running,
-       (SELECT jsonb_object_agg(complete_name, to_jsonb(c)) FROM (
-               SELECT id, complete_name, capacity, sequential, throttle, paused,
-                      rate_limit, rate_period, threads
-                 FROM queue_job_channel JOIN path ON path.name = complete_name) c)
-       AS channels,
-       (SELECT jsonb_object_agg(path.name, failed.id)
-          FROM path CROSS JOIN LATERAL (
-               SELECT id FROM queue_job
-                WHERE state = 'failed' AND channel = path.name LIMIT 1) failed)
-       AS failed,
        (SELECT head.id FROM (
                SELECT id, priority, date_created FROM queue_job j
                 WHERE state = 'pending' AND scheduled AND {NOT_BLOCKED}
                   AND j.channel = subject.channel
                 ORDER BY priority, date_created, id LIMIT 1) head
          WHERE (head.priority, head.date_created, head.id)
-               < (subject.priority, subject.date_created, subject.id)) AS ahead,
-       (SELECT count(*) FROM ({_BEFORE} LIMIT {MOST}) AS capped) AS before,
-       (SELECT count(*) FROM {_jobs("TRUE")} AS capped) AS waiting,
-       (SELECT sum(run_seconds) / nullif(sum(
-                   coalesce(done, 0) + coalesce(failed, 0) + coalesce(retried, 0)
-                   + coalesce(cancelled, 0)), 0)
-          FROM queue_job_statistic
-         WHERE minute IS NULL AND channel = subject.channel) AS run_seconds
-  FROM subject
+               < (subject.priority, subject.date_created, subject.id)) AS ahead
+  FROM unnest(%(ids)s::int[]) AS asked (id) CROSS JOIN LATERAL (
+       SELECT * FROM queue_job WHERE id = asked.id LIMIT 1) subject
 """
 
-# Compiled, the statement would take longer than it does. And where nobody has analyzed
+# What holds for all jobs: the runner that leads, and what runs.
+READ_SERVER = f"""
+SELECT {OBSTACLE},
+       (SELECT to_jsonb(r) FROM (
+               SELECT note, root_capacity, total_capacity, total_running, shared_load,
+                      {seconds_since("last_seen")} AS age
+                 FROM queue_job_runner
+                WHERE last_seen <= {UTC_NOW} + interval '1 hour'
+                ORDER BY leader DESC NULLS LAST, last_seen DESC LIMIT 1) r) AS runner,
+       (SELECT jsonb_object_agg(channel, running) FROM ({IN_FLIGHT}) f) AS running
+"""
+
+READ_CHANNELS = """
+SELECT names.name, failed.id AS failed, to_jsonb(c) AS settings
+  FROM unnest(%(names)s::text[]) AS names (name)
+  LEFT JOIN LATERAL (
+       SELECT id, complete_name, capacity, sequential, throttle, paused, rate_limit,
+              rate_period, threads
+         FROM queue_job_channel WHERE complete_name = names.name LIMIT 1) c ON TRUE
+  LEFT JOIN LATERAL (
+       SELECT id FROM queue_job
+        WHERE state = 'failed' AND channel = names.name LIMIT 1) failed ON TRUE
+"""
+
+# Compiled, the statements would take longer than they do. And where nobody has analyzed
 # the table since a large insert, a bitmap of all that waits would be made and sorted.
 PLAN_FOR_FEW = "SET LOCAL jit = off; SET LOCAL enable_bitmapscan = off"
 PLAN_AS_BEFORE = "SET LOCAL jit TO DEFAULT; SET LOCAL enable_bitmapscan TO DEFAULT"
 
 
-def read_facts(cr: Any, job_id: int) -> Facts | None:
-    """Read the facts about a job.
+class Server(NamedTuple):
+    """What holds for all jobs of the database."""
 
-    :param cr: a cursor of the database
-    :param job_id: id of its row
-    :return: None if there is no such job
+    runner: health.Facts
+    obstacle: str
+    total: Load | None
+    """what all databases of the runner run together"""
+    shared: Mapping[str, tuple[int | None, int, int]]
+    """{channel or pool that databases share: (size, running in all, in this one)}"""
+    running: Mapping[str, int]
+    """{channel: jobs in flight, there and below}"""
+    root_capacity: int | None
+    """of the runner that leads, which has its own configuration"""
+
+    def pool(self, channels: Iterable[ChannelFacts]) -> Load | None:
+        """Return the load of the pool of workers that runs the jobs of a channel.
+
+        :param channels: from that channel up to root
+        """
+        in_threads = any(channel.limits.threads for channel in channels)
+        load = self.shared.get(THREADS if in_threads else ALONE)
+        return Load(load[0] or 0, load[1], in_threads) if load else None
+
+
+def read_facts(cr: Any, job_ids: Iterable[int]) -> dict[int, Facts]:
+    """Read the facts about some jobs.
+
+    :param cr: a cursor of the database, in one transaction
+    :param job_ids: ids of their rows
+    :return: by the id; without those that don't exist
     """
+    ids = list(job_ids)
     cr.execute(PLAN_FOR_FEW)
-    cr.execute(READ_FACTS, {"id": job_id, "companies": None})
-    row = next(iter(cr.dictfetchall()), None)
+    links = _read_links(cr, ids)
+    ends = {job_id: subject_of(links, job_id) for job_id in ids if job_id in links}
+    subjects = _read_subjects(cr, {end.id for end in ends.values() if end.id})
+    server = read_server(cr)
+    rows = [row for row in subjects.values() if row["state"] == "pending"]
+    channels = read_channels(cr, [row["channel"] for row in rows], server)
+    found = {}
+    for job_id, end in ends.items():
+        row = subjects.get(end.id)
+        path = channels.get(row["channel"] or "", ()) if row else ()
+        found[job_id] = Facts(
+            subject=_subject(row),
+            steps=end.steps,
+            waits_for=end.kind,
+            is_cut=end.is_cut,
+            runner=server.runner,
+            obstacle=server.obstacle,
+            channels=_with_job_ahead(path, row),
+            pool=server.pool(path),
+            total=server.total,
+        )
+    found = _with_lines(cr, found)
     cr.execute(PLAN_AS_BEFORE)
+    return found
+
+
+def _read_links(cr: Any, ids: list[int]) -> dict[int, Link]:
+    cr.execute(READ_LINKS, {"ids": ids})
+    return {row[0]: Link(*row) for row in cr.fetchall()}
+
+
+def _read_subjects(cr: Any, ids: set[int]) -> dict[int | None, dict[str, Any]]:
+    cr.execute(READ_SUBJECTS, {"ids": list(ids)})
+    return {row["id"]: row for row in cr.dictfetchall()}
+
+
+def _subject(row: dict[str, Any] | None) -> Subject:
     if row is None:
-        return None
-    configured, error = configured_channels()
-    runner = row["runner"] or {}
-    return Facts(
-        subject=_subject(row),
-        steps=row["steps"],
-        waits_for=row["kind"] or "",
-        runner=health.Facts(**runner_facts(runner, configured, error)),
-        obstacle=row["obstacle"] or "",
-        channels=_channels(cr, row, configured, runner.get("root_capacity")),
-        line=Line(row["before"], row["waiting"], MOST, row["run_seconds"]),
-        total=Total(runner.get("total_capacity"), runner.get("total_running")),
-    )
-
-
-def _subject(row: dict[str, Any]) -> Subject:
+        return Subject(None, None)
     return Subject(
         id=row["id"],
         state=row["state"],
@@ -191,46 +177,155 @@ def _subject(row: dict[str, Any]) -> Subject:
     )
 
 
-def _channels(cr, row, configured, root_capacity) -> tuple[ChannelFacts, ...]:
-    """Return the channels from that of the subject up to root.
-
-    :param root_capacity: of the runner that leads, which has its own configuration
-    """
-    own, *above = ancestors(canonical_name(row["channel"]))
-    running = sum_up_tree(row["running"] or {})
-    rows, failed = row["channels"] or {}, row["failed"] or {}
-    maxima = maxima_of(cr.dbname)
-    found = []
-    for name in (own, *above):
-        settings = effective_settings(name, rows.get(name), configured, maxima)
-        limits = ChannelLimits(*(settings[each] for each in ChannelLimits._fields))
-        if name == ROOT and root_capacity:
-            limits = limits._replace(capacity=root_capacity)
-        own_row = rows.get(name, {})
-        found.append(
-            ChannelFacts(
-                name=name,
-                limits=limits,
-                id=own_row.get("id"),
-                fixed="" if own_row.get("paused") else settings["fixed"],
-                running=running.get(name, 0),
-                failed=failed.get(name),
-                ahead=row["ahead"] if name == own else None,
-                starts=_recent_starts(cr, name, limits),
-            )
-        )
-    return tuple(found)
-
-
-def _recent_starts(cr, name: str, limits: ChannelLimits) -> tuple[float, ...]:
-    """Return the seconds since each start that a throttle or a rate looks at."""
-    if not (limits.throttle or limits.rate):
+def _with_job_ahead(path, row) -> tuple[ChannelFacts, ...]:
+    if not path:
         return ()
-    number, period = limits.rate or (1, 0)
-    parameters = {
-        "channel": name,
-        "period": max(period, limits.throttle),
-        "limit": number,
+    own, *above = path
+    return own._replace(ahead=row["ahead"]), *above
+
+
+def _with_lines(cr: Any, found: dict[int, Facts]) -> dict[int, Facts]:
+    """Look for the places of those jobs whose reason is that a channel is full."""
+    full = {facts.subject.id: line_of(facts) for facts in found.values()}
+    asked = {job_id: name for job_id, name in full.items() if job_id and name}
+    if not asked:
+        return found
+    most = most_of(len(found))
+    parameters = {"ids": list(asked), "names": list(asked.values()), "most": most}
+    cr.execute(READ_LINES, parameters)
+    lines = {
+        row[0]: Line(row[1], row[2], most, row[3], row[4]) for row in cr.fetchall()
     }
-    cr.execute(RECENT_STARTS, parameters)
-    return tuple(age for (age,) in cr.fetchall())
+    return {
+        job_id: facts._replace(line=lines.get(facts.subject.id, facts.line))
+        for job_id, facts in found.items()
+    }
+
+
+def read_server(cr: Any) -> Server:
+    """Read what holds for all jobs of the database.
+
+    :param cr: a cursor of the database
+    """
+    cr.execute(READ_SERVER, {"companies": None})
+    (row,) = cr.dictfetchall()
+    configured, error = configured_channels()
+    runner = row["runner"] or {}
+    capacity, running = runner.get("total_capacity"), runner.get("total_running")
+    return Server(
+        runner=health.Facts(**runner_facts(runner, configured, error)),
+        obstacle=row["obstacle"] or "",
+        total=Load(capacity, running or 0) if capacity else None,
+        shared=runner.get("shared_load") or {},
+        running=sum_up_tree(row["running"] or {}),
+        root_capacity=runner.get("root_capacity"),
+    )
+
+
+def read_channels(
+    cr: Any, names: Iterable[str | None], server: Server
+) -> dict[str, tuple[ChannelFacts, ...]]:
+    """Read what rules the jobs of some channels.
+
+    :param names: as jobs have them
+    :return: for each name, "" for none, the channels from that one up to root
+    """
+    paths = {name or "": list(ancestors(canonical_name(name))) for name in names}
+    wanted = sorted({name for path in paths.values() for name in path})
+    if not wanted:
+        return {}
+    cr.execute(READ_CHANNELS, {"names": wanted})
+    rows = {row["name"]: row for row in cr.dictfetchall()}
+    configured, _error = configured_channels()
+    maxima = maxima_of(cr.dbname)
+    found = {}
+    for name in wanted:
+        settings = rows[name]["settings"]
+        effective = effective_settings(name, settings, configured, maxima)
+        found[name] = _channel(name, rows[name], effective, server)
+    starts = _recent_starts(cr, found.values())
+    found = {
+        name: facts._replace(starts=tuple(starts.get(name, ())))
+        for name, facts in found.items()
+    }
+    return {name: tuple(found[each] for each in path) for name, path in paths.items()}
+
+
+def _channel(name: str, row, settings, server: Server) -> ChannelFacts:
+    limits = ChannelLimits(*(settings[each] for each in ChannelLimits._fields))
+    if name == ROOT and server.root_capacity:
+        limits = limits._replace(capacity=server.root_capacity)
+    _size, in_all, in_this = server.shared.get(name) or (None, 0, 0)
+    own_row = row["settings"] or {}
+    return ChannelFacts(
+        name=name,
+        limits=limits,
+        id=own_row.get("id"),
+        fixed="" if own_row.get("paused") else settings["fixed"],
+        running=server.running.get(name, 0),
+        others=max(in_all - in_this, 0),
+        failed=row["failed"],
+    )
+
+
+def _recent_starts(cr: Any, channels: Iterable[ChannelFacts]) -> dict[str, list[float]]:
+    """Return the seconds since each start that a throttle or a rate looks at."""
+    asked = []
+    for channel in channels:
+        limits = channel.limits
+        if limits.throttle or limits.rate:
+            number, period = limits.rate or (1, 0)
+            asked.append((channel.name, max(period, limits.throttle), number))
+    if not asked:
+        return {}
+    names, periods, numbers = (list(each) for each in zip(*asked, strict=True))
+    cr.execute(
+        RECENT_STARTS_OF_SEVERAL,
+        {"channels": names, "periods": periods, "limits": numbers},
+    )
+    found: dict[str, list[float]] = {}
+    for name, age in cr.fetchall():
+        found.setdefault(name, []).append(age)
+    return found
+
+
+def read_causes(cr: Any) -> dict[str, Any]:
+    """Return what `CAUSE` has to know besides the rows.
+
+    :param cr: a cursor of the database, in the transaction of the statement
+    """
+    cr.execute(PLAN_FOR_FEW)
+    server = read_server(cr)
+    anyone = Facts(Subject(None), runner=server.runner, obstacle=server.obstacle)
+    is_held = bool(server_reason(anyone))
+    causes, ahead = {}, []
+    if not is_held:
+        cr.execute(READY_CHANNELS)
+        paths = read_channels(cr, [name for (name,) in cr.fetchall()], server)
+        causes = {name: _cause_in(path, server) for name, path in paths.items()}
+        ahead = _read_jobs_ahead(cr, paths, causes)
+    cr.execute(PLAN_AS_BEFORE)
+    return {
+        "is_held": is_held,
+        "channels": json.dumps(causes),
+        "ahead": json.dumps({name: job for name, *job in ahead}),
+    }
+
+
+def _cause_in(path, server) -> str:
+    """Return what the ready jobs of a channel wait for, which is before others."""
+    pool, total = server.pool(path), server.total
+    facts = Facts(Subject(None), channels=path, pool=pool, total=total)
+    return CAUSE_OF[turn_reason(facts).code]
+
+
+def _read_jobs_ahead(cr, paths, causes) -> list[tuple]:
+    names = [
+        name
+        for name, path in paths.items()
+        if path[0].limits.sequential and causes[name] not in BEFORE_DATES
+    ]
+    if not names:
+        return []
+    cr.execute(JOBS_AHEAD, {"channels": names})
+    return cr.fetchall()

@@ -15,7 +15,7 @@ What is asked first, of a pending subject:
    a drained database;
 3. its key, about which the runner has not decided yet;
 4. the channels from its own up to root: a pause of any of them, then what stops each;
-5. what all databases of the runner run together.
+5. what the runner shares among its databases: the workers, and all that they run.
 """
 
 from __future__ import annotations
@@ -42,9 +42,6 @@ JOB, CHANNEL = "queue.job", "queue.job.channel"
 #: What helps: a method of the record that is named with it.
 REQUEUE, RESUME, RUN_NOW = "requeue", "action_resume", "action_run_now"
 
-#: How a job waits for another one.
-PARENT, KEY = "parent", "key"
-
 #: Reasons which are over in a moment: nobody has to be told.
 MOMENTARY = frozenset({"soon", "enqueued", "release", "key_new"})
 
@@ -63,6 +60,8 @@ class ChannelFacts(NamedTuple):
     """what holds the setting that pauses it, where its record does not"""
     running: int = 0
     """jobs in flight, here and below"""
+    others: int = 0
+    """jobs of other databases in flight, where these share the channel"""
     failed: int | None = None
     """id of a job of this very channel that has failed"""
     ahead: int | None = None
@@ -86,13 +85,13 @@ class Subject(NamedTuple):
     retry: int = 0
     """attempts there were"""
     error: str = ""
-    """name of the exception of the last attempt"""
+    """name of the exception of the last attempt, or what it said"""
     is_blocked: bool = False
     """its key has not been decided about"""
 
 
 class Line(NamedTuple):
-    """The jobs of a channel that could run, in their order."""
+    """The jobs that wait for slots of a channel, there and below, in their order."""
 
     before: int = 0
     waiting: int = 0
@@ -100,14 +99,22 @@ class Line(NamedTuple):
     """nothing is counted further than this"""
     run_seconds: float | None = None
     """mean run time of the jobs of the channel, as measured"""
+    is_crowded: bool = False
+    """so many channels compete that nothing was counted"""
 
 
-class Total(NamedTuple):
+class Load(NamedTuple):
     """What all databases of the runner run together, as it said last."""
 
-    capacity: int | None = None
-    """None or 0 for no maximum"""
-    running: int | None = None
+    capacity: int = 0
+    running: int = 0
+    in_threads: bool = False
+    """of a pool of workers: those with threads"""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there is no room."""
+        return self.running >= self.capacity
 
 
 class Facts(NamedTuple):
@@ -117,14 +124,19 @@ class Facts(NamedTuple):
     steps: int = 0
     """from the job to the subject; 0 if they are the same"""
     waits_for: str = ""
-    """how it waits for the first job of the line: `PARENT` or `KEY`"""
+    """how it waits for the first job of the line, see `waiting_line`"""
+    is_cut: bool = False
+    """the line goes on behind the subject, further than what is looked at"""
     runner: health.Facts = health.Facts()
     obstacle: str = ""
     """what keeps all jobs from starting: modules that are being updated, a drain"""
     channels: tuple[ChannelFacts, ...] = ()
     """from that of the subject up to root"""
     line: Line = Line()
-    total: Total = Total()
+    pool: Load | None = None
+    """the workers that would run it; None if their slots are not counted"""
+    total: Load | None = None
+    """None for no maximum"""
 
 
 class Reason(NamedTuple):
@@ -166,6 +178,8 @@ def _behind(facts: Facts) -> Reason:
         return Reason(f"{prefix}_failed", values, record, REQUEUE)
     if subject.state in IN_FLIGHT:
         return Reason(f"{prefix}_running", values, record)
+    if facts.is_cut:
+        return Reason("far", values, record)
     return Reason(f"{prefix}_waits", values, record, because=_own_reason(facts))
 
 
@@ -177,12 +191,23 @@ def _own_reason(facts: Facts) -> Reason:
         return _enqueued(subject)
     return (
         _date(subject)
-        or _runner(facts)
+        or server_reason(facts)
         or (Reason("key_new") if subject.is_blocked else None)
-        or _pause(facts.channels)
-        or _channel(facts)
-        or _no_obstacle(facts)
+        or turn_reason(facts)
     )
+
+
+def turn_reason(facts: Facts) -> Reason:
+    """Return why a job does not run that nothing but its channels may hold."""
+    return _pause(facts.channels) or _channel(facts) or _no_obstacle(facts)
+
+
+def line_of(facts: Facts) -> str | None:
+    """Return the full channel for whose slots the subject waits, None for none."""
+    if facts.subject.state != PENDING or facts.is_cut:
+        return None
+    reason = _own_reason(facts)
+    return reason.values["channel"] if reason.code == "full" else None
 
 
 def _enqueued(subject: Subject) -> Reason:
@@ -204,8 +229,8 @@ def _date(subject: Subject) -> Reason | None:
     return Reason("retry" if subject.error else "retry_lost", values, record, RUN_NOW)
 
 
-def _runner(facts: Facts) -> Reason | None:
-    """What keeps all jobs of the database from running: a problem of its health."""
+def server_reason(facts: Facts) -> Reason | None:
+    """Return what keeps all jobs of the database from running, None for nothing."""
     for problem in health.health_problems(facts.runner):
         if problem.level == health.DANGER:
             return Reason(problem.code, problem.values)
@@ -267,18 +292,23 @@ def _opens_in(rate: Rate | None, ages: tuple[float, ...]) -> float:
 
 
 def _is_full(channel: ChannelFacts) -> bool:
-    return bool(channel.limits.capacity) and channel.running >= (
-        channel.limits.capacity or inf
-    )
+    capacity = channel.limits.capacity or inf
+    return channel.running + channel.others >= capacity
 
 
 def _full(channel: ChannelFacts, facts: Facts) -> Reason:
     line, capacity = facts.line, channel.limits.capacity or 1
-    values: dict[str, Any] = {"running": channel.running, "capacity": capacity}
-    place = line.before + 1
+    running = channel.running + channel.others
+    values: dict[str, Any] = {"running": running, "capacity": capacity}
+    if channel.others:
+        return _because_of(channel, "full_shared", {**values, "own": channel.running})
+    if line.is_crowded:
+        return _because_of(channel, "full_crowded", values)
     if line.before >= line.most:
         return _because_of(channel, "full_long", {**values, "before": line.most})
-    values.update(place=place, waiting=max(line.waiting, place))
+    place = line.before + 1
+    waiting = f"{line.most}+" if line.waiting >= line.most else line.waiting
+    values.update(place=place, waiting=waiting or place)
     seconds = (line.run_seconds or 0) * place / capacity
     if not seconds or not isfinite(seconds):
         return _because_of(channel, "full", values)
@@ -298,9 +328,12 @@ def _because_of(
 
 def _no_obstacle(facts: Facts) -> Reason:
     """Nothing in this database: the runner shares slots and workers among several."""
-    capacity, running = facts.total
-    if capacity and (running or 0) >= capacity:
-        return Reason("total_full", {"running": running, "capacity": capacity})
+    in_threads = facts.pool and facts.pool.in_threads
+    pool = "threads_full" if in_threads else "pool_full"
+    for code, load in (("total_full", facts.total), (pool, facts.pool)):
+        if load and load.is_full:
+            values = {"running": load.running, "capacity": load.capacity}
+            return Reason(code, values)
     if facts.subject.ready_for < SOON:
         return Reason("soon")
     return Reason("workers_busy", {"duration": facts.subject.ready_for})

@@ -40,6 +40,10 @@ TEXTS = {
     "key_new": _lt(
         "The job runner has not decided about its key yet. It does so in a moment."
     ),
+    "far": _lt(
+        "It waits for job %(job)s, which waits for others itself. The line of jobs that"
+        " wait for each other is longer than what is looked at."
+    ),
     "release": _lt("The jobs that it waited for have ended. It starts in a moment."),
     "enqueued": _lt("A worker has been given the job and starts it in a moment."),
     "enqueued_long": _lt(
@@ -48,7 +52,7 @@ TEXTS = {
     ),
     "date": _lt("It starts at %(until)s, the date it was given."),
     "retry": _lt(
-        "Attempt %(retry)s ended with %(error)s. The next one starts at %(until)s."
+        'Attempt %(retry)s ended with "%(error)s". The next one starts at %(until)s.'
     ),
     "retry_lost": _lt(
         "Attempt %(retry)s did not end well. The next one starts at %(until)s."
@@ -83,16 +87,35 @@ TEXTS = {
     ),
     "full": _lt(
         "Channel %(channel)s is full: %(running)s of %(capacity)s jobs are running. The"
-        " job is number %(place)s of %(waiting)s in the line of its channel."
+        " job is number %(place)s of %(waiting)s that wait for a slot of it."
     ),
     "full_estimated": _lt(
         "Channel %(channel)s is full: %(running)s of %(capacity)s jobs are running. The"
-        " job is number %(place)s of %(waiting)s in the line of its channel and starts"
+        " job is number %(place)s of %(waiting)s that wait for a slot of it, and starts"
         " in about %(duration)s."
     ),
     "full_long": _lt(
         "Channel %(channel)s is full: %(running)s of %(capacity)s jobs are running."
-        " More than %(before)s jobs are before this one in the line of its channel."
+        " At least %(before)s jobs before this one wait for a slot of it."
+    ),
+    "full_crowded": _lt(
+        "Channel %(channel)s is full: %(running)s of %(capacity)s jobs are running."
+        " Jobs of many channels wait for a slot of it."
+    ),
+    "full_shared": _lt(
+        "Channel %(channel)s is full: %(running)s of %(capacity)s jobs are running in"
+        " all databases of the server, %(own)s of them in this one. This database gets"
+        " the next slot when it is its turn."
+    ),
+    "pool_full": _lt(
+        "All job workers are busy: they run %(running)s of %(capacity)s jobs at a time,"
+        " maybe of other databases. Raise workers in section [queue_job] of the"
+        " server's configuration, if that is too few."
+    ),
+    "threads_full": _lt(
+        "All threads of the job workers are busy: they run %(running)s of %(capacity)s"
+        " jobs at a time, maybe of other databases. Raise threads in section"
+        " [queue_job] of the server's configuration, if that is too few."
     ),
     "total_full": _lt(
         "All databases of the server together run %(running)s of %(capacity)s jobs at"

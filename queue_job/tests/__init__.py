@@ -70,6 +70,7 @@ from . import test_triggers
 from . import test_wait_action
 from . import test_wait_begins
 from . import test_wait_tours
+from . import test_waiting_plans
 from . import test_waiting_reason
 from . import test_utils
 from . import test_views

@@ -2,26 +2,23 @@
 """Why a job waits: each cause is brought about in the database."""
 
 import json
-import re
 from datetime import timedelta
+from itertools import pairwise
 from unittest import mock
 
 from odoo import fields
 from odoo.tests import new_test_user
 from odoo.tools import SQL
 
+from ..jobrunner.schedule.worker_pools import ALONE, THREADS
 from ..monitoring import effective_settings
-from ..monitoring.waiting_facts import (
-    MOST,
-    PLAN_AS_BEFORE,
-    PLAN_FOR_FEW,
-    READ_FACTS,
-)
+from ..monitoring.waiting_causes import CAUSE_OF
+from ..monitoring.waiting_line import MOST, MOST_CHANNELS, MOST_LINKS
 from ..monitoring.waiting_reason import CHANNEL, JOB
 from .job_case import JobCase
 from .test_cli import CliCase
 
-_FILL = """
+FILL = """
 INSERT INTO queue_job (uuid, state, channel, priority, date_created)
 SELECT gen_random_uuid(), 'pending', %(channel)s, 10, now()
   FROM generate_series(1, %(count)s) AS i
@@ -37,7 +34,7 @@ class WaitingCase(JobCase):
             "UPDATE ir_module_module SET state = 'installed' WHERE state LIKE 'to %'"
         )
         cls.runner = cls.env["queue.job.runner"].create(
-            {"uuid": "r", "leader": True, "last_seen": fields.Datetime.now()}
+            {"uuid": "r", "leader": True, "last_seen": cls.later(minutes=30)}
         )
         cls.root = cls.env.ref("queue_job.channel_root")
         cls.root.capacity = 10
@@ -51,7 +48,8 @@ class WaitingCase(JobCase):
         values.setdefault("date_created", fields.Datetime.now())
         return self.job(state, **values)
 
-    def later(self, **delta):
+    @staticmethod
+    def later(**delta):
         return fields.Datetime.now() + timedelta(**delta)
 
     def why(self, job, user=None):
@@ -68,6 +66,7 @@ class WaitingCase(JobCase):
         self.assertEqual(reason["remedy"], remedy)
         own = job.with_user(self.manager)
         self.assertEqual(own.waiting_remedy or False, remedy)
+        self.assert_cause(job, CAUSE_OF[code])
         self.assertEqual(own.waiting_blocker, bool(record) and record != job)
         self.assertEqual(bool(own.action_open_blocker()), bool(record))
         if remedy:
@@ -75,11 +74,25 @@ class WaitingCase(JobCase):
             self.assertNotEqual(self.why(job).get("code"), code)
         return reason
 
+    def assert_cause(self, job, cause):
+        """The row says it, and the filter, and the group that the row is in."""
+        self.env.invalidate_all()
+        self.assertEqual(job.waiting_cause, cause)
+        domain = [("id", "=", job.id)]
+        groups = self.jobs._read_group(domain, ["waiting_cause"], ["__count"])
+        self.assertEqual(groups, [(cause, 1)])
+        found = self.jobs.search([*domain, ("waiting_cause", "=", cause)])
+        self.assertEqual(found, job)
+        other = [*domain, ("waiting_cause", "!=", cause)]
+        self.assertFalse(self.jobs.search(other))
+
 
 class TestJobs(WaitingCase):
     def test_what_runs_or_has_ended_does_not_wait(self):
         for state in ("started", "done", "failed", "cancelled"):
-            self.assertEqual(self.why(self.new(state)), {})
+            job = self.new(state)
+            self.assertEqual(self.why(job), {})
+            self.assert_cause(job, False)
 
     def test_nothing_holds_it(self):
         self.assert_reason(self.new(), "soon")
@@ -147,11 +160,51 @@ class TestJobs(WaitingCase):
         self.assertTrue(last.with_user(self.manager).action_cure_waiting())
         self.assertFalse(self.channel.paused)
 
+    def test_a_line_that_is_longer_than_what_is_looked_at(self):
+        count = MOST_LINKS + 20
+        jobs = self.jobs.create(
+            [
+                {
+                    **{"uuid": f"far-{number}", "channel": self.name},
+                    **{"model_name": "res.partner", "method_name": "read"},
+                    "state": "wait_dependencies" if number else "started",
+                }
+                for number in range(count)
+            ]
+        )
+        self.env["queue.job.dependency"].create(
+            [
+                {"parent_id": first.id, "child_id": second.id}
+                for first, second in pairwise(jobs)
+            ]
+        )
+        far = jobs[-1 - MOST_LINKS]
+        self.assert_reason(jobs[-1], "far", f"{MOST_LINKS} steps", record=far)
+        self.assert_reason(jobs[5], "parent_running", "far-0", record=jobs[0])
+        jobs[0].state = "failed"
+        self.assertEqual(self.why(jobs[-1])["code"], "far")
+        groups = self.jobs._read_group(
+            [("id", "in", jobs.ids)], ["waiting_cause"], ["__count"]
+        )
+        self.assertEqual(dict(groups), {"parent_failed": count - 1, False: 1})
+
     def test_a_failed_parent_counts_more_than_others(self):
         failed = self.new("failed")
         running = self.new("started")
         job = self.new("wait_dependencies", parents=failed + running)
         self.assertEqual(self.why(job)["code"], "parent_failed")
+
+    def test_a_failure_behind_one_of_several_parents(self):
+        failed, waiting = self.chain("failed", "wait_dependencies")
+        parents = self.new("started") + waiting + self.new()
+        job = self.new("wait_dependencies", parents=parents)
+        self.assert_reason(
+            job,
+            "parent_failed",
+            *(failed.uuid, "2 steps"),
+            record=failed,
+            remedy="requeue",
+        )
 
     def test_parents_that_have_ended_or_are_gone(self):
         _done, job = self.chain("done", "wait_dependencies")
@@ -275,6 +328,39 @@ class TestChannels(WaitingCase):
         self.new("started", channel="root.other")
         self.assert_reason(self.new(), "full", "Channel root", record=self.root)
 
+    def test_full_above_of_jobs_of_several_channels(self):
+        """All of them wait in one line for the slots of root."""
+        self.runner.root_capacity = 1
+        self.new("started", channel="root.other")
+        self.new(channel="root.other", priority=5)
+        self.new(channel="root.third", priority=20)
+        job = self.new()
+        statistic = {"function": "f", "channel": "root.other", "done": 2}
+        self.env["queue.job.statistic"].create({**statistic, "run_seconds": 600})
+        self.assert_reason(job, "full_estimated", "2 of 3", "10 min", record=self.root)
+        for number in range(MOST_CHANNELS):
+            self.new(channel=f"root.many.c{number}")
+        self.assert_reason(job, "full_crowded", "1 of 1", record=self.root)
+
+    def test_full_of_jobs_of_other_databases(self):
+        self.new("started")
+        self.runner.shared_load = {self.name: [4, 4, 1]}
+        self.channel.capacity = 4
+        self.assert_reason(
+            self.new(), "full_shared", "4 of 4", "1 of them", record=self.channel
+        )
+        self.runner.shared_load = {self.name: [4, 4, 2]}
+        self.assert_reason(self.new(), "soon")
+
+    def test_the_workers_are_busy(self):
+        job = self.new()
+        self.runner.shared_load = {ALONE: [2, 2, 0], THREADS: [8, 7, 0]}
+        self.assert_reason(job, "pool_full", "2 of 2")
+        self.channel.threads = True
+        self.assert_reason(job, "soon")
+        self.runner.shared_load = {ALONE: [2, 1, 0], THREADS: [8, 8, 0]}
+        self.assert_reason(job, "threads_full", "8 of 8")
+
     def test_all_databases_together_run_as_many_as_they_may(self):
         self.runner.write({"total_capacity": 4, "total_running": 4})
         self.assert_reason(self.new(), "total_full", "4 of 4", "max_capacity")
@@ -284,7 +370,7 @@ class TestChannels(WaitingCase):
     def test_a_long_line(self):
         self.channel.capacity = 1
         self.new("started")
-        self.env.cr.execute(SQL(_FILL, channel=self.name, count=MOST))
+        self.env.cr.execute(SQL(FILL, channel=self.name, count=MOST))
         self.assert_reason(
             self.new(priority=20), "full_long", MOST, record=self.channel
         )
@@ -300,6 +386,15 @@ class TestChannels(WaitingCase):
         self.assert_reason(
             job, "sequential_failed", failed.uuid, record=failed, remedy="requeue"
         )
+
+    def test_before_and_behind_a_job_that_waits_for_its_date(self):
+        self.channel.write({"sequential": True, "capacity": 1})
+        first = self.new()
+        self.new(eta=self.later(hours=1))
+        behind = self.new()
+        self.assertEqual(self.why(behind)["code"], "sequential_date")
+        self.assert_cause(first, "turn")
+        self.assert_cause(behind, "sequence")
 
     def test_throttle_and_rate(self):
         job = self.new()
@@ -386,31 +481,3 @@ class TestCommand(CliCase):
         data = json.loads(self.command("why one --json")[1])
         self.assertEqual((data[0]["state"], data[0]["code"]), ("pending", "date"))
         self.assertEqual(self.command("why nobody")[0], 4)
-
-
-class TestPlan(WaitingCase):
-    def test_it_reads_no_more_of_a_long_line_than_it_counts(self):
-        self.channel.capacity = 1
-        self.new("started")
-        self.env.cr.execute(SQL(_FILL, channel=self.name, count=20 * MOST))
-        self.env.cr.execute("SELECT max(id) FROM queue_job")
-        last = self.env.cr.fetchone()[0]
-        self.new("failed", channel="root.other")
-        self.env.flush_all()
-        for analyze in ("", "ANALYZE queue_job"):
-            if analyze:
-                self.env.cr.execute(analyze)
-            for job_id in (last, last - 19 * MOST, last - 20 * MOST + 1):
-                self._check_plan(job_id)
-
-    def _check_plan(self, job_id):
-        self.env.cr.execute(PLAN_FOR_FEW)
-        explained = SQL("EXPLAIN (ANALYZE) " + READ_FACTS, id=job_id, companies=None)
-        self.env.cr.execute(explained)
-        plan = "\n".join(line for (line,) in self.env.cr.fetchall())
-        self.env.cr.execute(PLAN_AS_BEFORE)
-        self.assertNotRegex(plan, r"Seq Scan on queue_job( |$)")
-        self.assertNotRegex(plan, r"Rows Removed by Filter: \d{3}")
-        rows = re.findall(r"queue_job_ready_idx.*actual.* rows=(\d+)", plan)
-        self.assertTrue(rows)
-        self.assertLessEqual(max(map(int, rows)), MOST)

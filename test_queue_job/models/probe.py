@@ -77,6 +77,16 @@ class TestQueueJobProbe(models.Model):
         return [link._generated_job.uuid for link in links]
 
     @api.model
+    def delay_line(self, calls) -> list[str]:
+        """Delay calls, (method, arguments, options), each after the one before."""
+        links = [
+            getattr(self.delayable(**options), method)(*args)
+            for method, args, options in calls
+        ]
+        chain(*links).delay()
+        return [link._generated_job.uuid for link in links]
+
+    @api.model
     def delay_on(self, model, ids, method, args=()) -> str:
         """Delay ``method`` of any records; return the uuid of the job."""
         return getattr(self.env[model].browse(ids).with_delay(), method)(*args).uuid

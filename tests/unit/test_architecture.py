@@ -61,6 +61,8 @@ PURE = [
     "sessions/due_notices",
     "monitoring/series",
     "monitoring/statistics",
+    "monitoring/waiting_causes",
+    "monitoring/waiting_line",
     "monitoring/waiting_reason",
     "jobrunner/session/queries",
     "jobrunner/session/worker_limit",

@@ -11,17 +11,19 @@ from queue_job.jobrunner.schedule.rate import Rate
 from queue_job.monitoring import health
 from queue_job.monitoring import waiting_reason as module
 from queue_job.monitoring.health import NOTES
+from queue_job.monitoring.waiting_causes import CAUSE_OF, CAUSES
+from queue_job.monitoring.waiting_line import KEY, PARENT, Link, most_of, subject_of
 from queue_job.monitoring.waiting_reason import (
-    KEY,
-    PARENT,
     ChannelFacts,
     Facts,
     Line,
+    Load,
     Subject,
-    Total,
+    line_of,
     waiting_reason,
 )
 
+ROOT = Path(__file__).parents[2]
 ALIVE = health.Facts(runner_age=1)
 NO_LIMITS = ChannelLimits(0, False, 0, False, None)
 
@@ -50,11 +52,14 @@ CASES = [
     # (facts, code, why)
     (facts(), "soon", "nothing holds it"),
     (facts({"ready_for": 60}), "workers_busy", "nothing in this database does"),
-    (facts(total=Total(4, 4)), "total_full", "what all databases run together"),
-    (facts(total=Total(4, 5)), "total_full", "the maximum was lowered"),
-    (facts(total=Total(4, 3)), "soon", "there is room"),
-    (facts(total=Total(0, 9)), "soon", "there is no maximum"),
-    (facts(channels=full(), total=Total(4, 4)), "full", "a channel here is full"),
+    (facts(total=Load(4, 4)), "total_full", "what all databases run together"),
+    (facts(total=Load(4, 5)), "total_full", "the maximum was lowered"),
+    (facts(total=Load(4, 3)), "soon", "there is room"),
+    (facts(pool=Load(2, 2)), "pool_full", "each worker has a job"),
+    (facts(pool=Load(40, 40, True)), "threads_full", "each thread has a job"),
+    (facts(pool=Load(2, 1)), "soon", "a worker is free"),
+    (facts(pool=Load(2, 2), total=Load(2, 2)), "total_full", "more workers don't help"),
+    (facts(channels=full(), total=Load(4, 4)), "full", "a channel here is full"),
     *(
         (facts({"state": state}), None, state)
         for state in ("started", "done", "failed")
@@ -71,6 +76,8 @@ CASES = [
     (facts({"id": None, "state": None}, **PARENT_OF), "parent_gone", "deleted"),
     (facts({"state": "cancelled"}, **PARENT_OF), "parent_gone", "the sweep is to come"),
     (facts({"state": "done"}, **PARENT_OF), "parent_gone", "it was to run on failure"),
+    (facts({"state": "wait_dependencies"}, **PARENT_OF, is_cut=True), "far", "a line"),
+    (facts({"state": "failed"}, **PARENT_OF, is_cut=True), "parent_failed", "it ends"),
     (facts(**PARENT_OF), "parent_waits", "the parent is explained"),
     (facts(**KEY_OF), "key_waits", "the holder is explained"),
     # -- its date
@@ -124,6 +131,14 @@ CASES = [
     (facts(channels=full(), line=Line(3, 9, 100, 4.0)), "full_estimated", ""),
     (facts(channels=full(), line=Line(3, 9, 100, float("nan"))), "full", "an odd sum"),
     (facts(channels=full(), line=Line(100, 100, 100, 4.0)), "full_long", "no place"),
+    (facts(channels=full(), line=Line(0, 9, is_crowded=True)), "full_crowded", ""),
+    (facts(channels=full(others=1)), "full_shared", "other databases have slots"),
+    (
+        facts(channels=[channel(capacity=2, running=1, others=1)]),
+        "full_shared",
+        "together they fill it",
+    ),
+    (facts(channels=[channel(capacity=3, running=1, others=1)]), "soon", "one is left"),
 ]
 
 
@@ -170,19 +185,62 @@ def test_the_place_in_the_line_and_the_time_until_it_runs():
     assert values["duration"] == 12 * 30 / 2
 
 
+def test_a_line_is_counted_to_an_end():
+    values = waiting_reason(facts(channels=full(), line=Line(11, 100, 100))).values
+    assert (values["place"], values["waiting"]) == (12, "100+")
+
+
+def test_whose_line_is_looked_at():
+    """That of the subject in a full channel, and none that does not matter."""
+    for case, expected in (
+        (facts(channels=full()), "root.a"),
+        (facts(channels=[channel(), channel("root", capacity=1, running=1)]), "root"),
+        (facts({"id": 3}, full(), **PARENT_OF), "root.a"),
+        (facts({"id": 3}, full(), **PARENT_OF, is_cut=True), None),
+        (facts({"date_in": 60}, full()), None),
+        (facts({"state": "started"}, full(), **PARENT_OF), None),
+        (facts(channels=full(paused=True)), None),
+        (facts(), None),
+    ):
+        assert line_of(case) == expected
+
+
+def test_the_end_of_a_line_of_jobs():
+    line = {number: Link(number, PARENT, number + 1) for number in range(1, 5)}
+    assert subject_of({**line, 5: Link(5)}, 1)[:3] == (5, 4, PARENT)
+    assert subject_of({**line, 5: Link(5)}, 5)[:3] == (5, 0, "")
+    assert subject_of({**line, 5: Link(5, KEY, None)}, 4) == (None, 2, PARENT, False)
+    assert subject_of(line, 2) == (5, 3, PARENT, True), "the rest was not read"
+    circle = {1: Link(1, PARENT, 2), 2: Link(2, KEY, 1)}
+    assert subject_of(circle, 1).is_cut
+
+
+def test_a_page_is_counted_less_far():
+    assert most_of(1) > most_of(2) == most_of(80)
+
+
 def test_when_the_next_start_is_allowed():
     case = facts(channels=[channel(rate=Rate(2, 60), starts=(5, 20, 59))])
     assert waiting_reason(case).values["until"] == pytest.approx(40)
 
 
+SERVER = {"no_runner", "runner_lost", "disabled", "config_error", "not_server_wide"}
+
+
 def test_each_reason_has_a_text_and_each_text_a_reason():
     texts = Path(module.__file__).with_name("waiting_texts.py").read_text()
     told = set(re.findall(r'^    "(\w+)": ', texts, re.M))  # not those of health
-    codes = {code for _facts, code, _why in CASES if code}
-    assert told == codes - set(NOTES) - {
-        "no_runner",
-        "runner_lost",
-        "disabled",
-        "config_error",
-        "not_server_wide",
-    }
+    assert told == codes() - set(NOTES) - SERVER
+
+
+def codes():
+    return {code for _facts, code, _why in CASES if code}
+
+
+def test_each_reason_has_a_cause():
+    """And each cause is one of the field, with a text."""
+    assert codes() == set(CAUSE_OF) - (set(NOTES) - codes())
+    model = ROOT / "queue_job/models/queue_job_waiting_reason.py"
+    assert re.findall(r'^            \("(\w+)", "', model.read_text(), re.M) == [
+        *CAUSES
+    ]

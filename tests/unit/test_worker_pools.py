@@ -6,7 +6,7 @@ import pytest
 from queue_job.core.states import DONE, PENDING
 from queue_job.jobrunner.channels import ChannelManager, ChannelSettings
 from queue_job.jobrunner.schedule.slots import SharedSlots
-from queue_job.jobrunner.schedule.worker_pools import PoolSizes
+from queue_job.jobrunner.schedule.worker_pools import ALONE, THREADS, PoolSizes
 
 SIZES = PoolSizes(alone=2, threads=3)
 
@@ -104,3 +104,23 @@ def test_databases_share_the_workers():
     first.notify("x", "api", "api1", 1, 0, 10, None, DONE)
     assert started(first) == [], "it is the turn of the other one"
     assert started(second) == ["api1"]
+
+
+def test_what_databases_share_is_told():
+    shared = SharedSlots()
+    config = "root:9,one:1,api:0:threads"
+    first, second = (manager_of(config, SIZES, shared, db) for db in ("x", "y"))
+    second.apply_settings([ChannelSettings("root.own", 2)])
+    enqueue(first, "one", 1, "x")
+    enqueue(first, "api", 1, "x")
+    enqueue(second, "own", 1, "y")
+    assert (len(started(first)), len(started(second))) == (2, 1)
+    assert first.shared_load() == {
+        "root": (9, 3, 2),
+        "root.one": (1, 1, 1),
+        "root.api": (0, 1, 1),
+        ALONE: (SIZES.alone, 2, 1),
+        THREADS: (SIZES.threads, 1, 1),
+    }
+    assert second.shared_load()["root.one"] == (1, 1, 0)
+    assert manager_of("root:9", PoolSizes()).shared_load() == {"root": (9, 0, 0)}

@@ -18,7 +18,7 @@ from ..channels import ChannelManager
 # within the period was not done before. Attempts that did not end well are in their own
 # table, what runs is in flight. A start in the future would close the channel until
 # then.
-RECENT_STARTS = f"""
+_RECENT_STARTS = f"""
 WITH RECURSIVE names AS (
     (SELECT channel FROM queue_job WHERE date_done IS NOT NULL
       ORDER BY channel LIMIT 1)
@@ -28,7 +28,7 @@ WITH RECURSIVE names AS (
              ORDER BY j.channel LIMIT 1)
       FROM names WHERE names.channel IS NOT NULL
 ), since AS (
-    SELECT {UTC_NOW} - %(period)s * interval '1 second' AS moment
+    SELECT {UTC_NOW} - {{period}} * interval '1 second' AS moment
 ), starts AS (
     SELECT done.channel, done.date_started AS moment
       FROM since CROSS JOIN names CROSS JOIN LATERAL (
@@ -46,8 +46,24 @@ WITH RECURSIVE names AS (
 SELECT {seconds_since("starts.moment")} AS age
   FROM starts CROSS JOIN since
  WHERE starts.moment > since.moment AND starts.moment <= {UTC_NOW}
-   AND starts_with(coalesce(channel, 'root') || '.', %(channel)s || '.')
- ORDER BY age LIMIT %(limit)s
+   AND starts_with(coalesce(channel, 'root') || '.', {{channel}} || '.')
+ ORDER BY age LIMIT {{limit}}
+"""
+RECENT_STARTS = _RECENT_STARTS.format(
+    channel="%(channel)s", period="%(period)s", limit="%(limit)s"
+)
+
+# The same of several channels at once: channels, periods, limits.
+RECENT_STARTS_OF_SEVERAL = f"""
+SELECT asked.channel, recent.age
+  FROM unnest(%(channels)s::text[], %(periods)s::float[], %(limits)s::int[])
+       AS asked (channel, period, most)
+ CROSS JOIN LATERAL ({
+    _RECENT_STARTS.format(
+        channel="asked.channel", period="asked.period", limit="asked.most"
+    )
+}) recent
+ ORDER BY recent.age
 """
 
 

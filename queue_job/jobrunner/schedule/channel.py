@@ -82,6 +82,10 @@ class Channel:
         """The capacity, and how many jobs run in all databases that share it."""
         return self.capacity, self._slots.count
 
+    def load_of(self, db_name: str) -> tuple[int | None, int, int]:
+        """Return the capacity, what runs in all databases, and what in this one."""
+        return *self.load, self._slots.held.get(db_name, 0)
+
     @property
     def is_idle(self) -> bool:
         """Whether there is neither a job nor a channel here or below."""

@@ -71,6 +71,21 @@ class WorkerPools:
         size = self.sizes.threads if in_threads else self.sizes.alone
         return self._slots[in_threads].admits(job.db_name, size)
 
+    def load(self, db_name: str) -> dict[str, tuple[int, int, int]]:
+        """Return the size of each pool, what runs in it, and what of this database.
+
+        :return: by the name of the pool; empty where there is only one
+        """
+        if not self.sizes.threads:
+            return {}
+        return {
+            name: (size, slots.count, slots.held.get(db_name, 0))
+            for name, size, slots in (
+                (ALONE, self.sizes.alone, self._slots[False]),
+                (THREADS, self.sizes.threads, self._slots[True]),
+            )
+        }
+
     def take(self, job: ChannelJob) -> None:
         """The job runs."""
         if self.sizes.threads and job not in self._taken:

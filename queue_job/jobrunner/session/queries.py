@@ -42,6 +42,7 @@ _LAST_COLUMNS = (
     ("queue_job_function", "former_names"),
     ("queue_job_runner", "drained"),
     ("queue_job_runner", "total_running"),
+    ("queue_job_runner", "shared_load"),
     ("queue_job_channel", "threads"),
 )
 _HAS_COLUMNS = "".join(
@@ -323,15 +324,17 @@ SELECT complete_name, capacity, sequential, throttle, paused, rate_limit, rate_p
 HEARTBEAT = f"""
 INSERT INTO queue_job_runner
        (uuid, host, pid, date_started, last_seen, leader, listening, root_capacity,
-        running, total_capacity, total_running, note, drained)
+        running, total_capacity, total_running, shared_load, note, drained)
 VALUES (%(uuid)s, %(host)s, %(pid)s, {UTC_NOW}, {UTC_NOW}, TRUE, %(listening)s,
-        %(root_capacity)s, %(running)s, %(total_capacity)s, %(total_running)s, %(note)s,
+        %(root_capacity)s, %(running)s, %(total_capacity)s, %(total_running)s,
+        %(shared_load)s, %(note)s,
         EXISTS (SELECT 1 FROM ir_config_parameter WHERE key = '{DRAINED_BY}'))
 ON CONFLICT (uuid) DO UPDATE
    SET last_seen = excluded.last_seen, listening = excluded.listening,
        root_capacity = excluded.root_capacity, running = excluded.running,
        total_capacity = excluded.total_capacity,
        total_running = excluded.total_running,
+       shared_load = excluded.shared_load,
        note = excluded.note, drained = excluded.drained
 RETURNING leader
 """
