@@ -20,6 +20,7 @@ from . import queue_job_progress
 from . import queue_job_runner
 from . import queue_job_signal
 from . import queue_job_statistic
+from . import queue_job_texts
 from . import queue_job_times
 from . import queue_job_wait
 from . import queue_job_waiting_reason

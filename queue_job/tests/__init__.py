@@ -27,6 +27,7 @@ from . import test_leadership
 from . import test_insertion
 from . import test_loop_restart
 from . import test_job
+from . import test_job_form
 from . import test_job_cursor
 from . import test_job_workers
 from . import test_jobs_test_case

@@ -59,6 +59,7 @@ PURE = [
     "jobrunner/recovery/batches",
     "jobrunner/recovery/liveness",
     "sessions/due_notices",
+    "monitoring/failure_advice",
     "monitoring/series",
     "monitoring/statistics",
     "monitoring/waiting_reason",
