@@ -21,6 +21,7 @@ from . import test_failure_digest
 from . import test_failure_policy
 from . import test_fields
 from . import test_finalize_run
+from . import test_function_page
 from . import test_gc
 from . import test_graph_keys
 from . import test_leadership
