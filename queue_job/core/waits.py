@@ -23,6 +23,14 @@ def waited_seconds(started: datetime | None, *since: datetime | bool | None) -> 
     :return: 0 if it has not begun, or began earlier (the clock was set back)
     """
     dates = [date for date in since if isinstance(date, datetime)]
-    if not started or not dates:
+    return seconds_between(max(dates), started) if dates else 0.0
+
+
+def seconds_between(start: datetime | None, end: datetime | None) -> float:
+    """Return the seconds from a start to an end; 0 where one is not known.
+
+    :return: 0 also if the end is earlier (the clock was set back)
+    """
+    if not start or not end:
         return 0.0
-    return max((started - max(dates)).total_seconds(), 0.0)
+    return max((end - start).total_seconds(), 0.0)

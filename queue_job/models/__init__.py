@@ -20,11 +20,13 @@ from . import queue_job_progress
 from . import queue_job_runner
 from . import queue_job_signal
 from . import queue_job_statistic
+from . import queue_job_texts
 from . import queue_job_times
 from . import queue_job_wait
 from . import queue_job_waiting_reason
 from . import queue_job_arguments
 from . import queue_job_dashboard
+from . import queue_job_function_page
 from . import queue_job_failure
 from . import queue_job_company
 from . import queue_job_journal_settings

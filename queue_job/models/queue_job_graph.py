@@ -28,7 +28,7 @@ from odoo.tools.misc import file_open
 # a server-wide module is loaded before its dependencies: name the class itself
 from odoo.addons.base_sparse_field.models.fields import Serialized
 
-from ..core import events
+from ..core import events, texts
 from ..core.states import CANCELLED, DONE, PENDING, WAIT_DEPENDENCIES
 from ..job import Job
 from ..storage import dependencies, identity_slots, job_graph, row_mapper
@@ -38,6 +38,9 @@ _logger = logging.getLogger(__name__)
 
 # What a node is made of; the rest of thousands of rows is not read for it.
 NODE_FIELDS = ("name", "func_string", "state", "channel_method_name")
+
+#: Characters of the call in the title of a node: a graph has thousands of them.
+TASK_LENGTH = 200
 
 # Fill and border of a node.
 NODE_COLORS = {
@@ -207,7 +210,8 @@ class QueueJob(models.Model):
     def _dependency_graph_vis_node(self):
         """Return the node of the job; vis-network takes title, color and border."""
         fill, border = NODE_COLORS.get(self.state, DEFAULT_NODE_COLORS)
-        name, task = escape(self.display_name), escape(self.func_string or "")
+        task = escape(texts.cut(self.func_string or "", TASK_LENGTH))
+        name = escape(self.display_name)
         return {
             "id": self.id,
             "name": self.display_name,

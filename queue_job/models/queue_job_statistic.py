@@ -8,12 +8,14 @@ loses the sums of its last seconds.
 
 Each job function, channel and company also has a row without a minute: its total since
 the installation, which only grows. The metrics read the totals. The rows of the minutes
-are deleted after a month.
+are deleted after a month, and so are those of the hours, a table without a model
+(`sql/statistics.sql`).
 
 Job functions show what they did during the last week.
 """
 
 from odoo import api, fields, models
+from odoo.tools.misc import file_open
 
 from ..monitoring.statistics import BOUNDS  # noqa: F401  (of the histograms)
 
@@ -26,6 +28,9 @@ ALTER TABLE queue_job_statistic
   ADD COLUMN IF NOT EXISTS run_histogram bigint[],
   ADD COLUMN IF NOT EXISTS wait_histogram bigint[]
 """
+
+FORGET_MINUTES = "DELETE FROM queue_job_statistic WHERE minute < %s"
+FORGET_HOURS = "DELETE FROM queue_job_statistic_hour WHERE hour < %s"
 
 
 class QueueJobStatistic(models.Model):
@@ -64,15 +69,16 @@ class QueueJobStatistic(models.Model):
     )
 
     def init(self) -> None:
-        """Add the columns of the histograms."""
+        """Add the columns of the histograms, and the tables without a model."""
         self.env.cr.execute(ADD_HISTOGRAMS)
+        with file_open("queue_job/sql/statistics.sql") as script:
+            self.env.cr.execute(script.read())
 
     @api.autovacuum
     def _gc_statistics(self):
         limit = fields.Datetime.subtract(fields.Datetime.now(), days=KEEP_DAYS)
-        self.env.cr.execute(
-            "DELETE FROM queue_job_statistic WHERE minute < %s", (limit,)
-        )
+        for statement in (FORGET_MINUTES, FORGET_HOURS):
+            self.env.cr.execute(statement, (limit,))
 
 
 # pylint: disable=consider-merging-classes-inherited

@@ -29,7 +29,7 @@ VISIBLE = (
     "(%(companies)s::int[] IS NULL OR company_id IS NULL"
     " OR company_id = ANY(%(companies)s))"
 )
-_VISIBLE_SUM = (
+VISIBLE_SUM = (
     "(%(companies)s::int[] IS NULL OR company = 0 OR company = ANY(%(companies)s))"
 )
 
@@ -124,7 +124,7 @@ SELECT host, pid, leader, listening, root_capacity, running, note,
  LIMIT 20
 """
 
-_OUTCOMES = """
+OUTCOMES = """
        COALESCE(sum(done), 0)::int AS done,
        COALESCE(sum(failed), 0)::int AS failed,
        COALESCE(sum(retried), 0)::int AS retried,
@@ -132,10 +132,10 @@ _OUTCOMES = """
            + COALESCE(sum(cancelled), 0))::int AS attempts"""
 SERIES = f"""
 SELECT floor(extract(epoch FROM minute) / %(step)s)::bigint * %(step)s AS time,
-       {_OUTCOMES},
+       {OUTCOMES},
        sum(wait_seconds)::float AS wait_seconds, max(wait_max)::float AS wait_max
   FROM queue_job_statistic
- WHERE minute >= %(since)s AND {_VISIBLE_SUM}
+ WHERE minute >= %(since)s AND {VISIBLE_SUM}
  GROUP BY 1
  ORDER BY 1
 """
@@ -143,11 +143,11 @@ SELECT floor(extract(epoch FROM minute) / %(step)s)::bigint * %(step)s AS time,
 _CLASSES = ", ".join(f"sum(run_histogram[{i}])::int" for i in range(1, 11))
 FUNCTIONS = f"""
 SELECT function,
-       {_OUTCOMES},
+       {OUTCOMES},
        sum(run_seconds)::float AS run_seconds, max(run_max)::float AS run_max,
        ARRAY[{_CLASSES}] AS histogram, max(minute) AS last_run
   FROM queue_job_statistic
- WHERE minute >= %(since)s AND {_VISIBLE_SUM}
+ WHERE minute >= %(since)s AND {VISIBLE_SUM}
    AND (%(functions)s IS NULL OR function = ANY(%(functions)s))
  GROUP BY function
 """

@@ -2,8 +2,10 @@
 """Sums up what the leases report, and writes the sums every few seconds.
 
 The rows are those of ``queue.job.statistic``: one for each minute, job function,
-channel and company, and one without a minute, which adds up all minutes. Counting here
-costs the jobs nothing; what a killed runner had not written is lost.
+channel and company, and one without a minute, which adds up all minutes. Those of an
+hour are in a table of their own, with finer classes of times: figures of weeks are read
+from there. Counting here costs the jobs nothing; what a killed runner had not written
+is lost.
 """
 
 from bisect import bisect_left
@@ -16,6 +18,10 @@ from .series import Series
 
 #: Upper bounds, in seconds, of the classes of run and wait times; the last has none.
 BOUNDS = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 600.0)
+
+#: The same of an hour: six for each power of ten, from a millisecond to a day, so that
+#: a median can be told to a fifth.
+FINE_BOUNDS = tuple(round(10 ** (number / 6 - 3), 6) for number in range(49))
 
 #: Characters of the names that are kept: both are parts of an index.
 LONGEST_NAME = 250
@@ -35,9 +41,10 @@ COLUMN_OF = {
 _KEYS = ("minute", "function", "channel", "company")
 _SUMMED = ("done", "failed", "retried", "cancelled", "run_seconds", "wait_seconds")
 _HISTOGRAMS = ("run_histogram", "wait_histogram")
+_FINE_HISTOGRAMS = ("run_classes", "wait_classes")
 
 
-def _additions(alias: str) -> str:
+def _additions(alias: str, histograms: tuple[str, ...]) -> str:
     """Assignments that add what is inserted to a row; histograms class by class."""
     sums = [
         f"{name} = coalesce({alias}.{name}, 0) + excluded.{name}" for name in _SUMMED
@@ -45,38 +52,62 @@ def _additions(alias: str) -> str:
     arrays = [
         f"{name} = ARRAY(SELECT coalesce(a, 0) + b"
         f" FROM unnest({alias}.{name}, excluded.{name}) AS pair(a, b))"
-        for name in _HISTOGRAMS
+        for name in histograms
     ]
     return ",\n       ".join(sums + arrays)
 
 
-def _add(alias: str, minute: str, conflict: str) -> str:
+def _add(
+    table: str,
+    moment: tuple[str, str],
+    conflict: str,
+    histograms: tuple[str, ...] = _HISTOGRAMS,
+) -> str:
     """The statement that adds sums to one row.
 
-    :param minute: of the row, in SQL
+    :param table: with its alias, one letter
+    :param moment: column and value, in SQL, of the time of the row
     :param conflict: the unique index that finds the row
+    :param histograms: of the table
     """
+    alias, (column, value) = table[-1], moment
+    arrays = ", ".join(histograms)
+    values = ", ".join(f"%({name})s" for name in histograms)
     return f"""
-INSERT INTO queue_job_statistic AS {alias}
-       (minute, function, channel, company, done, failed, retried, cancelled,
-        run_seconds, run_max, wait_seconds, wait_max, run_histogram, wait_histogram)
-VALUES ({minute}, %(function)s, %(channel)s, %(company)s, %(done)s, %(failed)s,
+INSERT INTO {table}
+       ({column}, function, channel, company, done, failed, retried, cancelled,
+        run_seconds, run_max, wait_seconds, wait_max, {arrays})
+VALUES ({value}, %(function)s, %(channel)s, %(company)s, %(done)s, %(failed)s,
         %(retried)s, %(cancelled)s, %(run_seconds)s, %(run_max)s, %(wait_seconds)s,
-        %(wait_max)s, %(run_histogram)s, %(wait_histogram)s)
+        %(wait_max)s, {values})
 ON CONFLICT {conflict} DO UPDATE
    SET run_max = greatest({alias}.run_max, excluded.run_max),
        wait_max = greatest({alias}.wait_max, excluded.wait_max),
-       {_additions(alias)}
+       {_additions(alias, histograms)}
 """
 
 
-_OF_THE_TOTALS = "(function, channel, company) WHERE minute IS NULL"
-_OF_THE_MINUTES = "(minute, function, channel, company) WHERE minute IS NOT NULL"
+_TOTALS = _add(
+    "queue_job_statistic AS t",
+    ("minute", "NULL"),
+    "(function, channel, company) WHERE minute IS NULL",
+)
+_HOURS = _add(
+    "queue_job_statistic_hour AS h",
+    ("hour", "date_trunc('hour', %(minute)s::timestamp)"),
+    "(function, hour, channel, company)",
+    _FINE_HISTOGRAMS,
+)
+_MINUTES = _add(
+    "queue_job_statistic AS s",
+    ("minute", "%(minute)s"),
+    "(minute, function, channel, company) WHERE minute IS NOT NULL",
+)
 
-# Adds sums to those of their minute and to the totals.
+# Adds sums to those of their minute, of its hour, and to the totals.
 ADD = f"""
-WITH total AS ({_add("t", "NULL", _OF_THE_TOTALS)})
-{_add("s", "%(minute)s", _OF_THE_MINUTES)}
+WITH total AS ({_TOTALS}), hour AS ({_HOURS})
+{_MINUTES}
 """
 
 # Counts the workers that died while they ran these jobs.
@@ -89,12 +120,17 @@ SELECT left(coalesce(channel_method_name, '?'), {LONGEST_NAME}),
        0, 0, 0, 0, count(*), 0, 0
   FROM queue_job WHERE id = ANY(%(ids)s)
  GROUP BY 1, 2, 3
-ON CONFLICT {_OF_THE_TOTALS} DO UPDATE SET dead = coalesce(t.dead, 0) + excluded.dead
+ON CONFLICT (function, channel, company) WHERE minute IS NULL
+   DO UPDATE SET dead = coalesce(t.dead, 0) + excluded.dead
 """
 
 
 def _classes() -> list[int]:
     return [0] * (len(BOUNDS) + 1)
+
+
+def _fine_classes() -> list[int]:
+    return [0] * (len(FINE_BOUNDS) + 1)
 
 
 @dataclass
@@ -111,6 +147,8 @@ class Sums:
     wait_max: float = 0.0
     run_histogram: list[int] = field(default_factory=_classes)
     wait_histogram: list[int] = field(default_factory=_classes)
+    run_classes: list[int] = field(default_factory=_fine_classes)
+    wait_classes: list[int] = field(default_factory=_fine_classes)
 
     def add(self, state: str, run: float, wait: float) -> None:
         """Add one attempt: the state it led to, its run time and its wait."""
@@ -122,6 +160,8 @@ class Sums:
         self.wait_max = max(self.wait_max, wait)
         self.run_histogram[bisect_left(BOUNDS, run)] += 1
         self.wait_histogram[bisect_left(BOUNDS, wait)] += 1
+        self.run_classes[bisect_left(FINE_BOUNDS, run)] += 1
+        self.wait_classes[bisect_left(FINE_BOUNDS, wait)] += 1
 
 
 class Statistics:

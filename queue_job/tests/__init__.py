@@ -21,12 +21,14 @@ from . import test_failure_digest
 from . import test_failure_policy
 from . import test_fields
 from . import test_finalize_run
+from . import test_function_page
 from . import test_gc
 from . import test_graph_keys
 from . import test_leadership
 from . import test_insertion
 from . import test_loop_restart
 from . import test_job
+from . import test_job_form
 from . import test_job_cursor
 from . import test_job_session
 from . import test_job_workers

@@ -308,6 +308,8 @@ class RpcCase(JobCase):
             "names": (["<res.partner>.read"], []),
             "days": (7,),
             "function": ("<res.partner>.read",),
+            "text_name": ("exc_info", "result"),
+            "argument": ("1", "self"),
             "exc_name": ("canary-home", "canary-away"),
             "field_name": ("channel", "state"),
             "stages": (None, [["a", 1]]),

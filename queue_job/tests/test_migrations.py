@@ -175,3 +175,22 @@ class TestTwoTablesFewer(JobCase):
 
     def test_nothing_is_left(self):
         self.assertEqual(self.rows(KNOWN), [])
+
+
+class TestHours(JobCase):
+    def test_the_minutes_are_summed_up(self):
+        cr = self.env.cr
+        cr.execute("DELETE FROM queue_job_statistic")
+        cr.execute("DELETE FROM queue_job_statistic_hour")
+        minutes = ("2026-01-01 10:05:00", "2026-01-01 10:55:00", "2026-01-01 11:00:00")
+        self.env["queue.job.statistic"].create(
+            [
+                {"function": "<a>.b", "channel": "root", "minute": minute, "done": 2}
+                for minute in (*minutes, False)
+            ]
+        )
+        self.env.flush_all()
+        for _again in range(2):
+            migration("post-statistics", "19.0.3.3.0").migrate(cr, "19.0.3.2.0")
+            cr.execute("SELECT done FROM queue_job_statistic_hour ORDER BY hour")
+            self.assertEqual(cr.fetchall(), [(4,), (2,)])

@@ -47,7 +47,8 @@ PAGES = {
     "dashboard": ("/odoo/job-queue", ".o_job_chart canvas"),
     "jobs": (JOBS, LIST),
     "channels": ("/odoo/action-queue_job.action_queue_job_channel", LIST),
-    "functions": ("/odoo/action-queue_job.action_queue_job_function", LIST),
+    "functions": ("/odoo/job-functions", "[data-function]"),
+    "settings": ("/odoo/action-queue_job.action_queue_job_function", LIST),
     "failed jobs": ("/odoo/failed-jobs", LIST),
 }
 

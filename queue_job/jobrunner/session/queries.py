@@ -58,7 +58,8 @@ SELECT bool_and(to_regclass(name) IS NOT NULL){_HAS_COLUMNS}
    AND EXISTS (SELECT 1 FROM pg_trigger WHERE tgrelid = 'queue_job'::regclass
                   AND tgname = 'queue_job_gate')
   FROM unnest(ARRAY['queue_job_dependency', 'queue_job_attempt', 'queue_job_signal',
-                    'queue_job_runner', 'queue_job_statistic', 'queue_job_progress'])
+                    'queue_job_runner', 'queue_job_statistic', 'queue_job_progress',
+                    'queue_job_statistic_hour'])
        AS name
 """
 

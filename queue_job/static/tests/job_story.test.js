@@ -1,7 +1,9 @@
 import {beforeEach, describe, expect, test} from "@odoo/hoot";
 import {queryAllTexts, queryFirst} from "@odoo/hoot-dom";
 import {mockDate} from "@odoo/hoot-mock";
-import {story, tracebackLines} from "@queue_job/job_form/job_story_data";
+import {story} from "@queue_job/job_form/job_story_data";
+import {timeline} from "@queue_job/job_form/job_timeline_data";
+import {tracebackLines, tracebackParts} from "@queue_job/job_form/traceback_data";
 import {formatDuration} from "@queue_job/core/durations";
 import {
     allowTranslations,
@@ -15,11 +17,14 @@ import {
     patchWithCleanup,
 } from "@web/../tests/web_test_helpers";
 import {browser} from "@web/core/browser/browser";
+import {toLocaleDateTimeString} from "@web/core/l10n/dates";
 import {defineMailModels} from "@mail/../tests/mail_test_helpers";
 
 const {DateTime} = luxon;
 const now = DateTime.fromISO("2026-11-21T12:00:00Z");
 const ago = (seconds) => now.minus({seconds});
+// in a test only: the year is left out in the present one
+const at = (seconds) => () => toLocaleDateTimeString(ago(seconds), {showSeconds: true});
 
 const TRACEBACK = `Traceback (most recent call last):
   File "/opt/odoo/addons/queue_job/worker/lease_run.py", line 12, in perform
@@ -59,10 +64,8 @@ describe("story of a job", () => {
                 state: "started",
                 date_created: ago(70),
                 date_started: ago(60),
-                worker_host: "app1",
-                worker_pid: 7,
             },
-            {Waited: "10 s", "Running for": "1 min 00 s", Worker: "app1:7"},
+            {Waited: "10 s", "Running for": "1 min 00 s"},
         ],
         [
             "is done",
@@ -73,7 +76,7 @@ describe("story of a job", () => {
                 date_done: ago(59),
                 exec_time: 0.25,
             },
-            {Waited: "10 s", Ran: "250 ms"},
+            {Done: at(59), Waited: "10 s", Ran: "250 ms"},
         ],
         [
             "has failed",
@@ -84,16 +87,21 @@ describe("story of a job", () => {
             "has failed after a while",
             {
                 state: "failed",
-                attempts: [{date_start: ago(90), date_end: ago(60)}],
+                date_failed: ago(60),
+                run_time: 30,
             },
-            {Ran: "30 s"},
+            {Failed: at(60), Ran: "30 s"},
         ],
         ["has no limit", {state: "pending", retry: 7, max_retries: 0}, {Attempt: "7"}],
     ];
     for (const [title, job, expected] of cases) {
         test(`a job ${title}`, () => {
             const facts = story(job, now).map(({label, value}) => [label, value]);
-            expect(Object.fromEntries(facts)).toEqual(expected);
+            const texts = Object.entries(expected).map(([label, value]) => [
+                label,
+                typeof value === "function" ? value() : value,
+            ]);
+            expect(facts.sort()).toEqual(texts.sort());
         });
     }
 
@@ -111,12 +119,118 @@ describe("story of a job", () => {
         ]);
     });
 
-    test("the addon's own code is known wherever it is installed", () => {
-        const text = '  File "/srv/queue_job/job.py", line 1, in perform\n    x()';
-        expect(tracebackLines(text).every(({core}) => core)).toBe(true);
-        const other = '  File "/srv/my_queue_job/models/a.py", line 1, in go';
-        expect(tracebackLines(other)[0].core).toBe(false);
+    const files = [
+        ["/srv/queue_job/job.py", true],
+        ["/opt/odoo/addons/queue_job/worker/lease_run.py", true],
+        ["/srv/queue_job/queue_job/settle/settlement.py", true],
+        ["/usr/lib/python3/dist-packages/odoo/orm/models.py", true],
+        ["/usr/lib/python3/dist-packages/odoo/addons/base/models/ir_cron.py", true],
+        ["/usr/lib/python3/dist-packages/odoo/addons/sale/models/sale_order.py", false],
+        ["/srv/my_queue_job/models/a.py", false],
+        ["/srv/queue_job/shop/models/partner.py", false], // a checkout of this name
+        ["/srv/test_queue_job/models/test_models.py", false],
+    ];
+    for (const [path, core] of files) {
+        test(`${path} is ${core ? "" : "no "}code of the framework`, () => {
+            const [line] = tracebackLines(`  File "${path}", line 1, in perform`);
+            expect(line.core).toBe(core);
+        });
+    }
+
+    const frame = (path) => `  File "${path}", line 1, in go\n    go()`;
+    const OWN = "/srv/addons/queue_job/worker/attempt.py";
+    const ODOO = "/opt/odoo/orm/models.py";
+    const SHOP = "/srv/shop/models/partner.py";
+    const BEGIN = "Traceback (most recent call last):";
+    const heads = [
+        ["frames of the queue come first", [OWN, OWN, SHOP], "ValueError: x", [2]],
+        ["so do those of Odoo", [OWN, ODOO, SHOP, ODOO], "ValueError: x", [2]],
+        ["the job's own come first", [SHOP, OWN], "ValueError: x", []],
+        ["it never leaves the framework", [OWN, ODOO], "ValueError: x", []],
+    ];
+    for (const [title, paths, error, expected] of heads) {
+        test(`head of a traceback: ${title}`, () => {
+            const text = [BEGIN, ...paths.map(frame), error].join("\n");
+            const parts = tracebackParts(text);
+            expect(parts.filter(({head}) => head).map(({frames}) => frames)).toEqual(
+                expected
+            );
+            const lines = parts.flatMap((part) => part.lines.map(({line}) => line));
+            expect(lines.join("\n")).toBe(text);
+        });
+    }
+
+    test("each traceback of a chain has its head", () => {
+        const one = [BEGIN, frame(OWN), frame(SHOP), "KeyError: 1"].join("\n");
+        const chain = `${one}\n\nDuring handling of it, another:\n\n${one}`;
+        expect(tracebackParts(chain).filter(({head}) => head)).toHaveLength(2);
     });
+
+    test("what is no traceback has no head", () => {
+        expect(tracebackParts("Job found dead").map(({head}) => head)).toEqual([false]);
+        expect(tracebackParts("")[0].lines[0].line).toBe("");
+    });
+
+    const job = {date_created: ago(100), retry: 2, max_retries: 5};
+    const attempts = [
+        {
+            id: 1,
+            label: "Postponed",
+            data: {
+                number: 1,
+                outcome: "postponed",
+                date_start: ago(90),
+                date_end: ago(80),
+                message: "No answer",
+            },
+        },
+    ];
+    const lives = [
+        ["waits", {state: "pending"}, [], ["Enqueued"]],
+        [
+            "is tried again",
+            {state: "started", date_started: ago(10), date_runnable: ago(20)},
+            attempts,
+            [
+                "Enqueued",
+                "Attempt 1: Postponed ran 10 s",
+                "Back in the queue, or its last parent ended",
+                "Attempt 2: running waited 10 s, for 10 s",
+            ],
+        ],
+        [
+            "is done at once",
+            {
+                state: "done",
+                retry: 1,
+                date_started: ago(98),
+                date_done: ago(97),
+                exec_time: 1,
+            },
+            [],
+            ["Enqueued", "Attempt 1: started waited 2 s", "Done ran 1 s"],
+        ],
+        [
+            "fails",
+            {state: "failed", date_failed: ago(80)},
+            attempts,
+            ["Enqueued", "Attempt 1: Postponed ran 10 s", "Failed"],
+        ],
+        [
+            "is cancelled",
+            {state: "cancelled", date_cancelled: ago(5)},
+            [],
+            ["Enqueued", "Cancelled"],
+        ],
+    ];
+    for (const [title, values, done, expected] of lives) {
+        test(`timeline of a job that ${title}`, () => {
+            const moments = timeline({...job, ...values}, done, now);
+            expect(
+                moments.map(({label, note}) => [label, note].filter(Boolean).join(" "))
+            ).toEqual(expected);
+        });
+    }
 
     test("a traceback tells its own code from that of Odoo", () => {
         expect(
@@ -133,9 +247,43 @@ describe("form", () => {
     class Job extends models.Model {
         _name = "queue.job";
         state = fields.Char();
+        retry = fields.Integer();
+        max_retries = fields.Integer();
+        exec_time = fields.Float();
+        run_time = fields.Float();
+        date_created = fields.Datetime();
+        eta = fields.Datetime();
+        date_runnable = fields.Datetime();
+        date_started = fields.Datetime();
+        date_done = fields.Datetime();
+        date_cancelled = fields.Datetime();
+        date_failed = fields.Datetime();
+        long_texts = fields.Json();
+        subject = fields.Json();
+        exc_message = fields.Char();
         exc_info = fields.Text();
         attempt_ids = fields.One2many({relation: "queue.job.attempt"});
-        _records = [{id: 1, state: "failed", exc_info: TRACEBACK, attempt_ids: [1, 2]}];
+        _records = [
+            {
+                id: 1,
+                state: "failed",
+                date_created: "2026-11-21 09:00:05",
+                exc_message: "Too long …",
+                exc_info: TRACEBACK,
+                long_texts: {exc_message: 100000},
+                subject: {
+                    model: "res.partner",
+                    label: "Contact",
+                    known: true,
+                    count: 7,
+                    records: [
+                        {id: 3, name: "Azure", exists: true},
+                        {id: 4, name: null, exists: false},
+                    ],
+                },
+                attempt_ids: [1, 2],
+            },
+        ];
     }
     class Attempt extends models.Model {
         _name = "queue.job.attempt";
@@ -187,13 +335,15 @@ describe("form", () => {
                     <field name="worker_host"/><field name="worker_pid"/>
                 </list>
             </field>`);
-        expect(queryAllTexts(".o_job_attempt .o_job_state")).toEqual([
-            "Postponed",
-            "Worker Lost",
+        expect(queryAllTexts(".o_job_attempt b")).toEqual([
+            "Enqueued",
+            "Attempt 1: Postponed",
+            "Attempt 2: Worker Lost",
         ]);
-        expect(".o_job_attempt:first").toHaveText(/4 s/);
-        expect(".o_job_attempt:first").toHaveText(/app1:7/);
-        expect(".o_job_attempt:first .o_job_message").toHaveText(
+        expect(".o_job_attempt:first").toHaveText(/:05/); // the seconds
+        expect(".o_job_attempt:eq(1)").toHaveText(/ran 4 s/);
+        expect(".o_job_attempt:eq(1)").toHaveText(/app1:7/);
+        expect(".o_job_attempt:eq(1) .o_job_message").toHaveText(
             "The shop does not answer"
         );
         expect(".o_job_attempt_failed").toHaveCount(1);
@@ -209,12 +359,50 @@ describe("form", () => {
         expect(".o_job_traceback_error").toHaveText(
             "odoo.exceptions.UserError: No VAT number"
         );
+        expect(queryFirst(".o_job_traceback_head").open).toBe(false);
+        expect(".o_job_traceback_head summary").toHaveText(/1 frames/);
         await contains(".o_job_traceback button").click();
         expect.verifySteps([TRACEBACK]);
     });
 
+    test("a long text is fetched by a click", async () => {
+        onRpc("queue.job", "read_text", ({args}) => {
+            expect.step(args[1]);
+            return "All of it";
+        });
+        await open(`<field name="exc_message" widget="queue_job_text"/>`);
+        expect(".o_job_text").toHaveText(/^Too long/);
+        await contains(".o_job_show_all:contains(100,000)").click();
+        expect.verifySteps(["exc_message"]);
+        expect(".o_job_text").toHaveText("All of it");
+        expect(".o_job_show_all").toHaveCount(0);
+    });
+
+    test("the record of a job is a link", async () => {
+        mockService("action", {
+            doAction({res_model, res_id}) {
+                expect.step(`${res_model} ${res_id}`);
+            },
+        });
+        await open(`<field name="subject" widget="queue_job_subject"/>`);
+        expect(".o_job_subject").toHaveText(/and 5 more/);
+        expect(".o_job_subject s").toHaveText("#4");
+        await contains(".o_job_subject a:contains(Azure)").click();
+        expect.verifySteps(["res.partner 3"]);
+    });
+
     test("arguments are readable", async () => {
-        const value = (name, text) => ({name, kind: "text", text, cut: false});
+        const value = (name, text, cut = false) => ({
+            name,
+            kind: "text",
+            text,
+            cut,
+            length: cut ? 30000 : text.length,
+        });
+        onRpc("queue.job", "read_argument", ({args}) => {
+            expect.step(args[1]);
+            return "the whole text";
+        });
         onRpc("queue.job.dashboard", "get_arguments", ({args}) => {
             expect(args).toEqual([1]);
             return [
@@ -224,6 +412,7 @@ describe("form", () => {
                     model: "res.partner",
                     label: "Contact",
                     known: true,
+                    count: 2,
                     ids: [1, 2],
                     records: [
                         {id: 1, name: "Azure", exists: true},
@@ -231,7 +420,7 @@ describe("form", () => {
                     ],
                 },
                 value("1", "short"),
-                value("text", "long ".repeat(100)),
+                value("text", "long ".repeat(100), true),
             ];
         });
         mockService("action", {
@@ -242,6 +431,10 @@ describe("form", () => {
         await open(`<widget name="queue_job_arguments"/>`);
         expect("[data-argument='1']").toHaveText("short");
         expect(queryFirst("[data-argument=text] details").open).toBe(false);
+        expect("[data-argument=text] summary").toHaveText(/30,000 characters/);
+        await contains("[data-argument=text] summary").click();
+        expect("[data-argument=text] pre").toHaveText("the whole text");
+        expect.verifySteps(["text"]);
         expect("[data-argument=self] s").toHaveText("#2");
         await contains("[data-argument=self] a:contains(Azure)").click();
         expect.verifySteps(["res.partner 1"]);

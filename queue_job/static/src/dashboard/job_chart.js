@@ -40,9 +40,15 @@ export class JobChart extends Component {
             this.chart.data = data;
             this.chart.update("none");
         } else {
-            const config = {type: this.props.type, data, options: this.options};
+            const {options, plugins} = this;
+            const config = {type: this.props.type, data, options, plugins};
             this.chart = new window.Chart(this.canvas.el, config);
         }
+    }
+
+    /** What draws more than the data: plugins of Chart.js. */
+    get plugins() {
+        return [];
     }
 
     styled({label, state, data}) {

@@ -1,10 +1,12 @@
+import {_t} from "@web/core/l10n/translation";
 import {registry} from "@web/core/registry";
 import {useService} from "@web/core/utils/hooks";
+import {formatInteger} from "@web/views/fields/formatters";
 import {standardWidgetProps} from "@web/views/widgets/standard_widget_props";
 
 import {Component, onWillStart, onWillUpdateProps, useState} from "@odoo/owl";
 
-/** Longer texts are folded. */
+/** Longer texts are folded; of those that are longer still, only a part is here. */
 const FOLD_FROM = 200;
 
 /**
@@ -39,8 +41,25 @@ export class JobArguments extends Component {
         return text.length > FOLD_FROM || text.split("\n").length > 6;
     }
 
-    summary({text}) {
-        return `${text.slice(0, 80).replace(/\s+/g, " ")}…`;
+    summary({text, length}) {
+        const start = text.slice(0, 80).replace(/\s+/g, " ");
+        return _t("%(start)s… (%(length)s characters)", {
+            start,
+            length: formatInteger(length),
+        });
+    }
+
+    allLabel({count}) {
+        return _t("all %s", count);
+    }
+
+    /** Fetch the rest of a value that somebody unfolds. */
+    async loadWhole(value) {
+        if (value.cut) {
+            const args = [[this.resId], value.name];
+            value.text = await this.orm.call("queue.job", "read_argument", args);
+            value.cut = false;
+        }
     }
 
     openRecord(model, id) {

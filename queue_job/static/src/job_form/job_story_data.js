@@ -1,5 +1,6 @@
 /** What happened to a job, in a few words. Pure functions. */
 
+import {toLocaleDateTimeString} from "@web/core/l10n/dates";
 import {_t} from "@web/core/l10n/translation";
 import {formatDuration} from "../core/durations";
 import {FINAL_STATES} from "../core/job_states";
@@ -7,7 +8,7 @@ import {FINAL_STATES} from "../core/job_states";
 const seconds = (from, to) => Math.max(0, (to - from) / 1000);
 
 /** Return since when the job could run. */
-function runnableSince({date_created, eta, date_runnable}) {
+export function runnableSince({date_created, eta, date_runnable}) {
     const dates = [date_created, eta, date_runnable].filter(Boolean);
     return dates.length ? dates.reduce((a, b) => (b > a ? b : a)) : undefined;
 }
@@ -39,11 +40,8 @@ function running(job, now) {
     if (job.date_done && job.date_started) {
         return {label: _t("Ran"), value: formatDuration(job.exec_time)};
     }
-    // a failed job has no end of its own: its last attempt has
-    const last = job.state === "failed" && job.attempts?.at(-1);
-    if (last?.date_start && last.date_end) {
-        const time = seconds(last.date_start, last.date_end);
-        return {label: _t("Ran"), value: formatDuration(time)};
+    if (job.state === "failed" && job.date_failed) {
+        return {label: _t("Ran"), value: formatDuration(job.run_time)};
     }
     return null;
 }
@@ -58,24 +56,34 @@ function attempt({retry, max_retries, state}) {
     return {label: state === "failed" ? _t("Failed in attempt") : _t("Attempt"), value};
 }
 
-function worker({worker_host, worker_pid}) {
-    return worker_pid
-        ? {label: _t("Worker"), value: `${worker_host || "?"}:${worker_pid}`}
+/** Return when the job came to its end. */
+function ended({state, date_done, date_cancelled, date_failed}) {
+    const ends = {
+        done: {label: _t("Done"), date: date_done},
+        cancelled: {label: _t("Cancelled"), date: date_cancelled},
+        failed: {label: _t("Failed"), date: date_failed},
+    };
+    const end = ends[state];
+    return end?.date
+        ? {
+              label: end.label,
+              value: toLocaleDateTimeString(end.date, {showSeconds: true}),
+          }
         : null;
 }
 
 /**
  * Return the facts worth telling: `[{key, label, value}]`.
  *
- * @param {Object} job data of the record; dates as luxon DateTime, and its `attempts`
+ * @param {Object} job data of the record; dates as luxon DateTime
  * @param {DateTime} now
  */
 export function story(job, now) {
     const facts = {
+        ended: ended(job),
         waiting: waiting(job, now),
         running: running(job, now),
         attempt: attempt(job),
-        worker: worker(job),
     };
     return Object.entries(facts)
         .filter(([, fact]) => fact)
@@ -87,32 +95,3 @@ export function story(job, now) {
 }
 
 export const isOver = ({state}) => FINAL_STATES.includes(state);
-
-/**
- * Return a Python traceback as lines, each with what it is: "file" (with whether it is
- * code of Odoo itself), "code", or "error" for the last ones, which say what happened.
- */
-export function tracebackLines(text) {
-    let core = false;
-    return (text || "")
-        .trimEnd()
-        .split("\n")
-        .map((line) => {
-            const file = line.match(/^\s+File "(.*?)", line \d+/);
-            if (file) {
-                core =
-                    /\/odoo\/(addons\/(base|web|mail)\/|orm\/|api|http|service|sql_db|models|tools)|\/queue_job\//.test(
-                        file[1]
-                    );
-                return {line, kind: "file", core};
-            }
-            if (/^\s/.test(line) || !line) {
-                return {line, kind: "code", core};
-            }
-            return {
-                line,
-                kind: line.startsWith("Traceback") ? "code" : "error",
-                core: false,
-            };
-        });
-}

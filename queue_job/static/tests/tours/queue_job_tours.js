@@ -18,6 +18,10 @@ tours.add("queue_job_open_and_requeue", {
             run: "click",
         },
         {
+            content: "The error and what to do stand on top",
+            trigger: "[name=failure]:contains(The shop is closed):contains(correct it)",
+        },
+        {
             content: "The form tells how often it failed",
             trigger: ".o_job_story [data-fact=attempt]:contains(2 of 5)",
         },
@@ -40,7 +44,8 @@ tours.add("queue_job_open_and_requeue", {
 tours.add("queue_job_cancel_started", {
     steps: () => [
         {trigger: `${row("Tour started")} td[name=name]`, run: "click"},
-        {trigger: ".o_job_story [data-fact=worker]:contains(app1:4711)"},
+        {trigger: "a[name=technical]", run: "click"},
+        {trigger: "[name=worker_pid]:contains(4711)"},
         {trigger: "button[name=cancel]", run: "click"},
         {content: "Confirm", trigger: ".modal-footer .btn-primary", run: "click"},
         {trigger: "body:not(:has(.modal))"},
