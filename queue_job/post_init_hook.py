@@ -21,6 +21,8 @@ DROP FUNCTION IF EXISTS
     queue_job_keep_unmet_edges() CASCADE
 """
 
+TABLES = "DROP TABLE IF EXISTS queue_job_module_version"
+
 
 def post_init_hook(env) -> None:
     """Create the triggers that wake up the job runner."""
@@ -31,6 +33,7 @@ def post_init_hook(env) -> None:
 
 
 def uninstall_hook(env) -> None:
-    """Drop the triggers with their functions, and forget the parameters."""
+    """Drop the triggers and the tables without a model, and forget the parameters."""
     env.cr.execute(FUNCTIONS)
+    env.cr.execute(TABLES)
     env["ir.config_parameter"].search([("key", "=like", "queue_job.%")]).unlink()
