@@ -31,7 +31,7 @@ LONGEST = 250
 #: Characters from which on a quotation that never ends is one: the text was cut.
 _CUT = 200
 
-_QUOTES = ("''", '""', "``", "“”", "„“", "‘’", "«»", "»«")
+_QUOTES = [tuple(pair) for pair in ("''", '""', "``", "“”", "„“", "‘’", "«»", "»«")]
 _HEX = "[0-9a-fA-F]"
 
 # What differs, and the characters without which a text has none of it. None begins

@@ -55,7 +55,6 @@ class QueueJobFailureKind(models.Model):
         help="The version of the module when a job failed so for the first time.",
     )
     changed_since = fields.Char(
-        string="Changed Since",
         compute="_compute_versions",
         help="Modules whose version is another now than it was then.",
     )

@@ -75,7 +75,8 @@ class TestMigration(JobCase):
         self.env.flush_all()
         script.migrate(self.env.cr, None)
         self.assertFalse(any(jobs.mapped("failure_kind")))
-        script.PART, script.PARTS = 1, 2
+        self.patch(script, "PART", 1)
+        self.patch(script, "PARTS", 2)
         for count in (2, 3):
             script.migrate(self.env.cr, "19.0.3.2.0")
             self.env.invalidate_all()

@@ -1,7 +1,12 @@
 import {beforeEach, describe, expect, test} from "@odoo/hoot";
 import {queryAllTexts} from "@odoo/hoot-dom";
 import {advanceTime, animationFrame} from "@odoo/hoot-mock";
-import {fullness, moreKinds, stateCards, totals} from "@queue_job/dashboard/dashboard_data";
+import {
+    fullness,
+    moreKinds,
+    stateCards,
+    totals,
+} from "@queue_job/dashboard/dashboard_data";
 import {capacityText} from "@queue_job/core/capacity";
 import {QueueJobDashboard} from "@queue_job/dashboard/dashboard";
 import {HealthBanner} from "@queue_job/health/health_banner";

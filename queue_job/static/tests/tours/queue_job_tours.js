@@ -208,7 +208,8 @@ tours.add("queue_job_work_through_failures", {
     steps: () => [
         {
             content: "Two failures of one wording are one line",
-            trigger: ".o_data_row:contains(Order … is locked) td[name=job_count]:contains(4)",
+            trigger:
+                ".o_data_row:contains(Order … is locked) td[name=job_count]:contains(4)",
             run: "click",
         },
         {trigger: ".o_field_widget[name=job_ids] .o_data_row:contains(Order 4)"},
