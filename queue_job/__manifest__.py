@@ -16,6 +16,7 @@
         "views/queue_job_channel_views.xml",
         "views/queue_job_function_views.xml",
         "views/queue_job_journal_views.xml",
+        "views/queue_job_failure_kind_views.xml",
         "views/failure_digest_templates.xml",
         "views/res_users_views.xml",
         "wizards/queue_requeue_job_views.xml",

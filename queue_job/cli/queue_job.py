@@ -21,7 +21,7 @@ exit codes:
      until the last job had ended
   2  the arguments are wrong, or the database is not there
   3  not confirmed
-  4  no job was found
+  4  no job, or no kind of failure, was found
 
 Arguments after these are those of the server: --db_host, --addons-path and so on.
 """
@@ -36,6 +36,8 @@ CHANGES = {
     "done": "set jobs to done without running them",
     "purge": "delete ended jobs",
 }
+#: The commands that have a file to themselves.
+OWN_FILES = ("failures",)
 
 
 class QueueJob(Command):
@@ -61,6 +63,13 @@ class QueueJob(Command):
                 "-y", "--yes", action="store_true", help="do not ask for confirmation"
             )
         self._add("stats", "count the jobs by channel and state")
+        failures = self._add("failures", "list the kinds of failures, with their state")
+        failures.add_argument(
+            "--all",
+            action="store_true",
+            help="also those that are ignored, solved, or without a failed job",
+        )
+        failures.add_argument("--limit", type=int, help="at most so many (80)")
         for name, text in (("pause", "start no more jobs"), ("resume", "start again")):
             channel = self._add(name, f"{text} in channels and below them")
             channel.add_argument("channels", nargs="*", default=["root"])
@@ -132,7 +141,8 @@ class QueueJob(Command):
         if options.command == "drain":
             drain = import_module("odoo.addons.queue_job.cli.drain")
             sys.exit(drain.main(registries, options))
-        console = import_module("odoo.addons.queue_job.cli.commands")
+        file = options.command if options.command in OWN_FILES else "commands"
+        console = import_module(f"odoo.addons.queue_job.cli.{file}")
         sys.exit(console.main(registries[0], options))
 
     def _registry(self, database: str) -> Registry:

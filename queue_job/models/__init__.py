@@ -28,5 +28,7 @@ from . import queue_job_arguments
 from . import queue_job_dashboard
 from . import queue_job_function_page
 from . import queue_job_failure
+from . import queue_job_failure_kind
+from . import queue_job_failure_kind_actions
 from . import queue_job_company
 from . import queue_job_journal_settings

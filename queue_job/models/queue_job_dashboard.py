@@ -222,18 +222,21 @@ class QueueJobDashboard(models.AbstractModel):
         ]
 
     @api.model
-    def requeue_failures(self, function, exc_name) -> dict:
+    def requeue_failures(self, function, exc_name, kind=None) -> dict:
         """Ask how to requeue the failed jobs of a function with the same exception.
 
         :param function: its name, as in `<res.users>.read`
         :param exc_name: name of the exception
+        :param kind: fingerprint, for those with the same wording alone
         :return: an action, see `queue.job.change_matching`
         """
+        of_kind = [("failure_kind", "=", kind)] if kind else []
         return self.env["queue.job"].change_matching(
             [
                 ("state", "=", "failed"),
                 ("channel_method_name", "=", function),
                 ("exc_name", "=", exc_name),
+                *of_kind,
             ],
             "requeue",
         )

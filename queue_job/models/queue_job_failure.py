@@ -38,9 +38,10 @@ STALE_DAYS = 7
 
 # Are they the first of their job functions? The statement doesn't see its own rows.
 NOTE = f"""
-INSERT INTO queue_job_failure (job_id, function, exc_name, exc_message, date)
+INSERT INTO queue_job_failure
+       (job_id, function, exc_name, exc_message, date, failure_kind)
 SELECT id, COALESCE(channel_method_name, '<' || model_name || '>.' || method_name),
-       exc_name, left(exc_message, 500), {UTC_NOW}
+       exc_name, left(exc_message, 500), {UTC_NOW}, failure_kind
   FROM queue_job
  WHERE id = ANY(%(job_ids)s::int[])
  RETURNING NOT EXISTS (
@@ -69,7 +70,8 @@ SELECT min(told.told_at)
 """
 
 SUBTYPE = "queue_job.mt_failure_digest"
-LIST_PATH = "/odoo/failed-jobs"
+LINK_PATH = "/odoo/failed-jobs"
+LIST_PATH = "/odoo/job-failures"
 
 #: Lines of a message; what has failed most often comes first.
 MAX_LINES = 20
@@ -78,11 +80,13 @@ MAX_LINES = 20
 MAIL_DAYS = 3
 HOPELESS = ("mail_email_invalid", "mail_email_missing")
 
-# Those who follow a failed job; a user hears nothing of other companies.
+# Those who follow a failed job; a user hears nothing of other companies, and nobody of
+# what their managers ignore. What failed by the ORM has got its kind since.
 SUMMARY = """
 SELECT summary.*, first.exc_message
   FROM (
     SELECT users.id AS user_id, failure.function, failure.exc_name,
+           COALESCE(failure.failure_kind, job.failure_kind) AS kind,
            count(DISTINCT job.id) AS count,
            count(DISTINCT job.id) FILTER (WHERE job.state <> 'failed') AS settled,
            min(failure.date) AS first_date, max(failure.date) AS last_date,
@@ -97,12 +101,16 @@ SELECT summary.*, first.exc_message
       JOIN res_users users
         ON users.partner_id = follower.partner_id AND users.active
        AND users.share IS NOT TRUE
-     WHERE failure.told_at = %(told_at)s
+      LEFT JOIN queue_job_failure_kind kind
+        ON kind.fingerprint = COALESCE(failure.failure_kind, job.failure_kind)
+       AND kind.company_id IS NOT DISTINCT FROM job.company_id
+     WHERE failure.told_at = %(told_at)s AND kind.state IS DISTINCT FROM 'ignored'
        AND (job.company_id IS NULL
             OR EXISTS (SELECT FROM res_company_users_rel allowed
                         WHERE allowed.user_id = users.id
                           AND allowed.cid = job.company_id))
-     GROUP BY users.id, failure.function, failure.exc_name
+     GROUP BY users.id, failure.function, failure.exc_name,
+              COALESCE(failure.failure_kind, job.failure_kind)
   ) AS summary
   JOIN queue_job_failure first ON first.id = summary.first_id
  ORDER BY user_id, count DESC, first_id
@@ -128,6 +136,7 @@ class QueueJobFailure(models.Model):
     exc_message = fields.Char(string="Exception Message", readonly=True)
     date = fields.Datetime(readonly=True, required=True)
     told_at = fields.Datetime(readonly=True)
+    failure_kind = fields.Char(string="Kind of Failure", readonly=True)
 
     _told_idx = models.Index("(told_at) WHERE told_at IS NOT NULL")
 
@@ -160,6 +169,7 @@ class QueueJobFailure(models.Model):
     def _send_digests(self):
         """Tell the failures that are due, to each user in one message."""
         self.env.flush_all()
+        self.env["queue.job.failure.kind"]._refresh()
         self._retry_mails()
         now = fields.Datetime.now()
         cr = self.env.cr
@@ -238,11 +248,12 @@ class QueueJobFailure(models.Model):
             "last": format_datetime(self.env, row["last_date"]),
         }
         if may_read:
-            known = {key: row[key] for key in ("function", "exc_name") if row[key]}
+            names = ("function", "exc_name", "kind")
+            known = {name: row[name] for name in names if row[name]}
             line.update(
                 exc_name=row["exc_name"],
                 exc_message=row["exc_message"],
-                url=f"{self.get_base_url()}{LIST_PATH}?{urlencode(known)}",
+                url=f"{self.get_base_url()}{LINK_PATH}?{urlencode(known)}",
             )
         return line
 

@@ -45,12 +45,6 @@ class QueueJobFunctionPage(models.AbstractModel):
     _name = "queue.job.function.page"
     _description = "Pages of Job Functions"
 
-    def _register_hook(self) -> None:
-        """Note the versions of modules after some were installed or updated."""
-        super()._register_hook()
-        if self.pool.updated_modules and not self.pool.ready:
-            module_versions.note(self.env.cr)
-
     # -- the list ------------------------------------------------------------------
 
     @api.model

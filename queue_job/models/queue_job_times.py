@@ -35,14 +35,9 @@ class QueueJob(models.Model):
         compute="_compute_wait_time",
         help="Seconds between the moment the job could run and its start.",
     )
-    date_failed = fields.Datetime(
-        string="Failed at",
-        compute="_compute_last_attempt",
-        help="The end of the attempt with which the job failed.",
-    )
     run_time = fields.Float(
         string="Ran (s)",
-        compute="_compute_last_attempt",
+        compute="_compute_run_time",
         help="Seconds that the last attempt of a done or failed job took.",
     )
 
@@ -53,11 +48,10 @@ class QueueJob(models.Model):
             job.wait_time = waits.waited_seconds(job.date_started, *since)
 
     @api.depends("state", "exec_time", "attempt_ids")
-    def _compute_last_attempt(self):
+    def _compute_run_time(self):
         attempts = self.filtered(lambda job: job.state == FAILED)._last_attempts()
         for job in self:
             start, end = attempts.get(job._origin.id, (None, None))
-            job.date_failed = end.replace(microsecond=0) if end else False
             job.run_time = waits.seconds_between(start, end)
             if job.state == DONE:
                 job.run_time = job.exec_time

@@ -152,16 +152,19 @@ SELECT function,
  GROUP BY function
 """
 
-# The failed jobs of each kind, the most frequent first.
+# The failed jobs of each kind, the most frequent first, and how many kinds there are.
+# A job without a kind is sorted when somebody opens the list of kinds.
 FAILURES = f"""
-SELECT channel_method_name AS function, exc_name, count(*) AS count,
-       max(exc_message) AS message, max({readable("date_started")}) AS last
-  FROM (SELECT channel_method_name, exc_name, exc_message, date_started
+SELECT channel_method_name AS function, exc_name, failure_kind AS kind,
+       count(*) AS count, max(exc_message) AS message,
+       max({readable("failed_at")}) AS last, count(*) OVER () AS kinds
+  FROM (SELECT channel_method_name, exc_name, failure_kind, failed_at,
+               left(exc_message, 500) AS exc_message
           FROM queue_job
          WHERE state = 'failed'
            AND {VISIBLE}
          LIMIT {CAP}) AS capped
- GROUP BY 1, 2
- ORDER BY 3 DESC, 1, 2
+ GROUP BY 1, 2, 3
+ ORDER BY 4 DESC, 1, 2, 3
  LIMIT 10
 """

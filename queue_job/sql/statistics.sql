@@ -1,4 +1,4 @@
--- Tables without a model: nobody but the queue itself reads and writes them.
+-- A table without a model: nobody but the queue itself reads and writes it.
 
 -- What job functions did in an hour: the same as queue_job_statistic, with finer classes
 -- of times (FINE_BOUNDS in monitoring/statistics.py), so that weeks are read at once.
@@ -21,12 +21,3 @@ CREATE TABLE IF NOT EXISTS queue_job_statistic_hour (
 );
 CREATE INDEX IF NOT EXISTS queue_job_statistic_hour_hour_idx
     ON queue_job_statistic_hour (hour);
-
--- When which version of a module came; what was there first has no date.
-CREATE TABLE IF NOT EXISTS queue_job_module_version (
-    module varchar NOT NULL,
-    version varchar NOT NULL,
-    date timestamp
-);
-CREATE INDEX IF NOT EXISTS queue_job_module_version_idx
-    ON queue_job_module_version (module, date);

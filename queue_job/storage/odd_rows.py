@@ -26,7 +26,7 @@ from ..core.states import ALL_STATES, FINAL, IN_FLIGHT
 from ..keys.rules import STATES as KEY_STATES
 
 #: The dates of a job; those of the second group tell how old its row is.
-FORGOTTEN = ("eta", "date_runnable", "date_enqueued", "date_started")
+FORGOTTEN = ("eta", "date_runnable", "date_enqueued", "date_started", "failed_at")
 REPLACED = ("date_created", "date_done", "date_cancelled")
 DATES = (*FORGOTTEN, *REPLACED)
 

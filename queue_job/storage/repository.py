@@ -183,6 +183,7 @@ def _changes(job: StoredJob, before: dict[str, Any], values: dict) -> dict[str, 
     if "state" in changed:
         _check_transition(job, before["state"])
         changed.update(row_mapper.consequences(before, job.state))
+        changed.update(row_mapper.failure_values(job, before["state"], values))
         if job.gate:
             changed.update(rules.consequences(job.state))
     return changed

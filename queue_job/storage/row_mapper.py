@@ -22,7 +22,15 @@ from odoo import fields, models
 
 from ..claim.claims import INT_MAX
 from ..core import texts
-from ..core.states import FINAL, IN_FLIGHT, PENDING, STARTED, WAIT_DEPENDENCIES
+from ..core.fingerprints import fingerprint
+from ..core.states import (
+    FAILED,
+    FINAL,
+    IN_FLIGHT,
+    PENDING,
+    STARTED,
+    WAIT_DEPENDENCIES,
+)
 from ..core.texts import is_empty, storable
 from ..fields import decode, decode_arguments, encode
 from . import results
@@ -76,8 +84,10 @@ MUTABLE_COLUMNS = (
     "graph_uuid",
     "dependencies",
 )
+#: Say of a failed job when it failed, and in which way: see `failure_values`.
+FAILURE_COLUMNS = ("failed_at", "failure_kind")
 #: Follow from the state: see `consequences`.
-STATE_COLUMNS = ("identity_slot", "lease_id", "gate_state")
+STATE_COLUMNS = ("identity_slot", "lease_id", "gate_state", *FAILURE_COLUMNS)
 CORE_COLUMNS = frozenset(
     (*CREATION_COLUMNS, *MUTABLE_COLUMNS, *STATE_COLUMNS, "id", "claim_token")
 )
@@ -100,6 +110,7 @@ ENGINE_COLUMNS = (
     "identity_scope",
     "options",
     "result_json",
+    *FAILURE_COLUMNS,
 )
 #: jsonb columns which hold a JSON *string* of JSON text.
 SERIALIZED_COLUMNS = ("records", "args", "kwargs")
@@ -383,6 +394,23 @@ def consequences(row: dict[str, Any], state: str) -> dict[str, None]:
     if state in FINAL or (state == STARTED and not holds_until_done):
         values["identity_slot"] = None
     return values
+
+
+def failure_values(job: StoredJob, old: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Return when a job failed and in which way, where its state changes.
+
+    It costs no statement of its own. What has failed otherwise (by SQL, by the ORM,
+    before these columns were there) is looked at by `queue.job.failure.kind`.
+
+    :param old: the state in which the job was
+    :param values: of its row, with the exception
+    """
+    if job.state == FAILED:
+        error = values["exc_name"], values["exc_message"]
+        kind = fingerprint(job.job_function_name, *error)
+        return {"failed_at": datetime.now(), "failure_kind": kind}
+    over = job.state in FINAL  # set to done or cancelled, which may be undone
+    return dict.fromkeys(FAILURE_COLUMNS) if old == FAILED and not over else {}
 
 
 def hook_values(job: StoredJob) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from . import test_control_session
 from . import test_caches
 from . import test_cli
 from . import test_cli_drain
+from . import test_cli_failures
 from . import test_common
 from . import test_companies
 from . import test_declarations
@@ -18,6 +19,7 @@ from . import test_drain
 from . import test_dashboard
 from . import test_dead_jobs
 from . import test_failure_digest
+from . import test_failure_kinds
 from . import test_failure_policy
 from . import test_fields
 from . import test_finalize_run

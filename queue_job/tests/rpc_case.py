@@ -41,6 +41,7 @@ WHOSE_COLUMNS = {"user_id", "records"}
 SETTINGS_OF_ALL = {"channel", "job_function_id"}
 CACHED = {"queue_job_function", "queue_job_channel"}
 MANAGED = {"queue_job_function", "queue_job_channel", "queue_job_failure"}
+KINDS = {"queue_job_failure_kind"}
 OF_OTHERS = (
     "res_users",
     "res_groups_users_rel",
@@ -151,6 +152,9 @@ class RpcCase(JobCase):
         )
         cls.env.invalidate_all()
         cls.away = cls._job("rpc-elsewhere", "canary-away", cls.elsewhere, "failed")
+        kinds = cls.env["queue.job.failure.kind"]
+        kinds._refresh()
+        cls.kinds = kinds.search([("company_id", "=", home.id)])
 
     @classmethod
     def _job(cls, uuid, canary, company, state):
@@ -196,6 +200,7 @@ class RpcCase(JobCase):
             "queue.job": cls.at_home | cls.owned,
             "queue.job.function": cls.function,
             "queue.job.channel": cls.channel,
+            "queue.job.failure.kind": cls.kinds,
             "ir.cron": cls.env.ref("queue_job.ir_cron_failure_digest"),
             ORDINARY: cls.env[ORDINARY].browse(1),
         }
@@ -311,6 +316,8 @@ class RpcCase(JobCase):
             "text_name": ("exc_info", "result"),
             "argument": ("1", "self"),
             "exc_name": ("canary-home", "canary-away"),
+            "fingerprint": tuple(self.kinds.mapped("fingerprint")),
+            "kind": (None, *self.kinds.mapped("fingerprint")),
             "field_name": ("channel", "state"),
             "stages": (None, [["a", 1]]),
             "message": (None, "stop"),
@@ -406,10 +413,12 @@ class RpcCase(JobCase):
                 return self._may_change_job(role, old, new)
             if table == "queue_job_function" and role != "admin":
                 return not new or self._may_change_function(old or {}, new)
+            if table in KINDS and role != "admin":
+                return old and old["company_id"] == self.users[role].company_id.id
             gone = new is None and (old.get("job_id") or old.get("queue_job_id"))
             if role == "admin" and table == "ir_cron":
                 return True
-            return gone or table in MANAGED or table == "queue_job_signal"
+            return gone or table in (*MANAGED, *KINDS, "queue_job_signal")
         if role == "owner":
             if job:
                 return (

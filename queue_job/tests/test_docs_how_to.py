@@ -55,6 +55,10 @@ class TestHowTo(HelperCase):
         pages = {path.stem for path in PAGES.glob("*.md")}
         self.assertFalse(pages - tested - {"README", "command_line"})
 
+    def test_work_through_failures(self):
+        with self.assertLogs("odoo.addons.queue_job", "ERROR"):
+            self.run_page("work_through_failures")
+
     def test_fan_out(self):
         self.run_page("fan_out")
 

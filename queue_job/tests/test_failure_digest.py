@@ -208,7 +208,7 @@ class TestWhat(DigestCase):
         self.manager.lang = "de_DE"
         self.failed()
         self.assertIn("fehlgeschlagen", self.digest().subject)
-        self.assertIn("Fehlgeschlagene Jobs", self.digests(self.manager).body)
+        self.assertIn("Fehlschläge öffnen", self.digests(self.manager).body)
 
 
 class TestMail(DigestCase):

@@ -69,6 +69,19 @@ class TestMigration(JobCase):
         self.post()
         self.assertEqual(root.failure_notice, "none")
 
+    def test_failed_jobs_get_their_kind(self):
+        script = migration("post-failure-kinds", "19.0.3.3.0")
+        jobs = self.job("failed") + self.job("failed") + self.job("failed")
+        self.env.flush_all()
+        script.migrate(self.env.cr, None)
+        self.assertFalse(any(jobs.mapped("failure_kind")))
+        self.patch(script, "PART", 1)
+        self.patch(script, "PARTS", 2)
+        for count in (2, 3):
+            script.migrate(self.env.cr, "19.0.3.2.0")
+            self.env.invalidate_all()
+            self.assertEqual(len(jobs.filtered("failure_kind")), count)
+
     def test_text_columns_become_jsonb(self):
         pre = migration("pre-migration")
         cr = self.env.cr

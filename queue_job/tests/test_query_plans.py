@@ -14,7 +14,7 @@ from ..claim import claims
 from ..jobrunner.session.queries import AFFAIRS
 from ..keys import admission
 from ..monitoring import dashboard_queries as queries
-from ..monitoring import metrics
+from ..monitoring import kind_queries, metrics
 from ..sessions import prepared_statements
 from ..storage import dependencies
 from ..worker import control_session
@@ -53,6 +53,19 @@ class TestQueryPlans(TransactionCase):
                 plan = self.plan(SQL(query, companies=companies))
                 self.assertIn("queue_job_", plan)
                 self.assertNotRegex(plan, r"Seq Scan on queue_job( |$)|queue_job_pkey")
+
+    def test_the_kinds_of_failures_are_counted_by_their_index(self):
+        values = {"now": "2026-01-01", "longest": 1, "limit": 10, "kind": "k"}
+        values["company_id"] = None
+        for query in (
+            kind_queries.UNSORTED,
+            kind_queries.NEW,
+            kind_queries.COUNT,
+            kind_queries.RECORDS,
+        ):
+            plan = self.plan(SQL(query, **values))
+            self.assertRegex(plan, "queue_job_failed_(kind|channel)_idx")
+            self.assertNotRegex(plan, r"Seq Scan on queue_job( |$)|queue_job_pkey")
 
     def test_totals_and_minutes_have_an_index_each(self):
         since = {"since": "2026-01-01", "step": 60, "functions": None}

@@ -66,6 +66,16 @@ class TestTours(BrowserCase):
             **values,
         )
 
+    def test_work_through_failures(self):
+        jobs = [
+            self.create_job(f"Tour {n}", "failed", exc_message=f"Order {n} is locked")
+            for n in range(1, 5)
+        ]
+        tour = "queue_job_work_through_failures"
+        self.start_tour("/odoo/job-failures", tour, login="admin")
+        self.assertEqual({job.state for job in jobs}, {"pending"})
+        self.assertEqual(self.env["queue.job.failure.kind"].search([]).state, "solved")
+
     def test_open_and_requeue(self):
         job = self.create_failed(kwargs={"greeting": "hello"})
         self.env["queue.job.attempt"].create(

@@ -50,6 +50,7 @@ PAGES = {
     "functions": ("/odoo/job-functions", "[data-function]"),
     "settings": ("/odoo/action-queue_job.action_queue_job_function", LIST),
     "failed jobs": ("/odoo/failed-jobs", LIST),
+    "failures": ("/odoo/job-failures", LIST),
 }
 
 

@@ -36,7 +36,7 @@ SELECT EXISTS (SELECT 1 FROM ir_module_module
 
 # The last column that each table got.
 _LAST_COLUMNS = (
-    ("queue_job", "date_runnable"),
+    ("queue_job", "failure_kind"),
     ("queue_job_signal", "stack"),
     ("queue_job_statistic", "company"),
     ("queue_job_function", "former_names"),

@@ -1,7 +1,12 @@
 import {beforeEach, describe, expect, test} from "@odoo/hoot";
 import {queryAllTexts} from "@odoo/hoot-dom";
 import {advanceTime, animationFrame} from "@odoo/hoot-mock";
-import {fullness, stateCards, totals} from "@queue_job/dashboard/dashboard_data";
+import {
+    fullness,
+    moreKinds,
+    stateCards,
+    totals,
+} from "@queue_job/dashboard/dashboard_data";
 import {capacityText} from "@queue_job/core/capacity";
 import {QueueJobDashboard} from "@queue_job/dashboard/dashboard";
 import {HealthBanner} from "@queue_job/health/health_banner";
@@ -199,6 +204,26 @@ describe("dashboard", () => {
             '[["channel_method_name","=","<a>.slow"],["state","in",["done","started"]],["date_created",">=","2026-11-21 10:00:00"]]',
             '[["state","=","started"],["worker_host","=","app1"],["worker_pid","=",7]]',
         ]);
+    });
+
+    test("a kind of failure opens its page, and a link all of them", async () => {
+        const failure = {function: "<a>.slow", exc_name: "KeyError", count: 2};
+        const failures = [{...failure, kind: "1f05bb8f", kinds: 34}];
+        onRpc("queue.job.dashboard", "get_figures", () => figures({failures}));
+        onRpc("queue.job.failure.kind", "open_kind", ({args}) => ({name: args[0]}));
+        patchWithCleanup(QueueJobDashboard.prototype, {
+            setup() {
+                super.setup();
+                const doAction = (action) => expect.step(action.name || action);
+                this.action = {doAction};
+            },
+        });
+        await open();
+        expect(".o_job_all_failures").toHaveText("All failures (33 more kinds)");
+        await contains(".o_job_failures td .btn-link").click();
+        await contains(".o_job_all_failures").click();
+        expect.verifySteps(["1f05bb8f", "queue_job.action_queue_job_failure_kind"]);
+        expect(moreKinds([])).toBe(0);
     });
 
     test("a paused queue is resumed by one click", async () => {

@@ -87,7 +87,7 @@ describe("story of a job", () => {
             "has failed after a while",
             {
                 state: "failed",
-                date_failed: ago(60),
+                failed_at: ago(60),
                 run_time: 30,
             },
             {Failed: at(60), Ran: "30 s"},
@@ -212,7 +212,7 @@ describe("story of a job", () => {
         ],
         [
             "fails",
-            {state: "failed", date_failed: ago(80)},
+            {state: "failed", failed_at: ago(80)},
             attempts,
             ["Enqueued", "Attempt 1: Postponed ran 10 s", "Failed"],
         ],
@@ -257,7 +257,7 @@ describe("form", () => {
         date_started = fields.Datetime();
         date_done = fields.Datetime();
         date_cancelled = fields.Datetime();
-        date_failed = fields.Datetime();
+        failed_at = fields.Datetime();
         long_texts = fields.Json();
         subject = fields.Json();
         exc_message = fields.Char();

@@ -9,6 +9,7 @@ import {capacityText} from "../core/capacity";
 import {formatDuration} from "../core/durations";
 import {useJobNews} from "../core/job_news";
 import {jobAction, jobsAction} from "../core/open_jobs";
+import {openKind} from "../failures/failed_jobs_action";
 import {HealthBanner} from "../health/health_banner";
 import * as data from "./dashboard_data";
 import {JobChart} from "./job_chart";
@@ -93,6 +94,11 @@ export class QueueJobDashboard extends Component {
         );
     }
 
+    get allFailuresText() {
+        const more = data.moreKinds(this.state.figures.failures);
+        return more ? _t("All failures (%s more kinds)", more) : _t("All failures");
+    }
+
     channelTitle({fixed}) {
         return fixed ? _t("Ruled by the server's configuration: %s", fixed) : "";
     }
@@ -147,7 +153,10 @@ export class QueueJobDashboard extends Component {
         );
     }
 
-    openFailures({function: name, exc_name}) {
+    async openFailures({function: name, exc_name, kind}) {
+        if (kind) {
+            return this.action.doAction(await openKind(this.orm, kind));
+        }
         return this.openJobs(exc_name || _t("Failed"), [
             ["state", "=", "failed"],
             ["channel_method_name", "=", name],
@@ -190,8 +199,12 @@ export class QueueJobDashboard extends Component {
         await this.load();
     }
 
-    async requeue({function: name, exc_name}) {
-        const args = [name, exc_name];
+    openKinds() {
+        return this.action.doAction("queue_job.action_queue_job_failure_kind");
+    }
+
+    async requeue({function: name, exc_name, kind}) {
+        const args = kind ? [name, exc_name, kind] : [name, exc_name];
         const action = await this.orm.call(
             "queue.job.dashboard",
             "requeue_failures",

@@ -91,6 +91,11 @@ export function waitDatasets(series) {
     ];
 }
 
+/** Return how many kinds of failures there are besides those that are listed. */
+export function moreKinds(failures) {
+    return Math.max((failures[0]?.kinds || 0) - failures.length, 0);
+}
+
 /** Return how full a channel is, in percent; null where it has no limit. */
 export function fullness({running, capacity}) {
     return capacity ? Math.min(100, Math.round((100 * running) / capacity)) : null;

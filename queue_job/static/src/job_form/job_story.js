@@ -22,7 +22,7 @@ const FACTS = dependencies({
     float: ["exec_time", "run_time"],
     datetime: [
         ...["date_created", "eta", "date_runnable", "date_started"],
-        ...["date_done", "date_cancelled", "date_failed"],
+        ...["date_done", "date_cancelled", "failed_at"],
     ],
 });
 

@@ -40,7 +40,7 @@ function running(job, now) {
     if (job.date_done && job.date_started) {
         return {label: _t("Ran"), value: formatDuration(job.exec_time)};
     }
-    if (job.state === "failed" && job.date_failed) {
+    if (job.state === "failed" && job.failed_at) {
         return {label: _t("Ran"), value: formatDuration(job.run_time)};
     }
     return null;
@@ -57,11 +57,11 @@ function attempt({retry, max_retries, state}) {
 }
 
 /** Return when the job came to its end. */
-function ended({state, date_done, date_cancelled, date_failed}) {
+function ended({state, date_done, date_cancelled, failed_at}) {
     const ends = {
         done: {label: _t("Done"), date: date_done},
         cancelled: {label: _t("Cancelled"), date: date_cancelled},
-        failed: {label: _t("Failed"), date: date_failed},
+        failed: {label: _t("Failed"), date: failed_at},
     };
     const end = ends[state];
     return end?.date

@@ -70,12 +70,12 @@ function lastAttempt(job, now) {
 }
 
 /** How it ended. */
-function end({state, date_done, date_cancelled, date_failed, date_started, exec_time}) {
+function end({state, date_done, date_cancelled, failed_at, date_started, exec_time}) {
     const ran = date_started ? _t("ran %s", formatDuration(exec_time)) : "";
     const ends = [
         moment("done", "done", _t("Done"), date_done, ran),
         moment("cancelled", "cancelled", _t("Cancelled"), date_cancelled),
-        moment("failed", "failed", _t("Failed"), state === "failed" && date_failed),
+        moment("failed", "failed", _t("Failed"), state === "failed" && failed_at),
     ];
     return ends.filter(({date}) => date);
 }

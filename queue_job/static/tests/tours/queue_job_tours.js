@@ -208,3 +208,32 @@ tours.add("queue_job_failed_jobs", {
         },
     ],
 });
+
+tours.add("queue_job_work_through_failures", {
+    steps: () => [
+        {
+            content: "Two failures of one wording are one line",
+            trigger:
+                ".o_data_row:contains(Order … is locked) td[name=job_count]:contains(4)",
+            run: "click",
+        },
+        {trigger: ".o_field_widget[name=job_ids] .o_data_row:contains(Order 4)"},
+        {trigger: "button[name=action_try]:contains(on Trial)", run: "click"},
+        {content: "Confirm", trigger: ".modal-footer .btn-primary", run: "click"},
+        {trigger: ".o_field_widget[name=trial_text]:contains(3 not ended yet)"},
+        {
+            content: "One is left",
+            trigger: ".o_stat_text:contains(Failed Jobs), .o_stat_value:contains(1)",
+        },
+        {trigger: "button[name=action_requeue_all]:contains(the Rest)", run: "click"},
+        {trigger: ".modal [name=reason] input", run: "edit The shop is back"},
+        {trigger: ".modal footer button[name=action_change]", run: "click"},
+        {trigger: "body:not(:has(.modal)) button[name=action_solve]", run: "click"},
+        {trigger: ".o_arrow_button_current:contains(Solved)"},
+        {trigger: ".o_breadcrumb .breadcrumb-item a:contains(Failures)", run: "click"},
+        {
+            content: "The list is empty",
+            trigger: ".o_view_nocontent:contains(No failure waits for you)",
+        },
+    ],
+});
