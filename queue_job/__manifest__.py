@@ -2,7 +2,7 @@
 {
     "name": "Job Queue",
     "summary": "Run any method of any model as a background job",
-    "version": "19.0.3.2.0",
+    "version": "19.0.3.3.0",
     "author": "Queue Job maintainers",
     "development_status": "Beta",
     "license": "LGPL-3",

@@ -29,7 +29,7 @@ tours.add("queue_job_open_and_requeue", {
         {trigger: ".o_job_attempt:contains(The shop does not answer)"},
         {trigger: "a[name=arguments]", run: "click"},
         {trigger: "[data-argument=greeting]:contains(hello)"},
-        {trigger: "button[name=requeue]", run: "click"},
+        {trigger: "button[name=action_requeue]", run: "click"},
         {
             content: "It is pending again",
             trigger: ".o_statusbar_status .o_arrow_button_current:contains(Pending)",
@@ -41,7 +41,7 @@ tours.add("queue_job_cancel_started", {
     steps: () => [
         {trigger: `${row("Tour started")} td[name=name]`, run: "click"},
         {trigger: ".o_job_story [data-fact=worker]:contains(app1:4711)"},
-        {trigger: "button[name=cancel]", run: "click"},
+        {trigger: "button[name=action_cancel]", run: "click"},
         {content: "Confirm", trigger: ".modal-footer .btn-primary", run: "click"},
         {trigger: "body:not(:has(.modal))"},
     ],
@@ -53,8 +53,22 @@ tours.add("queue_job_run_now_and_again", {
         {trigger: ".o_job_story [data-fact=waiting]:contains(Starts in)"},
         {trigger: "button[name=action_run_now]", run: "click"},
         {trigger: ".o_job_story [data-fact=waiting]:contains(Waiting for)"},
-        {trigger: "button[name=button_cancelled]", run: "click"},
+        {trigger: "button[name=action_cancel]", run: "click"},
+        {
+            trigger: ".o_statusbar_status .o_arrow_button_current:contains(Cancelled)",
+        },
+        {
+            content: "The notification undoes it",
+            trigger: ".o_notification:contains(1 job(s) changed) button:contains(Undo)",
+            run: "click",
+        },
+        {trigger: ".o_notification:contains(1 job(s) put back)"},
+        {
+            trigger: ".o_statusbar_status .o_arrow_button_current:contains(Pending)",
+        },
+        {trigger: "button[name=action_cancel]", run: "click"},
         {trigger: "button[name=action_duplicate]", run: "click"},
+        {content: "Confirm", trigger: ".modal-footer .btn-primary", run: "click"},
         {
             content: "The new job opens",
             trigger:
