@@ -30,6 +30,15 @@ from .queue_job_journal import PART_OF
 BACKGROUND_FROM = 500
 CHUNK = 500
 
+#: Of a job, what a change reads: no tracebacks, no arguments.
+READ = (
+    *("uuid", "state", "eta", "identity_key", "claim_token", "company_id"),
+    *("channel_method_name", "model_name", "method_name"),
+)
+
+#: Seconds before its time limit at which a job that makes a change pauses.
+MARGIN = 15
+
 #: Seconds after which the user is offered to leave it to the background.
 PATIENCE = 10
 
@@ -348,6 +357,7 @@ class QueueJobActions(models.AbstractModel):
         parts = iteration.job_until_timeout(
             self.env,
             ranges,
+            margin=MARGIN,
             message=self.env._("Changing jobs: part {progress} of {valuemax}"),
             savepoint=False,
             resume_key="ranges",
@@ -368,6 +378,7 @@ class QueueJobActions(models.AbstractModel):
         """
         self.env.cr.execute(LOCK, (self.ids,))
         locked = self.browse(job_id for (job_id,) in self.env.cr.fetchall())
+        locked.fetch(READ)
         states = mass_changes.touched_states(change, choices.get("again", ()))
         jobs = locked._in_states(*states)
         held = self.browse(jobs._key_holders() if change == REQUEUE else ())

@@ -12,6 +12,7 @@ from odoo import api, models
 
 from ..core import mass_changes, undo
 from ..core.mass_changes import BUSY, CANCEL, KEY_HELD, REQUEUE, SET_DONE
+from ..settle import chatter
 
 
 class QueueJobActions(models.AbstractModel):
@@ -74,7 +75,7 @@ class QueueJobActions(models.AbstractModel):
         :param holders: ids of the jobs that hold the identity keys
         """
         return self.env._(
-            "Not requeued: %s. It does the same work; cancel it to run this one instead.",
+            "Not requeued: %s. It does the same work; cancel it to run this one.",
             self._holders_text(mass_changes.some_of(holders)),
         )
 
@@ -109,5 +110,5 @@ class QueueJobActions(models.AbstractModel):
             SET_DONE: self.env._("Set to done: %s", reason),
             CANCEL: self.env._("Cancelled: %s", reason),
         }[change]
-        body = escape(text)
-        self.sudo()._message_log_batch({job.id: body for job in self})
+        if self:
+            chatter.note(self.sudo(), escape(text))

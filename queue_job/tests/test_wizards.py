@@ -160,6 +160,22 @@ class TestWizards(JobCase):
         self.assertEqual(note.author_id, self.manager.partner_id)
         self.assertFalse(jobs[1].message_ids)
 
+    def test_the_reason_is_the_same_note_on_each_job(self):
+        jobs = self.job() + self.job() + self.job()
+        self.ask(
+            [("id", "in", jobs.ids)], "button_done", reason="Moved"
+        ).action_change()
+        first, *others = jobs.message_ids.sorted("res_id")
+        self.assertEqual(len(others), 2)
+        same = [
+            name
+            for name, field in first._fields.items()
+            if field.store and name not in ("id", "res_id")
+        ]
+        for message in others:
+            for name in same:
+                self.assertEqual(message[name], first[name], name)
+
     def test_done(self):
         jobs = self.job("failed") + self.job("pending")
         self.wizard("queue.jobs.to.done", jobs).set_done()
