@@ -45,7 +45,7 @@ class Row(NamedTuple):
 
     state: str
     function: str
-    count: int
+    count: int  # type: ignore[assignment]  # instead of that of tuples
     reason: str | None = None
     #: Ids of some jobs that hold the identity keys of these.
     holders: tuple[int, ...] = ()
