@@ -62,13 +62,6 @@ SELECT channel, state, count(*) FROM queue_job
 #: Jobs that are changed in one transaction.
 CHUNK = 1000
 
-METHODS = {
-    "requeue": "requeue",
-    "cancel": "button_cancelled",
-    "done": "button_done",
-    "purge": "action_delete_final",
-}
-
 
 @dataclass
 class Console:
@@ -113,21 +106,25 @@ class Console:
 
 def main(registry, options: Namespace) -> int:
     """Run a command in a transaction of its own; return the exit code."""
+    return run_command(COMMANDS, registry, options)
+
+
+def run_command(commands: dict[str, Callable], registry, options: Namespace) -> int:
+    """Run one of these commands as the superuser; return the exit code."""
     console = Console(as_json=options.json)
     with registry.cursor() as cr:
         env = api.Environment(cr, SUPERUSER_ID, {})
-        return COMMANDS[options.command](env, options, console)
+        code: int = commands[options.command](env, options, console)
+        return code
 
 
 # -- which jobs ----------------------------------------------------------------------
 
 
-def find_jobs(env, options: Namespace, default_limit: int | None = None) -> BaseModel:
-    """Return the jobs of these uuids which pass the filters.
+def jobs_domain(options: Namespace) -> list:
+    """Return the domain of the jobs of these uuids which pass the filters.
 
     :param options: of the command line: uuids, if any, and filters
-    :param default_limit: jobs at most, where the options give no limit
-    :return: records of `queue.job`, the latest first
     """
     uuids = getattr(options, "uuids", None)
     domain = [("uuid", "in", uuids)] if uuids else []
@@ -146,9 +143,20 @@ def find_jobs(env, options: Namespace, default_limit: int | None = None) -> Base
     ):
         if value is not None:
             domain.append((name, operator, value))
-    limit = options.limit or default_limit
+    return domain
+
+
+def find_jobs(env, options: Namespace, default_limit: int | None = None) -> BaseModel:
+    """Return the jobs of these uuids which pass the filters.
+
+    :param options: of the command line: uuids, if any, and filters
+    :param default_limit: jobs at most, where the options give no limit
+    :return: records of `queue.job`, the latest first
+    """
     return env["queue.job"].search(
-        domain, order="date_created DESC, id DESC", limit=limit
+        jobs_domain(options),
+        order="date_created DESC, id DESC",
+        limit=options.limit or default_limit,
     )
 
 
@@ -260,25 +268,23 @@ def _functions_of(env, addon: str) -> BaseModel:
 # -- changes -------------------------------------------------------------------------
 
 
-def change(env, options: Namespace, console: Console) -> int:
-    """Requeue, cancel, set to done or delete jobs, many at a time."""
+def purge(env, options: Namespace, console: Console) -> int:
+    """Delete ended jobs, many at a time."""
     if not has_filters(options):
         sys.stderr.write("Which jobs? Give their uuids, or filters such as --state.\n")
         return USAGE
-    jobs = find_jobs(env, options)
-    if options.command == "purge":
-        jobs = jobs.filtered(lambda job: job.state in FINAL)
+    jobs = find_jobs(env, options).filtered(lambda job: job.state in FINAL)
     if not jobs:
         console.say("No job found.")
         console.data({"jobs": 0})
         return NOTHING
-    question = f"{options.command.capitalize()} {len(jobs)} jobs?"
+    question = f"Purge {len(jobs)} jobs?"
     if len(jobs) > 1 and not options.yes and not console.confirm(question):
         return REFUSED
     for start in range(0, len(jobs), CHUNK):
-        getattr(jobs[start : start + CHUNK], METHODS[options.command])()
+        jobs[start : start + CHUNK].action_delete_final()
         _commit(env)
-    console.say(f"{options.command}: {len(jobs)} job(s)")
+    console.say(f"purge: {len(jobs)} job(s)")
     console.data({"jobs": len(jobs)})
     return OK
 
@@ -361,5 +367,5 @@ COMMANDS = {
     "resume": pause_or_resume,
     "prune": prune,
     "run": run,
-    **dict.fromkeys(METHODS, change),
+    "purge": purge,
 }

@@ -21,7 +21,7 @@ exit codes:
      until the last job had ended
   2  the arguments are wrong, or the database is not there
   3  not confirmed
-  4  no job, or no kind of failure, was found
+  4  no job, or no kind of failure, was found, or none that changes
 
 Arguments after these are those of the server: --db_host, --addons-path and so on.
 """
@@ -31,13 +31,17 @@ LOOKS = {
     "why": "say why jobs do not run yet",
 }
 CHANGES = {
-    "requeue": "put ended jobs back in the queue",
+    "requeue": "put failed jobs back in the queue",
     "cancel": "cancel jobs; running ones are stopped",
     "done": "set jobs to done without running them",
     "purge": "delete ended jobs",
 }
-#: The commands that have a file to themselves.
-OWN_FILES = ("failures",)
+#: The module of `cli/` that has a command, where it is not `commands`.
+MODULES = {
+    "drain": "drain",
+    "failures": "failures",
+    **dict.fromkeys(("requeue", "cancel", "done", "undo", "journal"), "changes"),
+}
 
 
 class QueueJob(Command):
@@ -56,12 +60,7 @@ class QueueJob(Command):
         for name, text in LOOKS.items():
             look = self._add(name, text)
             look.add_argument("uuids", nargs="+", metavar="UUID")
-        for name, text in CHANGES.items():
-            change = self._add(name, text, filters=True)
-            change.add_argument("uuids", nargs="*", metavar="UUID")
-            change.add_argument(
-                "-y", "--yes", action="store_true", help="do not ask for confirmation"
-            )
+        self._add_changes()
         self._add("stats", "count the jobs by channel and state")
         failures = self._add("failures", "list the kinds of failures, with their state")
         failures.add_argument(
@@ -107,6 +106,38 @@ class QueueJob(Command):
         )
         group.add_argument("--limit", type=int, help="at most so many (list: 80)")
 
+    def _add_changes(self):
+        for name, text in CHANGES.items():
+            change = self._add(name, text, filters=True)
+            change.add_argument("uuids", nargs="*", metavar="UUID")
+            self._add_consent(change, with_reason=name != "purge")
+            if name == "requeue":
+                for state in ("done", "cancelled"):
+                    change.add_argument(
+                        f"--{state}-too",
+                        action="store_true",
+                        help=f"also run {state} jobs again",
+                    )
+        undo = self._add("undo", "put back jobs of a cancel or done, as they were")
+        undo.add_argument(
+            "lines",
+            nargs="+",
+            type=int,
+            metavar="LINE",
+            help="number of a change in the journal",
+        )
+        self._add_consent(undo)
+        journal = self._add("journal", "list the latest changes of jobs by users")
+        journal.add_argument("--limit", type=int, help="at most so many (20)")
+
+    @staticmethod
+    def _add_consent(parser, *, with_reason=True):
+        parser.add_argument(
+            "-y", "--yes", action="store_true", help="do not ask for confirmation"
+        )
+        if with_reason:
+            parser.add_argument("--reason", help="why; kept with the jobs")
+
     def _add_run(self):
         run = self._add("run", "run jobs here, in the foreground, for a debugger")
         run.add_argument("uuids", nargs="*", metavar="UUID")
@@ -138,12 +169,10 @@ class QueueJob(Command):
         self._configure(options, rest)
         registries = [self._registry(name) for name in options.databases]
         # only now: a command is loaded before the addons are
-        if options.command == "drain":
-            drain = import_module("odoo.addons.queue_job.cli.drain")
-            sys.exit(drain.main(registries, options))
-        file = options.command if options.command in OWN_FILES else "commands"
-        console = import_module(f"odoo.addons.queue_job.cli.{file}")
-        sys.exit(console.main(registries[0], options))
+        name = MODULES.get(options.command, "commands")
+        module = import_module(f"odoo.addons.queue_job.cli.{name}")
+        of_several = options.command == "drain"
+        sys.exit(module.main(registries if of_several else registries[0], options))
 
     def _registry(self, database: str) -> Registry:
         try:

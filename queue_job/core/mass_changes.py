@@ -9,7 +9,7 @@ says so with a word of its own (`again`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from .states import ALL_STATES, CANCELLED, DONE, FAILED, STARTED, WAITING
@@ -36,13 +36,19 @@ KEY_HELD = "key_held"  # another job holds its identity key
 BUSY = "busy"  # somebody else changes it at this moment
 
 
+#: Jobs that are named as the holders of identity keys.
+NAMED_HOLDERS = 3
+
+
 class Row(NamedTuple):
     """So many jobs of a state and a function; `reason` is None where they change."""
 
     state: str
     function: str
-    count: int
+    count: int  # type: ignore[assignment]  # instead of that of tuples
     reason: str | None = None
+    #: Ids of some jobs that hold the identity keys of these.
+    holders: tuple[int, ...] = ()
 
 
 def touched_states(change: str, again: Collection[str] = ()) -> tuple[str, ...]:
@@ -73,26 +79,37 @@ def plan(
     change: str,
     counts: Mapping[tuple[str, str], int],
     again: Collection[str] = (),
-    held: Mapping[tuple[str, str], int] | None = None,
+    held: Mapping[tuple[str, str], Sequence[int]] | None = None,
 ) -> list[Row]:
     """Return what a change touches and leaves out, by state and function.
 
     :param change: one of `TOUCHED`
     :param counts: {(state, function): selected jobs}
     :param again: the states of `AGAIN` of which the user said so
-    :param held: {(state, function): those of them whose identity key another job holds}
+    :param held: {(state, function): of each of them whose identity key another job
+        holds, the id of that job}
     """
     held = held or {}
     rows = []
     for (state, function), count in counts.items():
         reason = left_out(change, state, again)
-        without_key = 0 if reason else held.get((state, function), 0)
+        holders = () if reason else held.get((state, function), ())
         rows += [
-            Row(state, function, count - without_key, reason),
-            Row(state, function, without_key, KEY_HELD),
+            Row(state, function, count - len(holders), reason),
+            Row(state, function, len(holders), KEY_HELD, some_of(holders)),
         ]
     rows = [row for row in rows if row.count]
     return sorted(rows, key=lambda r: (r.reason or "", ALL_STATES.index(r.state), r[1]))
+
+
+def some_of(holders: Iterable[int]) -> tuple[int, ...]:
+    """Return the few holders of identity keys that are named."""
+    return tuple(sorted(set(holders))[:NAMED_HOLDERS])
+
+
+def holders_of(rows: Iterable[Row]) -> tuple[int, ...]:
+    """Return some jobs that hold identity keys, of all rows of a plan."""
+    return some_of(holder for row in rows for holder in row.holders)
 
 
 def sum_up(rows: Collection[Row]) -> Counter[str | None]:

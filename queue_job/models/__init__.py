@@ -4,6 +4,7 @@ from . import base
 from . import ir_model_fields
 from . import ir_websocket
 from . import queue_job_actions
+from . import queue_job_change_texts
 from . import queue_job_failure_policy
 from . import queue_job_declarations
 from . import queue_job
@@ -15,6 +16,8 @@ from . import queue_job_dependency
 from . import queue_job_renamed
 from . import queue_job_function
 from . import queue_job_journal
+from . import queue_job_undo
+from . import queue_job_journal_undo
 from . import queue_job_lock
 from . import queue_job_progress
 from . import queue_job_runner
@@ -30,5 +33,6 @@ from . import queue_job_function_page
 from . import queue_job_failure
 from . import queue_job_failure_kind
 from . import queue_job_failure_kind_actions
+from . import queue_job_buttons
 from . import queue_job_company
 from . import queue_job_journal_settings

@@ -66,8 +66,9 @@ class QueueJob(models.Model):
     _removal_interval = 30  # days
     _default_related_action = "related_action_open_record"
 
-    # Compared by identity: a context that came through RPC cannot hold it.
+    # Compared by identity: a context that came through RPC cannot hold them.
     EDIT_SENTINEL = object()
+    PUT_BACK = object()  # by an undo: not a new failure
     _protected_fields = (
         "uuid",
         "name",
@@ -223,7 +224,8 @@ class QueueJob(models.Model):
         if "user_id" in vals:
             self._hand_records_over(vals["user_id"])
         newly_failed = self.browse()
-        if vals.get("state") == FAILED:
+        put_back = self.env.context.get("_put_back") is self.PUT_BACK
+        if vals.get("state") == FAILED and not put_back:
             newly_failed = self.filtered(lambda job: job.state != FAILED)
         for jobs, values in self._split_by_schedule(vals):
             super(QueueJob, jobs).write(values)
@@ -318,10 +320,19 @@ class QueueJob(models.Model):
         )._interrupt_after_commit()
 
     def requeue(self) -> bool:
-        """Run ended jobs again, with those that were cancelled because of them."""
+        """Run ended jobs again, with those that were cancelled because of them.
+
+        :return: False where some were left out: another job holds their identity key
+        :raise UserError: all of them were left out
+        """
         self.check_access("write")
-        self.sudo()._in_states(*FINAL)._change_job_state(PENDING)
-        return True
+        jobs = self.sudo()._in_states(*FINAL)
+        holders = jobs._key_holders()
+        held = self.sudo().browse(holders)
+        if held and held == jobs:
+            raise UserError(self._not_requeued_text(holders.values()))
+        (jobs - held)._change_job_state(PENDING)
+        return not held
 
     def action_delete_final(self) -> bool:
         """Delete ended jobs, on behalf of a manager.

@@ -8,10 +8,8 @@ parts, while the user watches its progress. Where no job would run the request i
 goes through the parts.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from uuid import uuid4
-
-from markupsafe import escape
 
 from odoo import Command, api, models
 from odoo.exceptions import AccessError, UserError
@@ -31,6 +29,15 @@ from .queue_job_journal import PART_OF
 #: From so many jobs on, a change is made by a job, in parts of so many.
 BACKGROUND_FROM = 500
 CHUNK = 500
+
+#: Of a job, what a change reads: no tracebacks, no arguments.
+READ = (
+    *("uuid", "state", "eta", "identity_key", "claim_token", "company_id"),
+    *("channel_method_name", "model_name", "method_name"),
+)
+
+#: Seconds before its time limit at which a job that makes a change pauses.
+MARGIN = 15
 
 #: Seconds after which the user is offered to leave it to the background.
 PATIENCE = 10
@@ -54,6 +61,34 @@ class QueueJobActions(models.AbstractModel):
     _description = "Actions on Jobs"
 
     # -- one job -------------------------------------------------------------------
+    # The buttons of the form: as a change of many, of one.
+
+    def action_requeue(self) -> dict:
+        """Run failed jobs again; ended ones ask for a word of their own.
+
+        :return: the notification of what changed, and why the rest did not
+        :raise AccessError: the user may not write jobs
+        """
+        self.check_access("write")
+        return self._change_many(REQUEUE, [("id", "in", self.ids)])
+
+    def action_set_done(self) -> dict:
+        """Set jobs to done without running them.
+
+        :return: the notification of what changed, with a button that undoes it
+        :raise AccessError: the user may not write jobs
+        """
+        self.check_access("write")
+        return self._change_many(SET_DONE, [("id", "in", self.ids)])
+
+    def action_cancel(self) -> dict:
+        """Cancel jobs and all that wait for them; started ones are stopped.
+
+        :return: the notification of what changed, with a button that undoes it
+        :raise AccessError: the user may not write jobs
+        """
+        self.check_access("write")
+        return self._change_many(CANCEL, [("id", "in", self.ids)])
 
     def action_run_now(self) -> bool:
         """Let jobs run without waiting for their date.
@@ -160,16 +195,17 @@ class QueueJobActions(models.AbstractModel):
     def _plan_change(self, change, domain, again=()):
         """Return the rows of `mass_changes.plan` for the jobs of a domain."""
         groups = self._read_group(domain, ["state", "channel_method_name"], ["__count"])
-        held = self.browse()
+        held = defaultdict(list)
         if change == REQUEUE:
-            held = self._touched(
-                [*domain, ("identity_key", "!=", False)], change, again
-            )._whose_key_is_held()
+            with_key = [*domain, ("identity_key", "!=", False)]
+            holders = self._touched(with_key, change, again)._key_holders()
+            for job in self.browse(holders):
+                held[job.state, job.channel_method_name or ""].append(holders[job.id])
         return mass_changes.plan(
             change,
             {(state, function or ""): count for state, function, count in groups},
             again,
-            Counter((job.state, job.channel_method_name or "") for job in held),
+            held,
         )
 
     def _touched(self, domain, change, again):
@@ -177,19 +213,19 @@ class QueueJobActions(models.AbstractModel):
         states = mass_changes.touched_states(change, again)
         return self.search([*domain, ("state", "in", states)], order="id")
 
-    def _whose_key_is_held(self):
-        """Return those of these ended jobs whose identity key another one holds.
+    def _key_holders(self):
+        """Return {id of each of these ended jobs whose key is held: id of the holder}.
 
-        Of several with the same key the first one gets it.
+        Of several with the same identity key the first one gets it.
         """
         jobs = self.filtered("identity_key").sorted("id")
-        taken = set(find_duplicates(self.env, set(jobs.mapped("identity_key"))))
-        held = []
+        taken = find_duplicates(self.env, set(jobs.mapped("identity_key")))
+        holders = {}
         for job in jobs:
-            if job.identity_key in taken:
-                held.append(job.id)
-            taken.add(job.identity_key)
-        return self.browse(held)
+            holder = taken.setdefault(job.identity_key, job.id)
+            if holder != job.id:
+                holders[job.id] = holder
+        return holders
 
     @api.model
     def _change_many(self, change, domain, again=(), reason=None):
@@ -199,13 +235,11 @@ class QueueJobActions(models.AbstractModel):
         :param reason: why, as the user says it; kept with each job
         """
         self.check_access("write")
-        plan = mass_changes.sum_up(self._plan_change(change, domain, again))
+        rows = self._plan_change(change, domain, again)
+        choices = self._choices(rows, again, reason)
         jobs = self._touched(domain, change, again)
-        left = {why: n for why, n in plan.items() if why not in (None, KEY_HELD)}
-        choices = {"again": list(again), "reason": reason or "", "left": left}
-        choices["key"] = uuid4().hex  # the parts are one row of the journal
         if len(jobs) < BACKGROUND_FROM:
-            return self._changed(jobs._change_part(change, choices), left)
+            return self._changed(change, jobs._change_part(change, choices), choices)
         states = mass_changes.touched_states(change, again)
         domain = [*domain, ("state", "in", list(states))]
         if not self._queue_runs():
@@ -217,57 +251,75 @@ class QueueJobActions(models.AbstractModel):
             domain.append(("id", "not in", running.ids))
         return jobs._change_in_background(change, domain, choices)
 
-    def _changed(self, counts, left):
+    def _choices(self, rows, again, reason):
+        """Return what the parts of a change have to know; it goes through JSON.
+
+        :param rows: of the plan
+        """
+        plan = mass_changes.sum_up(rows)
+        return {
+            "again": list(again),
+            "reason": reason or "",
+            "left": {why: n for why, n in plan.items() if why not in (None, KEY_HELD)},
+            "holders": list(mass_changes.holders_of(rows)),
+            "key": uuid4().hex,  # the parts are one row of the journal
+        }
+
+    def _changed(self, change, counts, choices):
         """Return the notification of what was changed, and what was not.
 
+        It offers to undo what can be undone.
+
         :param counts: {"changed" or reason: jobs} of those which were touched
-        :param left: {reason: jobs} of those which were left out before
+        :param choices: see `_choices`
         """
-        changed = counts["changed"]
-        lines = [self.env._("%s job(s) changed.", changed)]
-        reasons = Counter(left) + Counter(counts)
-        lines += [
-            self.env._("%(count)s left out: %(reason)s.", count=count, reason=text)
-            for reason, text in self._reason_texts().items()
-            if (count := reasons[reason])
-        ]
-        return {
-            "type": "ir.actions.client",
-            "tag": "display_notification",
-            "params": {
-                "type": "success" if changed else "warning",
-                "message": " ".join(lines),
-                "next": {"type": "ir.actions.act_window_close"},
-            },
-        }
+        text = self.env._("%s job(s) changed.", counts["changed"])
+        action = self._told(
+            text, counts, choices.get("left", {}), choices.get("holders", ())
+        )
+        if counts["changed"]:
+            self._offer_undo(action, change, choices)
+        return action
 
     @api.model
-    def _reason_texts(self):
-        """Return {reason why a job is left out: its text}."""
-        return {
-            mass_changes.NOT_ASKED: self.env._(
-                "done or cancelled, and not chosen to run again"
-            ),
-            mass_changes.STILL_TO_RUN: self.env._("waiting or running already"),
-            mass_changes.RUNNING: self.env._("running now"),
-            mass_changes.ENDED: self.env._("done or cancelled already"),
-            KEY_HELD: self.env._("another job holds the same identity key"),
-            BUSY: self.env._("a worker or another user is changing them"),
-        }
+    def _offer_undo(self, action, change, choices):
+        """Let a notification offer to undo a change, where that can be undone."""
+        if change in (SET_DONE, CANCEL) and choices.get("key"):
+            action["tag"] = "queue_job_changed"
+            action["params"]["undo"] = choices["key"]
 
     def _change_in_background(self, change, domain, choices):
         """Enqueue the job which makes the change, and return the wait for it."""
-        job = self.browse().with_delay(
-            priority=URGENT,
-            max_retries=0,  # of conflicts with who changes the same jobs
-            description=self.env._("Change of %s jobs", len(self)),
-        )
+        text = self.env._("Change of %s jobs", len(self))
+        job = self.browse().with_delay(**self._background_options(text))
         job = job._change_ranges(change, domain, self._ranges(), choices)
-        return job.wait_action(
+        stopped = self._told_stopped()
+        self._offer_undo(stopped, change, choices)
+        return self._wait_for_change(job, len(self), stopped)
+
+    @api.model
+    def _background_options(self, description):
+        """Return the options of a job that makes a change."""
+        return {
+            "priority": URGENT,
+            "max_retries": 0,  # of conflicts with who changes the same jobs
+            "description": description,
+        }
+
+    @api.model
+    def _wait_for_change(self, job, count, stopped):
+        """Return the wait for a job that makes a change, with a button that stops it.
+
+        :param count: of the jobs that change
+        :param stopped: the action after it was stopped
+        """
+        action = job.wait_action(
             cancellable=True,
-            message=self.env._("%s jobs are being changed.", len(self)),
+            message=self.env._("%s jobs are being changed.", count),
             timeout=PATIENCE,
         )
+        action["params"]["stopped_action"] = stopped
+        return action
 
     def _ranges(self):
         """Return [(first id, id after the last), ...] of parts of these jobs."""
@@ -283,23 +335,39 @@ class QueueJobActions(models.AbstractModel):
             the jobs of versions before 19.0.3.1, where the user said nothing
         """
         choices = choices if isinstance(choices, dict) else {}
+
+        def change_part(first, end):
+            part = [*domain, ("id", ">=", first), ("id", "<", end)]
+            return self.search(part)._change_part(change, choices)
+
+        counts = self._in_parts(ranges, change_part)
+        counts["changed"] += choices.get("stopped", 0)
+        return self._changed(change, counts, choices)
+
+    @api.model
+    def _in_parts(self, ranges, change_part):
+        """Make a change range of ids by range, each committed by itself.
+
+        In a job it shows how far it is, and can be stopped between two parts.
+
+        :param change_part: function of (first, end) which returns counts
+        :return: the sums of the counts
+        """
         tally = Tally(self.env)
         parts = iteration.job_until_timeout(
             self.env,
             ranges,
+            margin=MARGIN,
             message=self.env._("Changing jobs: part {progress} of {valuemax}"),
             savepoint=False,
             resume_key="ranges",
             commit_seconds=0,
         )
         for first, end in parts:
-            part = [*domain, ("id", ">=", first), ("id", "<", end)]
-            tally.add(self.search(part)._change_part(change, choices))
+            tally.add(change_part(first, end))
             if not config["test_enable"] and current_run(self.env) is None:
                 self.env.cr.commit()  # pylint: disable=invalid-commit
-        counts = tally.total()
-        counts["changed"] += choices.get("stopped", 0)
-        return self._changed(counts, choices.get("left", {}))
+        return tally.total()
 
     def _change_part(self, change, choices):
         """Change those of the jobs which the change touches and nobody else changes.
@@ -310,27 +378,16 @@ class QueueJobActions(models.AbstractModel):
         """
         self.env.cr.execute(LOCK, (self.ids,))
         locked = self.browse(job_id for (job_id,) in self.env.cr.fetchall())
+        locked.fetch(READ)
         states = mass_changes.touched_states(change, choices.get("again", ()))
         jobs = locked._in_states(*states)
-        held = jobs._whose_key_is_held() if change == REQUEUE else self.browse()
+        held = self.browse(jobs._key_holders() if change == REQUEUE else ())
         jobs -= held
         part_of = {name: choices.get(name) for name in ("key", "reason")}
         getattr(jobs.with_context(**{PART_OF: part_of}), change)()
         jobs._note_reason(change, choices.get("reason"))
         counts = {"changed": jobs, KEY_HELD: held, BUSY: self - locked}
         return Counter({name: len(part) for name, part in counts.items()})
-
-    def _note_reason(self, change, reason):
-        """Keep in the chatter of the jobs why a user changed them."""
-        if not reason:
-            return
-        text = {
-            REQUEUE: self.env._("Requeued: %s", reason),
-            SET_DONE: self.env._("Set to done: %s", reason),
-            CANCEL: self.env._("Cancelled: %s", reason),
-        }[change]
-        body = escape(text)
-        self.sudo()._message_log_batch({job.id: body for job in self})
 
     def _queue_runs(self):
         """Whether a job that is enqueued now will run soon."""

@@ -251,18 +251,20 @@ class QueueJob(models.Model):
         changes[state]({} if result is None else {"result": result})
 
     def _set_to_done(self, values):
+        now = fields.Datetime.now()
+        rows = self._note_change(events.DONE, now)
         self.write(
             {
                 **values,
                 "state": DONE,
-                "date_done": fields.Datetime.now(),
+                "date_done": now,
                 "exc_name": False,
                 "exc_info": False,
                 "lease_id": False,
             }
         )
         self._write_store_hooks()
-        job_graph.release_children(self.env, self.ids)
+        rows._keep_followers(job_graph.release_children(self.env, self.ids))
         self._tell_of_change(events.DONE)
 
     def _set_to_pending(self, values):
@@ -284,24 +286,36 @@ class QueueJob(models.Model):
             part.write({**values, "state": state})
         identity_slots.take_free(jobs)
         jobs._write_store_hooks()
+        jobs._note_change(events.ENQUEUED)
         jobs._tell_of_change(events.ENQUEUED)
         self._repair(jobs._graph_query(dependencies.WITHOUT_PARENT))
 
     def _set_to_cancelled(self, values):
         dependents = self.browse(self._graph_query(dependencies.DEPENDENTS))
+        jobs = self | dependents
+        now = fields.Datetime.now()
+        rows = jobs._note_change(events.CANCELLED, now)
         values = {
             **values,
             "state": CANCELLED,
-            "date_cancelled": fields.Datetime.now(),
+            "date_cancelled": now,
             "lease_id": False,
         }
         reason = job_graph.reasons(self.env).parent_cancelled
         (self - dependents).write(values)
         dependents.write({**values, "result": reason})
-        jobs = self | dependents
         jobs._write_store_hooks()
-        job_graph.release_children(self.env, jobs.ids)
+        rows._keep_followers(job_graph.release_children(self.env, jobs.ids))
         jobs._tell_of_change(events.CANCELLED)
+
+    def _note_change(self, event, date=None):
+        """Note in the journal what a user does to jobs; return its rows.
+
+        :param date: of the change; what the jobs are is kept before it, for an undo
+        """
+        self.env["queue.job"].flush_model()
+        action = JOURNAL_ACTIONS[event]
+        return self.env["queue.job.journal"]._add_jobs(action, self, date)
 
     def _tell_of_change(self, event):
         """Log what a user did to each job, and tell who listens to events."""
@@ -309,7 +323,6 @@ class QueueJob(models.Model):
         for uuid in self.mapped("uuid"):
             _logger.info("job %s: %s by user %s", uuid, change, self.env.uid)
         self.env["queue.job"].flush_model()
-        self.env["queue.job.journal"]._add_jobs(JOURNAL_ACTIONS[event], self)
         events.tell_ids_after_commit(self.env.cr, event, self.ids)
 
     def _graph_query(self, query):

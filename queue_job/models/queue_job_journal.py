@@ -20,6 +20,9 @@ LISTED = 1000
 #: Job functions that are named in a row.
 NAMED = 5
 
+#: Those that can be undone while nothing has built on them.
+UNDOABLE = ("set_done", "cancel")
+
 #: The key of the context that joins the parts of a change, and what it holds.
 PART_OF = "queue_job_change"
 
@@ -27,6 +30,7 @@ ACTIONS = [
     ("requeue", "Requeued"),
     ("set_done", "Set to done"),
     ("cancel", "Cancelled"),
+    ("undo", "Undone"),
     ("delete", "Deleted"),
     ("create", "Created"),
     ("change", "Changed"),
@@ -65,14 +69,20 @@ class QueueJobJournal(models.Model):
     # -- writing -------------------------------------------------------------------
 
     @api.model
-    def _add_jobs(self, action, jobs):
+    def _add_jobs(self, action, jobs, date=None):
         """Note a change of jobs by the user of the environment.
 
         :param action: a key of `ACTIONS`
-        :param jobs: that were changed, or will be deleted
+        :param jobs: that will be changed
+        :param date: the date of their end that the change will write, if it does
+        :return: the rows of the journal
         """
+        rows = self.sudo().browse()
         for company, part in jobs.sudo().grouped("company_id").items():
             row = self._row_of(action, company)
+            rows += row
+            if action in UNDOABLE:
+                self.env["queue.job.undo"]._keep(row, part, date)
             counts = Counter(row.functions or {})
             counts.update(Counter(job.channel_method_name or "" for job in part))
             row.write(
@@ -83,6 +93,12 @@ class QueueJobJournal(models.Model):
                     "listed": [*(row.listed or []), *part.ids][:LISTED],
                 }
             )
+        return rows
+
+    def _keep_followers(self, job_ids):
+        """Keep, for an undo, jobs that were cancelled in the course of this change."""
+        if job_ids:
+            self.env["queue.job.undo"]._keep_followers(self[:1], job_ids)
 
     def _row_of(self, action, company):
         """Return the row to which a part of a change is added, or a new one."""
@@ -96,7 +112,8 @@ class QueueJobJournal(models.Model):
         )
         if key and row:
             return row
-        values.update(self._signed(action), kind="job", reason=part_of.get("reason"))
+        told = {name: part_of.get(name) for name in ("reason", "details")}
+        values.update(self._signed(action), kind="job", **told)
         return rows.create(values)
 
     @api.model

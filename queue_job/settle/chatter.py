@@ -1,5 +1,5 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""The followers and the message of a failed job, written by one statement.
+"""Messages of jobs, written by one statement: of a failure, and notes on many jobs.
 
 The methods of `mail.thread` would take as long as several jobs to do the same. They are
 needed where the message notifies somebody by itself, and where another addon has
@@ -10,9 +10,11 @@ from functools import lru_cache
 
 from markupsafe import escape
 
+from odoo.tools import SQL
 from odoo.tools.mail import generate_tracking_message_id, html_sanitize
 
 from ..sessions import prepared_statements
+from ..storage import orm_bypass
 
 SUBTYPE = "queue_job.mt_job_failed"
 
@@ -53,6 +55,11 @@ WITH recipients AS ({recipients}
 {note}
 """
 
+COPY_NOTE = """
+INSERT INTO mail_message (res_id, %s)
+SELECT noted.job_id, %s
+  FROM unnest(%s::int[]) AS noted (job_id), mail_message WHERE mail_message.id = %s"""
+
 
 def follow_and_post(job, recipients: str, message: str | None, note: str) -> bool:
     """Let users follow a failed job, and post on it without notifying anybody.
@@ -86,6 +93,29 @@ def follow_and_post(job, recipients: str, message: str | None, note: str) -> boo
     row = env.cr.fetchone()  # none if the job was deleted
     job.invalidate_recordset(flush=False)
     return bool(row and row[0])
+
+
+def note(jobs, body: str) -> None:
+    """Leave the same note on jobs, without notifying anybody.
+
+    The ORM writes the first one; the others are copies of it.
+
+    :param jobs: records of `queue.job`, as superuser
+    :param body: Markup
+    """
+    copied = jobs[1:] if orm_bypass.allows_chatter(jobs.env) else jobs.browse()
+    written = jobs - copied
+    messages = written._message_log_batch({job.id: body for job in written})
+    if copied:
+        messages.flush_recordset()
+        names = [
+            SQL.identifier(name)
+            for name, field in messages._fields.items()
+            if field.store and field.column_type and name not in ("id", "res_id")
+        ]
+        columns = SQL(", ").join(names)
+        jobs.env.cr.execute(SQL(COPY_NOTE, columns, columns, copied.ids, messages.id))
+        copied.invalidate_recordset(["message_ids"], flush=False)
 
 
 @lru_cache(maxsize=64)

@@ -74,11 +74,15 @@ def is_blocked(job: StoredJob) -> bool:
 # -- changes that spread --------------------------------------------------------------
 
 
-def release_children(env: Environment, parent_ids: list[int]) -> None:
-    """Release or cancel the children of jobs that have ended, where these decide it."""
+def release_children(env: Environment, parent_ids: list[int]) -> list[int]:
+    """Release or cancel the children of jobs that have ended, where these decide it.
+
+    :return: the ids of the cancelled ones
+    """
     env["queue.job"].flush_model()
     with _written(env) as written:
         written += dependencies.released_rows(env.cr, parent_ids, reasons=reasons(env))
+    return _cancelled_ids(written)
 
 
 def cancel_dependents(

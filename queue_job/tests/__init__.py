@@ -6,6 +6,8 @@ from . import test_batch
 from . import test_control_session
 from . import test_caches
 from . import test_cli
+from . import test_cli_changes
+from . import test_clicks
 from . import test_cli_drain
 from . import test_cli_failures
 from . import test_common
@@ -76,6 +78,7 @@ from . import test_wait_begins
 from . import test_wait_tours
 from . import test_waiting_plans
 from . import test_waiting_reason
+from . import test_undo
 from . import test_utils
 from . import test_views
 from . import test_wizards

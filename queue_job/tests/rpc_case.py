@@ -102,6 +102,7 @@ class RpcCase(JobCase):
         cls._make_settings()
         cls._make_jobs()
         cls._make_others()
+        cls.all_jobs = cls.jobs.search([])
         cls.tables = cls._watched_tables()
         cls.env.flush_all()
         cls._seen = cls._counters()
@@ -196,6 +197,7 @@ class RpcCase(JobCase):
     def _make_others(cls):
         jobs = cls.at_home | cls.owned | cls.away
         wizards = ("queue.requeue.job", "queue.jobs.to.done", "queue.jobs.to.cancelled")
+        wizards += ("queue.jobs.to.undo",)
         cls.records = {
             "queue.job": cls.at_home | cls.owned,
             "queue.job.function": cls.function,
@@ -204,11 +206,16 @@ class RpcCase(JobCase):
             "ir.cron": cls.env.ref("queue_job.ir_cron_failure_digest"),
             ORDINARY: cls.env[ORDINARY].browse(1),
         }
+        undone = cls._job("rpc-undo", "canary-home", cls.env.company, "pending")
+        undone.with_user(cls.manager).button_cancelled()
+        lines = cls.env["queue.job.journal"].search([])
         cls.wizards = {}
         for model, role in itertools.product(wizards, ROLES):
             user = cls.users[role] if role in MANAGERS else cls.env.user
-            wizard = cls.env[model].with_user(user).create({"job_ids": False})
-            wizard.sudo().job_ids = jobs
+            wizard = cls.env[model].with_user(user).create({})
+            shown = {"job_ids": jobs, "journal_ids": lines}
+            for name in shown.keys() & wizard._fields:
+                wizard.sudo()[name] = shown[name]
             cls.wizards[model, role] = wizard.ids
 
     @classmethod
@@ -407,7 +414,11 @@ class RpcCase(JobCase):
         job = table == "queue_job"
         if table == "queue_job_journal":  # added in the name of who changes something
             writes = role in MANAGERS or role == "owner"
+            if old and new:  # an undo counts what it has put back
+                return writes and {**old, "undone_count": new["undone_count"]} == new
             return writes and not old and new["user_id"] == self.users[role].id
+        if table == "queue_job_undo":
+            return self._may_keep_for_undo(role, old, new)
         if role in MANAGERS:
             if job:
                 return self._may_change_job(role, old, new)
@@ -429,6 +440,16 @@ class RpcCase(JobCase):
                 )
             return table == "queue_job_signal" and not old
         return False
+
+    def _may_keep_for_undo(self, role, old, new):
+        """What a job was is kept by who changes it, and forgotten by an undo."""
+        job_id = (old or new)["job_id"]
+        theirs = {"elsewhere": self.away, "owner": self.owned}
+        if role in MANAGERS:
+            theirs.setdefault(role, self.all_jobs)
+        theirs = theirs.get(role, self.jobs)
+        is_away = job_id in self.away.ids and role == "manager"
+        return not (old and new) and job_id in theirs.ids and not is_away
 
     def _may_change_function(self, old, new):
         chosen = new["on_fail_method"] in (None, old.get("on_fail_method"))

@@ -6,7 +6,7 @@ import json
 from datetime import datetime
 from unittest import mock
 
-from odoo.addons.queue_job.cli import commands, foreground
+from odoo.addons.queue_job.cli import changes, commands, foreground
 from odoo.addons.queue_job.cli.queue_job import QueueJob
 from odoo.addons.queue_job.exception import JobError
 
@@ -29,7 +29,9 @@ class CliCase(JobCase):
             ask=(lambda question: answer) if answer is not None else None,
         )
         self.patch(commands, "_commit", lambda env: env.flush_all())
-        code = commands.COMMANDS[options.command](self.env, options, terminal)
+        self.patch(changes, "_in_transaction", lambda env, change: change())
+        known = {**commands.COMMANDS, **changes.COMMANDS}
+        code = known[options.command](self.env, options, terminal)
         return code, terminal.out.getvalue()
 
 
@@ -167,30 +169,6 @@ class TestLooking(CliCase):
 
 
 class TestChanges(CliCase):
-    def test_one_job_needs_no_confirmation(self):
-        job = self.job("failed", uuid="one")
-        self.assertEqual(self.command("requeue one")[0], 0)
-        self.assertEqual(job.state, "pending")
-
-    def test_many_jobs_do(self):
-        jobs = self.job("failed") + self.job("failed")
-        line = "requeue --state failed"
-        self.assertEqual(self.command(line, answer="n")[0], commands.REFUSED)
-        self.assertEqual(jobs.mapped("state"), ["failed", "failed"])
-        self.assertEqual(self.command(line, answer="y")[0], 0)
-        self.assertEqual(jobs.mapped("state"), ["pending", "pending"])
-
-    def test_yes(self):
-        jobs = self.job("pending") + self.job("pending")
-        code, text = self.command("cancel --channel root --yes --json")
-        self.assertEqual((code, json.loads(text)), (0, {"jobs": 2}))
-        self.assertEqual(jobs.mapped("state"), ["cancelled", "cancelled"])
-
-    def test_done(self):
-        job = self.job("failed", uuid="one")
-        self.command("done one")
-        self.assertEqual(job.state, "done")
-
     def test_purge_deletes_what_has_ended(self):
         old, open_job = self.job("failed"), self.job("pending")
         self.assertEqual(self.command("purge --older 1 -y")[0], 0)
@@ -207,10 +185,6 @@ class TestChanges(CliCase):
         self.assertEqual(self.command("prune"), (0, "prune: 5 job(s)\n"))
         self.assertEqual((old | failed | recent).exists(), failed | recent)
         self.assertEqual(json.loads(self.command("prune --json")[1]), {"jobs": 0})
-
-    def test_all_jobs_are_never_meant(self):
-        self.job("failed")
-        self.assertEqual(self.command("cancel")[0], commands.USAGE)
 
     def test_pause_and_resume(self):
         channel = self.env.ref("queue_job.channel_low")

@@ -13,6 +13,7 @@ from odoo.tools import SQL
 from ..claim import claims
 from ..jobrunner.session.queries import AFFAIRS
 from ..keys import admission
+from ..models import queue_job_undo
 from ..monitoring import dashboard_queries as queries
 from ..monitoring import kind_queries, metrics
 from ..sessions import prepared_statements
@@ -92,6 +93,20 @@ class TestQueryPlans(TransactionCase):
     def test_a_turn_finds_what_it_must_know_by_indexes(self):
         plan = self.plan(SQL(AFFAIRS))
         self.assertNotRegex(plan, r"Seq Scan on queue_job( |$)|queue_job_pkey")
+
+    def test_an_undo_reads_the_jobs_of_its_change(self):
+        some = {"journals": [1], "ids": [1, 2], "rows": [1], "first": 0, "end": 9}
+        for query in (
+            queue_job_undo.FACTS,
+            queue_job_undo.JOB_IDS,
+            queue_job_undo.WITH_ROWS,
+            queue_job_undo.KEPT_AMONG,
+            queue_job_undo.RELEASED_CHILDREN,
+            queue_job_undo.WRITE_BACK,
+            queue_job_undo.FORGET,
+        ):
+            plan = self.plan(SQL(query, **some))
+            self.assertNotRegex(plan, r"Seq Scan on queue_job")
 
     def test_a_lease_of_several_channels_reads_no_more_than_their_first_jobs(self):
         names = [f"root.channel{number}" for number in range(12)]

@@ -3,7 +3,7 @@
 
 from unittest.mock import patch
 
-from odoo.exceptions import AccessError
+from odoo.exceptions import AccessError, UserError
 from odoo.tests import Form, new_test_user
 
 from ..models import queue_job_actions
@@ -99,15 +99,59 @@ class TestWizards(JobCase):
 
     def test_whose_key_is_held_is_left_out(self):
         held = self.job("failed", identity_key="held")
-        self.job("pending", identity_key="held")
+        holder = self.job("pending", identity_key="held")
         twins = self.job("failed", identity_key="twin")
         twins += self.job("failed", identity_key="twin")
         wizard = self.ask([("id", "in", (held + twins).ids)])
         self.assertIn("Left out: 2", " ".join(str(wizard.plan).split()))
+        self.assertIn(holder.uuid, wizard.plan)
         message = wizard.action_change()["params"]["message"]
-        self.assertIn("1 job(s) changed. 2 left out: another job holds", message)
+        text = "1 job(s) changed. 2 left out: another job with the same identity key"
+        self.assertIn(text, message)
+        self.assertIn(holder.uuid, message)
         self.assertEqual(held.state, "failed")
         self.assertEqual(twins.mapped("state"), ["pending", "failed"])
+
+    def test_a_requeue_of_one_whose_key_is_held(self):
+        held = self.job("failed", identity_key="k").with_user(self.manager)
+        holder = self.job("pending", identity_key="k", company_id=self.env.company.id)
+        action = held.action_requeue()  # the button of the form
+        self.assertEqual(action["params"]["type"], "warning")
+        self.assertIn(holder.uuid, action["params"]["message"])
+        with self.assertRaisesRegex(UserError, f"Not requeued: .*{holder.uuid}"):
+            held.requeue()
+        self.assertEqual(held.state, "failed")
+        other = self.job("failed").with_user(self.manager)
+        self.assertFalse((held + other).requeue())
+        self.assertEqual((held.state, other.state), ("failed", "pending"))
+        holder.button_cancelled()
+        self.assertTrue(held.requeue())
+        self.assertEqual(held.state, "pending")
+
+    def test_a_holder_that_the_user_may_not_see_is_not_named(self):
+        second = self.env["res.company"].create({"name": "Second"})
+        held = self.job("failed", identity_key="k").with_user(self.manager)
+        holder = self.job("pending", identity_key="k", company_id=second.id)
+        message = held.action_requeue()["params"]["message"]
+        self.assertIn("another job with the same identity key waits.", message)
+        self.assertNotIn(holder.uuid, message)
+
+    def test_the_buttons_of_the_form(self):
+        for state, button, expected in (
+            ("failed", "requeue", "pending"),
+            ("done", "requeue", "done"),  # the page was an old one
+            ("cancelled", "requeue", "cancelled"),
+            ("pending", "button_done", "done"),
+            ("pending", "button_cancelled", "cancelled"),
+            ("done", "button_cancelled", "done"),
+            ("done", "cancel", "done"),
+        ):
+            job = self.job(state).with_user(self.manager)
+            job = job.with_context(queue_job_from_form=True)
+            message = getattr(job, button)()["params"]["message"]
+            changed = "1 job(s)" if state != expected else "0 job(s)"
+            self.assertIn(changed, message)
+            self.assertEqual(job.state, expected)
 
     def test_the_reason_is_kept_with_the_jobs_that_changed(self):
         jobs = self.job("failed") + self.job("done")
@@ -117,6 +161,22 @@ class TestWizards(JobCase):
         self.assertIn("Requeued: &lt;b&gt;Shop", note.body)
         self.assertEqual(note.author_id, self.manager.partner_id)
         self.assertFalse(jobs[1].message_ids)
+
+    def test_the_reason_is_the_same_note_on_each_job(self):
+        jobs = self.job() + self.job() + self.job()
+        self.ask(
+            [("id", "in", jobs.ids)], "button_done", reason="Moved"
+        ).action_change()
+        first, *others = jobs.message_ids.sorted("res_id")
+        self.assertEqual(len(others), 2)
+        same = [
+            name
+            for name, field in first._fields.items()
+            if field.store and name not in ("id", "res_id")
+        ]
+        for message in others:
+            for name in same:
+                self.assertEqual(message[name], first[name], name)
 
     def test_done(self):
         jobs = self.job("failed") + self.job("pending")

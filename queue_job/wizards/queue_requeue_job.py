@@ -48,10 +48,17 @@ class QueueRequeueJob(models.TransientModel):
         """Return the tables of what changes and what is left out."""
         jobs = self.env["queue.job"]
         jobs.check_access("read")
-        rows = jobs._plan_change(self._job_change, self._jobs_domain(), self._again())
+        domain = self._jobs_domain()
+        return self._render_rows(
+            jobs._plan_change(self._job_change, domain, self._again())
+        )
+
+    def _render_rows(self, rows):
+        """Return the tables of rows (`mass_changes.Row`)."""
+        jobs = self.env["queue.job"]
         values = {
             "states": dict(jobs._fields["state"]._description_selection(self.env)),
-            "reasons": jobs._reason_texts(),
+            "reason": lambda row: jobs._reason_texts(row.holders)[row.reason],
             "changed": [row for row in rows if row.reason is None],
             "left": [row for row in rows if row.reason is not None],
         }
@@ -93,6 +100,4 @@ class QueueRequeueJob(models.TransientModel):
     def _change_by_code(self, change):
         """Make a change for code, which has no use for the notification."""
         action = self._change(change)
-        if action["tag"] == "display_notification":
-            return action["params"]["next"]
-        return action
+        return action["params"].get("next") or action

@@ -17,6 +17,8 @@ ADDON = ROOT / "queue_job"
 #: Modules that import nothing of Odoo, so that they are tested without it.
 PURE = [
     "core/states",
+    "core/mass_changes",
+    "core/undo",
     "exception",
     "core/graph",
     "core/option_values",

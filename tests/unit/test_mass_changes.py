@@ -34,12 +34,18 @@ def test_reasons(change, again, reasons):
 
 def test_plan_counts_each_job_once():
     counts = {("failed", "f"): 5, ("done", "f"): 3, ("failed", "g"): 1}
-    held = {("failed", "f"): 2, ("failed", "g"): 1, ("done", "f"): 1}
+    held = {("failed", "f"): [8, 7], ("failed", "g"): [9], ("done", "f"): [7]}
     rows = mass_changes.plan(REQUEUE, counts, held=held)
     assert rows == [
         Row("failed", "f", 3, None),
-        Row("failed", "f", 2, "key_held"),
-        Row("failed", "g", 1, "key_held"),
+        Row("failed", "f", 2, "key_held", (7, 8)),
+        Row("failed", "g", 1, "key_held", (9,)),
         Row("done", "f", 3, "not_asked"),
     ]
     assert mass_changes.sum_up(rows) == {None: 3, "key_held": 3, "not_asked": 3}
+
+
+def test_a_few_holders_are_named():
+    held = {("failed", "f"): [5, 5, 4, 9, 1]}
+    (row,) = mass_changes.plan(REQUEUE, {("failed", "f"): 5}, held=held)
+    assert row.holders == (1, 4, 5)

@@ -188,6 +188,17 @@ describe("waiting", () => {
         expect(".o_notification_content").toHaveText("result");
     });
 
+    test("a job that was stopped says what its caller says of that", async () => {
+        job.state = "cancelled";
+        const stopped_action = {
+            type: "ir.actions.client",
+            tag: "display_notification",
+            params: {message: "Half of it is done"},
+        };
+        await wait({stopped_action});
+        expect(".o_notification_content").toHaveText("Half of it is done");
+    });
+
     test("a failure is told in a dialog", async () => {
         Object.assign(job, {
             state: "failed",

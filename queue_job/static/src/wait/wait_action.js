@@ -116,6 +116,9 @@ export function actionAfter(env, answer, params, options = {}) {
             dialog.add(FailureDialog, {job: answer});
             return;
         case "cancelled":
+            if (params.stopped_action) {
+                return params.stopped_action;
+            }
             notification.add(_t("The job was cancelled."), {type: "warning"});
             return;
         case "unknown":

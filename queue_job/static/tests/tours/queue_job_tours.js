@@ -59,7 +59,21 @@ tours.add("queue_job_run_now_and_again", {
         {trigger: "button[name=action_run_now]", run: "click"},
         {trigger: ".o_job_story [data-fact=waiting]:contains(Waiting for)"},
         {trigger: "button[name=button_cancelled]", run: "click"},
+        {
+            trigger: ".o_statusbar_status .o_arrow_button_current:contains(Cancelled)",
+        },
+        {
+            content: "The notification undoes it",
+            trigger: ".o_notification:contains(1 job(s) changed) button:contains(Undo)",
+            run: "click",
+        },
+        {trigger: ".o_notification:contains(1 job(s) put back)"},
+        {
+            trigger: ".o_statusbar_status .o_arrow_button_current:contains(Pending)",
+        },
+        {trigger: "button[name=button_cancelled]", run: "click"},
         {trigger: "button[name=action_duplicate]", run: "click"},
+        {content: "Confirm", trigger: ".modal-footer .btn-primary", run: "click"},
         {
             content: "The new job opens",
             trigger:
