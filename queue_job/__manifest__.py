@@ -2,7 +2,7 @@
 {
     "name": "Job Queue",
     "summary": "Run any method of any model as a background job",
-    "version": "19.0.3.2.0",
+    "version": "19.0.3.3.0",
     "author": "Queue Job maintainers",
     "development_status": "Beta",
     "license": "LGPL-3",
@@ -19,6 +19,7 @@
         "views/failure_digest_templates.xml",
         "views/res_users_views.xml",
         "wizards/queue_requeue_job_views.xml",
+        "wizards/queue_job_channel_pause_views.xml",
         "views/queue_job_menus.xml",
         "views/queue_job_dashboard_views.xml",
         "data/queue_data.xml",

@@ -13,7 +13,7 @@ from typing import Any
 from odoo import api, fields, models
 
 from ..monitoring.waiting_facts import read_facts
-from ..monitoring.waiting_reason import JOB, MOMENTARY, Reason, waiting_reason
+from ..monitoring.waiting_reason import CHANNEL, JOB, MOMENTARY, Reason, waiting_reason
 from ..monitoring.waiting_texts import FOR_USERS, OF_SERVER, TEXTS
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
@@ -146,7 +146,11 @@ class QueueJob(models.Model):
         if code in OF_SERVER and not (self.env.su or self._is_job_manager()):
             code = FOR_USERS
         text = self.env._(TEXTS[code])
-        return text % values
+        text = text % values
+        if code == "channel_paused" and reason.record:
+            channel = self.env[CHANNEL].browse(reason.record[1]).exists()
+            text = f"{text} {channel.sudo()._who_paused()}".rstrip()
+        return text
 
     def _name_of_job(self, job_id: int, steps: int) -> str:
         name = self.env._("(of another user or company)")

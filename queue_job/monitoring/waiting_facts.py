@@ -216,14 +216,20 @@ def _channels(cr, row, configured, root_capacity) -> tuple[ChannelFacts, ...]:
                 running=running.get(name, 0),
                 failed=failed.get(name),
                 ahead=row["ahead"] if name == own else None,
-                starts=_recent_starts(cr, name, limits),
+                starts=recent_starts(cr, name, limits),
             )
         )
     return tuple(found)
 
 
-def _recent_starts(cr, name: str, limits: ChannelLimits) -> tuple[float, ...]:
-    """Return the seconds since each start that a throttle or a rate looks at."""
+def recent_starts(cr, name: str, limits: ChannelLimits) -> tuple[float, ...]:
+    """Return the seconds since each start that a throttle or a rate looks at.
+
+    :param cr: a cursor of the database
+    :param name: full dotted name of the channel
+    :param limits: those in force
+    :return: the latest first
+    """
     if not (limits.throttle or limits.rate):
         return ()
     number, period = limits.rate or (1, 0)

@@ -205,6 +205,12 @@ class RpcCase(JobCase):
             wizard = cls.env[model].with_user(user).create({"job_ids": False})
             wizard.sudo().job_ids = jobs
             cls.wizards[model, role] = wizard.ids
+        model = "queue.job.channel.pause"
+        for role in ROLES:
+            user = cls.users[role] if role in MANAGERS else cls.env.user
+            values = {"channel_ids": cls.channel.ids}
+            dialog = cls.env[model].with_user(user).create(values)
+            cls.wizards[model, role] = dialog.ids
 
     @classmethod
     def own_models(cls):
