@@ -20,6 +20,7 @@
         "views/failure_digest_templates.xml",
         "views/res_users_views.xml",
         "wizards/queue_requeue_job_views.xml",
+        "wizards/queue_job_channel_pause_views.xml",
         "views/queue_job_menus.xml",
         "views/queue_job_dashboard_views.xml",
         "data/queue_data.xml",

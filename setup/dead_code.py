@@ -50,6 +50,7 @@ PUBLIC = {
     "NothingToDoJob": "addons of others",
     "RetryableError": "addons of others, as the first presentations call it",
     "delay_many": "users",
+    "action_pause_all": "users over RPC; the buttons ask first",
     "on_failed": "users",
     "on_end": "users",
     "parents_results": "users, on a `Job`",

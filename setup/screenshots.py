@@ -44,10 +44,10 @@ SELECT min(id) FROM queue_job WHERE method_name = '_test_job' AND graph_uuid IS 
 # An hour of past, so that the charts have something to show.
 HISTORY = """
 INSERT INTO queue_job_statistic
-       (minute, function, channel, done, failed, retried, cancelled, run_seconds,
-        run_max, wait_seconds, wait_max, run_histogram, wait_histogram)
+       (minute, function, channel, company, done, failed, retried, cancelled,
+        run_seconds, run_max, wait_seconds, wait_max, run_histogram, wait_histogram)
 SELECT date_trunc('minute', now() AT TIME ZONE 'UTC') - i * interval '1 minute',
-       '<test.contact.import>._import_rows', 'root', n, n / 25, n / 15, 0,
+       '<test.contact.import>._import_rows', 'root', 0, n, n / 25, n / 15, 0,
        n * 0.18, 0.9, n * wait, wait * 3,
        ARRAY[0, 0, n / 4, n - n / 4, 0, 0, 0, 0, 0, 0],
        ARRAY[0, 0, 0, n, 0, 0, 0, 0, 0, 0]
@@ -213,8 +213,15 @@ def graph(studio: Studio, name: str = "graph", **options: Any) -> None:
 
 def channels(studio: Studio, name: str = "channels", **options: Any) -> None:
     page = studio.open("/odoo/action-queue_job.action_queue_job_channel", **options)
-    page.wait_for_selector(".o_data_row:has-text('root.archive')")
+    page.wait_for_selector(".o_data_row:has-text('archive')")
     studio.take(page, name, clip={"x": 0, "y": 0, "width": 1280, "height": 360})
+
+
+def channels_small(studio: Studio) -> None:
+    path = "/odoo/action-queue_job.action_queue_job_channel"
+    page = studio.open(path, size=SMALL, has_touch=True)
+    page.wait_for_selector(".o_job_channel_card")
+    studio.take(page, "channels-small")
 
 
 def health(studio: Studio) -> None:
@@ -251,6 +258,7 @@ PICTURE_OF: dict[str, Callable[[Studio], None]] = {
         failed_job_small,
         graph,
         channels,
+        channels_small,
         health,
         waiting,
     )

@@ -24,6 +24,7 @@ from ..declarations.report import (
     jobs_of_missing_methods,
     report,
 )
+from ..models.queue_job_journal_settings import NOTED
 from . import foreground
 
 OK, PROBLEM, USAGE, REFUSED, NOTHING = range(5)
@@ -310,7 +311,11 @@ def pause_or_resume(env, options: Namespace, console: Console) -> int:
         sys.stderr.write(f"There is no channel {', '.join(sorted(missing))}.\n")
         return NOTHING
     paused = options.command == "pause"
-    channels.paused = paused
+    channels = channels.with_context(**{NOTED: True})
+    if paused:
+        channels.action_pause(options.reason, options.until)
+    else:
+        channels.action_resume()
     console.say(f"{options.command}d: {', '.join(channels.mapped('complete_name'))}")
     console.data([{"channel": name, "paused": paused} for name in names])
     return OK

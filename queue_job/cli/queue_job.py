@@ -8,6 +8,7 @@ comes at once. What the commands do is in `commands.py` of the addon.
 import argparse
 import sys
 import threading
+from datetime import datetime, time, timedelta, timezone
 from importlib import import_module
 
 from odoo.cli.command import Command
@@ -44,6 +45,34 @@ MODULES = {
 }
 
 
+def moment(text: str) -> datetime:
+    """Read a time in UTC, the next one of this kind if no date is given.
+
+    :param text: such as 18:00, 2026-12-31 18:00 or 2026-12-31T18:00+01:00
+    :return: in UTC, without a time zone
+    :raise argparse.ArgumentTypeError: it is none of these
+
+    >>> moment("six")
+    Traceback (most recent call last):
+        ...
+    argparse.ArgumentTypeError: six is no time: give 18:00, or "2026-12-31 18:00"
+    """
+    now = datetime.now(timezone.utc).replace(tzinfo=None)
+    try:
+        if len(text) > len("18:00"):
+            found = datetime.fromisoformat(text)
+        else:
+            found = datetime.combine(now, time.fromisoformat(text))
+            found += timedelta(days=found <= now)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f'{text} is no time: give 18:00, or "2026-12-31 18:00"'
+        ) from None
+    return (
+        found.astimezone(timezone.utc).replace(tzinfo=None) if found.tzinfo else found
+    )
+
+
 class QueueJob(Command):
     """Look at the jobs of a database, change them, run them here."""
 
@@ -72,6 +101,15 @@ class QueueJob(Command):
         for name, text in (("pause", "start no more jobs"), ("resume", "start again")):
             channel = self._add(name, f"{text} in channels and below them")
             channel.add_argument("channels", nargs="*", default=["root"])
+            if name == "pause":
+                channel.add_argument("--reason", help="shown beside the channels")
+                channel.add_argument(
+                    "--until",
+                    type=moment,
+                    metavar="TIME",
+                    help="the pause ends by itself at this time, in UTC: 18:00,"
+                    ' "2026-12-31 18:00", or 2026-12-31T18:00+01:00',
+                )
         self._add_drain()
         self._add("prune", "delete ended jobs that their channels keep no longer")
         self._add_run()

@@ -24,7 +24,7 @@ from ..claim import claims
 from ..claim import lease as lease_protocol
 from ..monitoring import series
 from ..monitoring.statistics import ADD, FLUSH_INTERVAL, Statistics
-from .channels import ChannelManager, ChannelSettings
+from .channels import ChannelManager
 from .dispatch.dispatch_round import DispatchRound
 from .dispatch.dispatcher import Answer
 from .dispatch.lease_registry import LeaseRegistry
@@ -38,6 +38,7 @@ from .session import queries
 from .session.change_feed import WATCH, ChangeFeed
 from .session.database import Database, MasterElectionLost
 from .session.identity import NO_KEY, DatabaseIdentity
+from .session.live_channels import LiveChannels
 from .session.notify_monitor import PING, NotifyMonitor
 
 if TYPE_CHECKING:
@@ -143,6 +144,7 @@ class Leadership:
             uuid.uuid4().hex,
             runner.thread_dispatcher,
         )
+        self.live_channels = LiveChannels(database, self.manager)
         self.identity = DatabaseIdentity(database)
         self.notify_monitor = NotifyMonitor(database)
         self.change_feed = ChangeFeed(database)
@@ -168,7 +170,7 @@ class Leadership:
         self.notify_monitor.check_trigger()
         known = self.database.rows(series.KNOWN)
         self.statistics.series.learn((row["function"], row["channel"]) for row in known)
-        self._read_settings()
+        self.live_channels.put_in_force()
 
     def step(self) -> None:
         """Do what is to be done now, then wait until something happens.
@@ -202,31 +204,13 @@ class Leadership:
         """Scan what is in flight in the next step; any thread may call this."""
         self._timers.scan = 0.0
 
-    def _read_settings(self):
-        rows = self.database.rows(queries.CHANNELS)
-        self.manager.apply_settings(
-            [
-                ChannelSettings(
-                    row["complete_name"],
-                    row["capacity"],
-                    bool(row["sequential"]),
-                    row["throttle"] or 0,
-                    bool(row["paused"]),
-                    row["rate_limit"],
-                    row["rate_period"],
-                    bool(row["threads"]),
-                )
-                for row in rows
-            ]
-        )
-
     # -- what has happened -----------------------------------------------------------
 
     def _read_notifications(self):
         payloads = self.database.notifications()
         self.notify_monitor.receive(payloads)
         if "channels" in payloads:
-            self._read_settings()
+            self.live_channels.put_in_force()
         if WATCH in payloads:
             self.change_feed.subscribe(time.monotonic())
         if any(not payload.startswith((PING, WATCH)) for payload in payloads):
@@ -288,6 +272,8 @@ class Leadership:
         timers = self._timers
         if self.notify_monitor.check(now):
             timers.poll = 0.0
+        if self.live_channels.end_pauses(now):
+            self._note_change()
         if now >= timers.heartbeat:
             timers.heartbeat = now + HEARTBEAT_INTERVAL
             self._heartbeat(now)
@@ -398,6 +384,7 @@ class Leadership:
         until = self._timers.next(
             self.change_feed.due(now),
             self.notify_monitor.deadline,
+            self.live_channels.next_end,
             self._timers.not_before if postponed else None,
         )
         timeout = max(0.0, until - now)

@@ -12,6 +12,8 @@ from . import queue_job_gate
 from . import queue_job_graph
 from . import queue_job_attempt
 from . import queue_job_channel
+from . import queue_job_channel_load
+from . import queue_job_channel_pause
 from . import queue_job_dependency
 from . import queue_job_renamed
 from . import queue_job_function

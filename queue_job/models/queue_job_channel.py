@@ -9,7 +9,7 @@ string of the server (`ODOO_QUEUE_JOB_CHANNELS` and so on) wins where it speaks.
 - `sequential`: strictly one after the other, failed or postponed ones block.
 - `throttle`: seconds between the starts of two jobs.
 - `rate_limit`: at most so many starts in any `rate_period` seconds.
-- `paused`: starts nothing, neither here nor below.
+- `paused`: starts nothing, neither here nor below (`queue_job_channel_pause.py`).
 - `threads`: jobs here and below run in threads, where the server has them.
 """
 
@@ -18,7 +18,7 @@ from odoo.exceptions import UserError, ValidationError
 from odoo.tools.misc import file_open
 
 from ..core.states import CANCELLED, FAILED, PENDING, WAIT_DEPENDENCIES
-from ..jobrunner.schedule.channel_config import canonical_name, split_strip
+from ..jobrunner.schedule.channel_config import Origin, canonical_name, split_strip
 from ..jobrunner.schedule.rate import DEFAULT_PERIOD
 from ..jobrunner.session.config import RunnerConfig
 from ..monitoring.effective_settings import (
@@ -88,10 +88,10 @@ class QueueJobChannel(models.Model):
         "the configuration of the server says, or else the capacity of the channel.",
     )
     capacity_reason = fields.Char(
-        string="Reason of the Capacity",
+        string="Comes From",
         compute="_compute_capacity_in_force",
-        help="The setting of the server from which the capacity in force comes, if it "
-        "is not that of the form.",
+        help="Where the capacity in force comes from: a setting of the server, this "
+        "channel, or the default.",
     )
     sequential = fields.Boolean(
         help="Run the jobs strictly one after the other, in their order. A job which "
@@ -116,9 +116,6 @@ class QueueJobChannel(models.Model):
         "must not change what belongs to a process. No effect on a server that has no "
         "threads for jobs.",
     )
-    paused = fields.Boolean(
-        help="Start no job of this channel or of those below. Running jobs go on.",
-    )
     configured = fields.Char(
         string="Server Configuration",
         compute="_compute_configured",
@@ -137,9 +134,9 @@ class QueueJobChannel(models.Model):
         help="Jobs of this channel which could run now.",
     )
     oldest_wait = fields.Float(
-        string="Longest Wait (s)",
+        string="Longest Wait",
         compute="_compute_load",
-        help="Seconds for which the oldest of the waiting jobs could have run.",
+        help="For how long the oldest of the waiting jobs could have run, in seconds.",
     )
     fixed_by = fields.Char(
         string="Fixed by",
@@ -191,16 +188,26 @@ class QueueJobChannel(models.Model):
     def _compute_capacity_in_force(self):
         configured = configured_channels()[0]
         maxima = maxima_of(self.env.cr.dbname)
+        leader = self.env["queue.job.dashboard"]._leader()
         words = {None: self.env._("no limit"), 0: self.env._("off")}
         for channel in self:
             name = channel.complete_name
-            settings = effective_settings(name, channel, configured, maxima)
+            settings = effective_settings(name, channel, configured, maxima, leader)
             capacity = settings["capacity"]
             channel.capacity_in_force = words.get(capacity) or str(capacity)
-            source = capacity_source(settings, maxima)
-            channel.capacity_reason = source and self.env._(
-                "configuration (%(setting)s)", setting=source
-            )
+            channel.capacity_reason = channel._origin_in_words(settings, maxima)
+
+    def _origin_in_words(self, settings, maxima):
+        """Return where the capacity in force comes from."""
+        source = capacity_source(settings, maxima)
+        if source:
+            return self.env._("configuration (%(setting)s)", setting=source)
+        if settings["origin"] == Origin.ROW:
+            return self.env._("this channel")
+        if settings["origin"] == Origin.RUNNER:
+            return self.env._("the job runner")
+        # nothing sets a limit: root runs what the workers are made for
+        return self.env._("default") if settings["capacity"] else False
 
     @api.depends("complete_name")
     @api.depends_context("uid", "allowed_company_ids")
@@ -332,30 +339,6 @@ class QueueJobChannel(models.Model):
             raise UserError(self.env._("Cannot remove the root channel"))
 
     # -- actions -------------------------------------------------------------------
-
-    def action_pause(self) -> None:
-        """Start no more jobs of these channels."""
-        self.paused = True
-
-    def action_resume(self) -> None:
-        """Start the jobs of these channels again."""
-        self.paused = False
-
-    def action_pause_all(self) -> bool:
-        """Start no more jobs at all: pause root, which holds all others.
-
-        The pause of each channel below it stays as it is.
-        """
-        self._root().action_pause()
-        return True
-
-    def action_resume_all(self) -> bool:
-        """Take `action_pause_all` back; what was paused by itself stays paused."""
-        self._root().action_resume()
-        return True
-
-    def _root(self):
-        return self.search([("parent_id", "=", False), ("name", "=", ROOT)])
 
     def action_open_jobs(self) -> dict:
         """Return the action that opens the jobs of these channels."""

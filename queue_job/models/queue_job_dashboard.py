@@ -26,7 +26,7 @@ from ..monitoring.effective_settings import (
 )
 from ..monitoring.health import Facts, health_problems, is_alive
 from ..monitoring.health_texts import TEXTS
-from ..monitoring.histogram import percentile, sum_up_tree
+from ..monitoring.histogram import ancestors, percentile, sum_up_tree
 from ..monitoring.visible_companies import visible_companies
 from .queue_job_statistic import BOUNDS
 
@@ -62,7 +62,7 @@ class QueueJobDashboard(models.AbstractModel):
             "states": self._states(),
             "since": fields.Datetime.to_string(since),
             "series": self._series(since, step),
-            "channels": self._channels(),
+            "channels": self._channels(runners),
             "slowest": sorted(functions, key=lambda row: -row["p95"])[:TOP],
             "failing": self._most_failing(functions)[:TOP],
             "failures": self._rows(queries.FAILURES),
@@ -123,12 +123,23 @@ class QueueJobDashboard(models.AbstractModel):
         estimate = (self.env.cr.fetchone() or (0,))[0]
         return {"count": max(estimate, queries.CAP), "estimated": True}
 
-    def _series(self, since, step):
-        """Return one point for each step of time, also where nothing happened."""
-        found = {
-            row["time"]: row
-            for row in self._rows(queries.SERIES, since=since, step=step)
+    def _history(self, channel, period):
+        """Return the series of a channel and of those below it."""
+        self._check_access()
+        seconds, step = PERIODS[period]
+        since = fields.Datetime.now() - timedelta(seconds=seconds)
+        return {
+            "since": fields.Datetime.to_string(since),
+            "series": self._series(since, step, channel),
         }
+
+    def _series(self, since, step, channel=None):
+        """Return one point for each step of time, also where nothing happened.
+
+        :param channel: full name: of it and of those below; None for all channels
+        """
+        rows = self._rows(queries.SERIES, since=since, step=step, channel=channel)
+        found = {row["time"]: row for row in rows}
         first = int((since - fields.Datetime.from_string("1970-01-01")).total_seconds())
         return [
             self._point(start, found.get(start, {}))
@@ -148,17 +159,29 @@ class QueueJobDashboard(models.AbstractModel):
 
     # -- channels ------------------------------------------------------------------
 
-    def _channels(self):
+    def _leader(self, runners=None):
+        """Return the row of the runner that leads, or of the last one, or nothing.
+
+        :param runners: the rows of all, if they have been read
+        """
+        runners = self._rows(queries.RUNNERS) if runners is None else runners
+        return next(iter(sorted(runners, key=lambda row: not row["leader"])), {})
+
+    def _channels(self, runners=None):
         """Return the channels in the order of their tree, with what is in them."""
         in_flight = self._rows(queries.IN_FLIGHT)
         running = sum_up_tree({row["channel"]: row["running"] for row in in_flight})
         waits = {row["channel"]: row for row in self._rows(queries.WAITING)}
         channels = self.env["queue.job.channel"].search(queries.ALL_CHANNELS)
         records = {channel.complete_name: channel for channel in channels}
-        names = sorted({"root", *records, *running, *waits})
+        # a parent before its children, whatever signs are in the names
+        names = {"root", *records, *running, *waits}
+        names.update(*map(ancestors, names))
+        names = sorted(names, key=_path)
         configured = configured_channels()[0]
         may_change = channels._filtered_access("write")
         maxima = maxima_of(self.env.cr.dbname)
+        leader = self._leader(runners)
         return [
             {
                 "id": records[name].id if name in records else False,
@@ -168,7 +191,10 @@ class QueueJobDashboard(models.AbstractModel):
                 "running": running.get(name, 0),
                 "waiting": waits.get(name, {}).get("waiting", 0),
                 "oldest": waits.get(name, {}).get("oldest", 0),
-                **effective_settings(name, records.get(name), configured, maxima),
+                "pause": records[name].pause_text if name in records else False,
+                **effective_settings(
+                    name, records.get(name), configured, maxima, leader
+                ),
             }
             for name in names
         ]
@@ -257,12 +283,12 @@ class QueueJobDashboard(models.AbstractModel):
 
     def _facts(self, waiting, runners):
         oldest = max(waiting, key=lambda row: row["oldest"], default={})
-        leader = runners[0] if runners else {}
+        leader = self._leader(runners)
         settings, error = configured_channels()
         channels = self.env["queue.job.channel"].search(queries.ALL_CHANNELS)
         root = channels.filtered(lambda channel: channel.complete_name == "root")
         maxima = maxima_of(self.env.cr.dbname)
-        capacity = effective_settings("root", root, settings, maxima)["capacity"]
+        of_root = effective_settings("root", root, settings, maxima, leader)
         paused = self._paused_with_jobs(channels, settings, waiting)
         self.env.cr.execute(HAS_TRIGGER)
         return Facts(
@@ -273,7 +299,7 @@ class QueueJobDashboard(models.AbstractModel):
             root_paused="root" in paused,
             paused=tuple(name for name in paused if name != "root"),
             trigger=self.env.cr.fetchone()[0],
-            capacity=capacity,
+            capacity=of_root["capacity"],
             workers=config["workers"] or 0,
             job_workers=job_slots(),
             **runner_facts(leader, settings, error),
@@ -292,7 +318,11 @@ class QueueJobDashboard(models.AbstractModel):
     def _problem_text(self, problem):
         """Return the reason and the remedy, in one sentence each."""
         text = self.env._(TEXTS[problem.code])
-        return text % problem.values
+        text = text % problem.values
+        root = self.env["queue.job.channel"]._root()
+        if problem.code == "paused":
+            text = f"{text} {root._who_paused()}".rstrip()
+        return text
 
     # -- arguments of a job --------------------------------------------------------
 
@@ -330,3 +360,7 @@ class QueueJobDashboard(models.AbstractModel):
         """
         self._check_access()
         return {row["name"]: row for row in self._channels()}
+
+
+def _path(name):
+    return name.split(".")

@@ -1,7 +1,14 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Channels and job functions note in the journal what users change in them."""
 
-from odoo import api, models
+from datetime import datetime
+
+from odoo import api, fields, models
+
+from .queue_job_channel_pause import SIGNATURE, TERMS
+
+#: The key of the context that has noted what the superuser changes.
+NOTED = "queue_job_noted"
 
 
 class QueueJobJournalSettings(models.AbstractModel):
@@ -10,6 +17,8 @@ class QueueJobJournalSettings(models.AbstractModel):
 
     #: Of the field `kind` of the journal.
     _journal_kind = ""
+    #: Fields that say nothing which the row of the journal does not say itself.
+    _journal_silent: frozenset[str] = frozenset()
 
     @api.model_create_multi
     def create(self, vals_list) -> models.Model:
@@ -24,20 +33,23 @@ class QueueJobJournalSettings(models.AbstractModel):
         # what has no column is written to others, which note it
         names = [name for name in vals if name in self._fields]
         names = [name for name in names if self._fields[name].store]
+        names = [name for name in names if name not in self._journal_silent]
         before = {record: record._shown(names) for record in self._noted()}
         result = super().write(vals)
         changes = {record: record._changes(was) for record, was in before.items()}
-        action = "change"
-        if names == ["paused"]:
-            action = "pause" if vals["paused"] else "resume"
+        said = self._journal_action(vals)
         self._note(
             [
-                record._journal_row(action, "; ".join(details))
+                {**record._journal_row("change", "; ".join(details)), **said}
                 for record, details in changes.items()
                 if details
             ]
         )
         return result
+
+    def _journal_action(self, vals):
+        """Return values of the row that are special to a change."""
+        return {}
 
     def unlink(self) -> bool:
         """Delete records, and note those that a user deletes."""
@@ -53,20 +65,26 @@ class QueueJobJournalSettings(models.AbstractModel):
     def _noted(self):
         """Return those whose change is noted: not by the queue or by data files.
 
-        The context is no reason: whoever calls by RPC chooses it.
+        The context is no reason to be silent: whoever calls by RPC chooses it. It is
+        one to speak, for the command line.
         """
-        return self.browse() if self.env.su else self
+        if self.env.su and not self.env.context.get(NOTED):
+            return self.browse()
+        return self
 
     def _shown(self, names):
         """Return {name: text} of fields."""
         self.ensure_one()
-        values = {name: self.sudo()[name] for name in names}
-        return {
-            name: ", ".join(value.mapped("display_name"))
-            if isinstance(value, models.BaseModel)
-            else str(value)
-            for name, value in values.items()
-        }
+        return {name: self._text_of(self.sudo()[name]) for name in names}
+
+    @api.model
+    def _text_of(self, value):
+        if isinstance(value, models.BaseModel):
+            return ", ".join(value.mapped("display_name"))
+        if isinstance(value, datetime):  # read by people of other time zones
+            moment = fields.Datetime.context_timestamp(self, value)
+            return moment.strftime("%Y-%m-%d %H:%M:%S %Z")
+        return str(value)
 
     def _changes(self, before):
         """Return the texts that say what is different now.
@@ -100,6 +118,14 @@ class QueueJobChannel(models.Model):
     _name = "queue.job.channel"
     _inherit = ["queue.job.channel", "queue.job.journal.settings"]
     _journal_kind = "channel"
+    _journal_silent = SIGNATURE | {"pause_reason"}
+
+    def _journal_action(self, vals):
+        """A pause is no change of the settings, and may have a reason."""
+        if "paused" not in vals or not vals.keys() <= {"paused", *TERMS, *SIGNATURE}:
+            return {}
+        action = "pause" if vals["paused"] else "resume"
+        return {"action": action, "reason": vals.get("pause_reason")}
 
     def _journal_company(self):
         return self.company_id

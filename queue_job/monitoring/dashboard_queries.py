@@ -136,6 +136,8 @@ SELECT floor(extract(epoch FROM minute) / %(step)s)::bigint * %(step)s AS time,
        sum(wait_seconds)::float AS wait_seconds, max(wait_max)::float AS wait_max
   FROM queue_job_statistic
  WHERE minute >= %(since)s AND {VISIBLE_SUM}
+   AND (%(channel)s::text IS NULL
+        OR starts_with(channel || '.', %(channel)s::text || '.'))
  GROUP BY 1
  ORDER BY 1
 """

@@ -15,14 +15,17 @@ from odoo.tools import config
 from ..jobrunner.schedule.channel_config import (
     ROOT,
     ChannelSettings,
+    Origin,
     all_defaults,
     canonical_name,
+    capacity_origin,
     defaults_above,
     limits_of,
     parse,
 )
 from ..jobrunner.schedule.maxima import NO_MAXIMA, Maxima
 from ..jobrunner.session.config import ENV_PREFIX, SECTION, RunnerConfig, environment
+from .health import is_alive
 
 
 def configured_channels() -> tuple[dict[str, dict], str]:
@@ -76,16 +79,20 @@ def capacity_source(settings: Mapping[str, Any], maxima: Maxima) -> str:
     :param settings: what `effective_settings` says of the channel
     :param maxima: of the database
     """
-    if settings["fixed"]:
-        return settings["fixed"]
-    if not settings["is_maximum"]:
+    if settings["origin"] in (Origin.TEXT, Origin.DEFAULTS):
+        return configuration_source()
+    if settings["origin"] != Origin.MAXIMUM:
         return ""
     own = maxima.database == maxima.root
     return configuration_source("db_max_capacity" if own else "max_capacity")
 
 
 def effective_settings(
-    name: str, channel, configured: dict[str, dict], maxima: Maxima = NO_MAXIMA
+    name: str,
+    channel,
+    configured: dict[str, dict],
+    maxima: Maxima = NO_MAXIMA,
+    leader: Mapping[str, Any] | None = None,
 ) -> dict:
     """Return the settings that are in force for a channel, as the runner obeys them.
 
@@ -93,24 +100,41 @@ def effective_settings(
     :param channel: its record, its columns as a dictionary, or None or empty
     :param configured: {full name: entry of the configuration string}
     :param maxima: of the database, see `maxima_of`
+    :param leader: see `as_led`
     :return: capacity (jobs at a time, None for no limit, 0 where the runner is off),
         sequential, throttle (seconds), paused, rate, under `fixed` where the
-        configuration string stands, or "", and `is_maximum` where the capacity is not
-        what the record says, but a maximum of the configuration
+        configuration string stands, or "", and `origin`, what gives the capacity
     """
     entry = configured.get(name)
     defaults = None if channel else defaults_above(name, all_defaults(configured))
     row = _row_of(name, channel)
     default = default_root_capacity()
     limits = limits_of(name, row, entry, default, defaults, maxima.root)
-    own = row.capacity if name == ROOT and not row.sequential else limits.capacity
-    return {
+    settings = {
         **limits._asdict(),
         # `root:0` keeps the runner from starting, elsewhere 0 sets no limit
         "capacity": limits.capacity or (0 if name == ROOT else None),
         "fixed": "" if entry is None else configuration_source(),
-        "is_maximum": bool(maxima.root) and entry is None and own != limits.capacity,
+        "origin": capacity_origin(name, row, entry, defaults, maxima.root),
     }
+    return as_led(settings, leader) if leader and name == ROOT else settings
+
+
+def as_led(settings: dict[str, Any], leader: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is in force for root, whoever leads the database.
+
+    What the configuration string of this server says of root holds for its own runner.
+    It may have none: `root:0` stands where the job runner is a process of its own.
+
+    :param settings: of root, what `effective_settings` says
+    :param leader: the row of the runner that leads, with its age in seconds, or empty
+    """
+    told = leader.get("root_capacity")
+    is_led = leader.get("leader") and is_alive(leader.get("age"))
+    is_other = settings["origin"] == Origin.TEXT and told != settings["capacity"]
+    if not (told and is_led and is_other):
+        return settings
+    return {**settings, "capacity": told, "fixed": "", "origin": Origin.RUNNER}
 
 
 def runner_facts(

@@ -268,6 +268,17 @@ def _channel(name: str, row, settings, server: Server) -> ChannelFacts:
     )
 
 
+def recent_starts(cr: Any, name: str, limits: ChannelLimits) -> tuple[float, ...]:
+    """Return the seconds since each start that a throttle or a rate looks at.
+
+    :param cr: a cursor of the database
+    :param name: full dotted name of the channel
+    :param limits: those in force
+    :return: the latest first
+    """
+    return tuple(_recent_starts(cr, [ChannelFacts(name, limits)]).get(name, ()))
+
+
 def _recent_starts(cr: Any, channels: Iterable[ChannelFacts]) -> dict[str, list[float]]:
     """Return the seconds since each start that a throttle or a rate looks at."""
     asked = []

@@ -275,15 +275,20 @@ def _too_many_starts(channel: ChannelFacts) -> Reason | None:
     limits = channel.limits
     throttle = Rate.of(1, limits.throttle) if limits.throttle else None
     for code, rate in (("throttle", throttle), ("rate", limits.rate)):
-        wait = _opens_in(rate, channel.starts)
+        wait = opens_in(rate, channel.starts)
         if rate and wait > 0:
             values = {"until": wait, "number": rate.number, "period": rate.period}
             return _because_of(channel, code, values)
     return None
 
 
-def _opens_in(rate: Rate | None, ages: tuple[float, ...]) -> float:
-    """Seconds until the next start, by the window that the runner uses; 0 for now."""
+def opens_in(rate: Rate | None, ages: tuple[float, ...]) -> float:
+    """Return the time until the next start, by the window that the runner uses.
+
+    :param rate: None for no limit
+    :param ages: seconds since the last starts
+    :return: seconds, 0 for now
+    """
     window = StartWindow()
     window.replace([-age for age in ages], "")
     if rate and not window.room(rate, 0):

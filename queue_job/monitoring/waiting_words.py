@@ -13,7 +13,7 @@ from typing import Any
 
 from odoo import fields
 
-from .waiting_reason import JOB, Reason
+from .waiting_reason import CHANNEL, JOB, Reason
 from .waiting_texts import FOR_USERS, OF_SERVER, TEXTS
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
@@ -91,8 +91,14 @@ class Words:
         code = reason.code
         if code in OF_SERVER and not self._hears_of_the_server:
             code = FOR_USERS
-        text = self._env._(TEXTS[code])
-        return text % values
+        text = self._env._(TEXTS[code]) % values
+        if code == "channel_paused" and reason.record:
+            text = f"{text} {self._who_paused(reason.record[1])}".rstrip()
+        return text
+
+    def _who_paused(self, channel_id: int) -> str:
+        channel = self._env[CHANNEL].sudo().browse(channel_id).exists()
+        return channel._who_paused() if channel else ""
 
     @property
     def _hears_of_the_server(self) -> bool:

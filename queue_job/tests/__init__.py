@@ -46,6 +46,8 @@ from . import test_line
 from . import test_metrics
 from . import test_migrations
 from . import test_change_feed
+from . import test_channel_load
+from . import test_channel_pause
 from . import test_odd_errors
 from . import test_odd_rows
 from . import test_outdated_code

@@ -217,6 +217,12 @@ class RpcCase(JobCase):
             for name in shown.keys() & wizard._fields:
                 wizard.sudo()[name] = shown[name]
             cls.wizards[model, role] = wizard.ids
+        model = "queue.job.channel.pause"
+        for role in ROLES:
+            user = cls.users[role] if role in MANAGERS else cls.env.user
+            values = {"channel_ids": cls.channel.ids}
+            dialog = cls.env[model].with_user(user).create(values)
+            cls.wizards[model, role] = dialog.ids
 
     @classmethod
     def own_models(cls):

@@ -240,7 +240,7 @@ class TestLeadership(TransactionCase):
             }
         )
         self.env.flush_all()
-        self.leadership._read_settings()
+        self.leadership.live_channels.put_in_force()
         dead, following = (self.delay(channel="root.line") for _number in range(2))
         dead.state = "started"
         dead.lease_id = 4711

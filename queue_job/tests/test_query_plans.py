@@ -70,7 +70,7 @@ class TestQueryPlans(TransactionCase):
 
     def test_totals_and_minutes_have_an_index_each(self):
         since = {"since": "2026-01-01", "step": 60, "functions": None}
-        since["companies"] = None
+        since["companies"] = since["channel"] = None
         of_minutes = "queue_job_statistic_minute_function_channel_uniq"
         for query, index in (
             (metrics.TOTALS, "queue_job_statistic_total_function_channel_uniq"),

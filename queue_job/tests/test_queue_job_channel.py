@@ -6,6 +6,7 @@ from unittest.mock import patch
 
 import psycopg2
 
+from odoo import fields
 from odoo.exceptions import UserError, ValidationError
 from odoo.tools import mute_logger
 
@@ -122,15 +123,43 @@ class TestChannel(JobCase):
     def test_the_capacity_in_force_is_shown(self):
         channels = self.channel("free"), self.channel("two", capacity=2)
         self.root.capacity = 0
-        for string, shown in (
-            ("", ["1", "no limit", "2"]),
-            ("root:0,free:0,two:5", ["off", "no limit", "5"]),
-            ("root:7", ["7", "no limit", "2"]),
+        config = "configuration (ODOO_QUEUE_JOB_CHANNELS)"
+        own = "this channel"
+        for string, shown, said in (
+            ("", ["1", "no limit", "2"], ["default", False, own]),
+            ("root:0,free:0,two:5", ["off", "no limit", "5"], [config] * 3),
+            ("root:7", ["7", "no limit", "2"], [config, False, own]),
         ):
             self.env.invalidate_all()
             with patch.dict(os.environ, {"ODOO_QUEUE_JOB_CHANNELS": string}):
                 found = [c.capacity_in_force for c in (self.root, *channels)]
+                reasons = [c.capacity_reason for c in (self.root, *channels)]
             self.assertEqual(found, shown, string)
+            self.assertEqual(reasons, said, string)
+
+    def test_a_runner_of_another_server_has_its_own_configuration(self):
+        """`root:0` stands where the job runner is a process of its own."""
+        runners = self.env["queue.job.runner"]
+        runners.search([]).unlink()
+        runner = runners.create(
+            {
+                "uuid": "r",
+                "leader": True,
+                "last_seen": fields.Datetime.now(),
+                "root_capacity": 6,
+            }
+        )
+        off = patch.dict(os.environ, {"ODOO_QUEUE_JOB_CHANNELS": "root:0"})
+        dashboard = self.env["queue.job.dashboard"]
+        with off:
+            self.assertEqual(self.root.capacity_in_force, "6")
+            self.assertEqual(self.root.capacity_reason, "the job runner")
+            self.assertEqual(dashboard.get_channel_loads()["root"]["capacity"], 6)
+            for values in ({"leader": False}, {"last_seen": "2020-01-01"}):
+                runner.write(values)
+                self.env.invalidate_all()
+                self.assertEqual(self.root.capacity_in_force, "off", values)
+                runner.write({"leader": True, "last_seen": fields.Datetime.now()})
 
     def test_a_maximum_of_the_database_is_shown_with_its_reason(self):
         sub = self.channel("two", capacity=9)
@@ -143,7 +172,7 @@ class TestChannel(JobCase):
         for capacity, changed, shown in (
             (0, {}, ("6", reason)),
             (8, {}, ("6", reason)),
-            (4, {}, ("4", "")),
+            (4, {}, ("4", "this channel")),
             (0, {"ODOO_QUEUE_JOB_MAX_CAPACITY": "5"}, ("5", "MAX_CAPACITY")),
             (0, {"ODOO_QUEUE_JOB_DB_MAX_CAPACITY": ""}, ("10", "MAX_CAPACITY")),
             (8, {"ODOO_QUEUE_JOB_CHANNELS": "root:7"}, ("7", "JOB_CHANNELS")),
@@ -152,16 +181,8 @@ class TestChannel(JobCase):
             self.env.invalidate_all()
             with self.subTest(shown), patch.dict(os.environ, {**own, **changed}):
                 self.assertEqual(self.root.capacity_in_force, shown[0])
-                self.assertIn(shown[1], self.root.capacity_reason or "")
-                self.assertEqual(bool(self.root.capacity_reason), bool(shown[1]))
-                self.assertFalse(sub.capacity_reason)
-
-    def test_pause(self):
-        sub = self.channel("sub")
-        sub.action_pause()
-        self.assertTrue(sub.paused)
-        sub.action_resume()
-        self.assertFalse(sub.paused)
+                self.assertIn(shown[1], self.root.capacity_reason)
+                self.assertEqual(sub.capacity_reason, "this channel")
 
     def test_install_mode_merges(self):
         sub = self.channel("sub", removal_interval=5)

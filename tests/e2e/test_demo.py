@@ -36,6 +36,28 @@ FROM_LEFT = """element => {
     return place(0) < place(1);
 }"""
 FORM = ".o_job_story"
+PHONE = {"width": 375, "height": 800}
+LONG_NAME = "a_very_long_name_of_a_channel_" * 4
+#: Which of some elements reach beyond the window, or hold more than they show.
+TOO_WIDE = """(elements, width) => elements.filter(
+    (element) => element.getBoundingClientRect().right > width + 1
+        || element.getBoundingClientRect().left < -1
+        || element.matches('.o_kanban_record')
+        && element.scrollWidth > element.clientWidth + 1
+).map((element) => element.outerHTML)"""
+#: Path, what shows that it is there, and what must not overflow.
+PHONE_PAGES = {
+    "dashboard": (
+        "/odoo/job-queue",
+        f"[data-channel$={LONG_NAME}]",
+        ".o_job_channels tr, .o_job_channels button",
+    ),
+    "channels": (
+        "/odoo/action-queue_job.action_queue_job_channel",
+        f".o_kanban_record:has-text({LONG_NAME!r})",
+        ".o_kanban_record:not(.o_kanban_ghost), .o_kanban_record button",
+    ),
+}
 #: The jobs that are meant to fail; whatever else fails is a fault of the demo.
 FAILURES = (
     "is not an e-mail address",
@@ -113,6 +135,17 @@ def open_page(browser):
     assert not complaints
 
 
+@pytest.fixture
+def long_channel(greeted):
+    client = greeted.client()
+    (root,) = client.call("queue.job.channel", "search", [["name", "=", "root"]])
+    values = {"name": LONG_NAME, "parent_id": root}
+    channel = client.call("queue.job.channel", "create", values)
+    client.call("queue.job.channel", "action_pause", [channel], "month end " * 9)
+    yield
+    client.call("queue.job.channel", "unlink", [channel])
+
+
 def job(client, name):
     return client.call("queue.job", "search", [["name", "=", name]], limit=1)[0]
 
@@ -179,6 +212,16 @@ def test_languages(greeted, open_page, code, direction):
         assert page.locator(METHOD).first.evaluate(FROM_LEFT), "<model>.method"
     finally:
         client.call("res.users", "write", [client.uid], {"lang": "en_US"})
+
+
+@pytest.mark.usefixtures("long_channel")
+@pytest.mark.parametrize("name", PHONE_PAGES)
+def test_nothing_overflows_on_a_phone(greeted, open_page, name):
+    path, shown, blocks = PHONE_PAGES[name]
+    page = open_page(greeted.client(), path, size=PHONE, has_touch=True)
+    page.wait_for_selector(shown)
+    assert page.locator(blocks).count() > 1
+    assert page.locator(blocks).evaluate_all(TOO_WIDE, PHONE["width"]) == []
 
 
 def test_every_user_of_the_greeting_can_log_in(greeted, capsys):

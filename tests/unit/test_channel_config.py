@@ -9,8 +9,10 @@ from queue_job.jobrunner.channels import ChannelManager
 from queue_job.jobrunner.schedule import channel_config, channel_options
 from queue_job.jobrunner.schedule.channel_config import (
     ChannelSettings,
+    Origin,
     all_defaults,
     canonical_name,
+    capacity_origin,
     defaults_above,
     is_disabled,
     limits_of,
@@ -288,6 +290,50 @@ def test_the_runner_obeys_these_limits(text, row, _expected):
     channel = manager.get_channel_by_name("root.a")
     limits = limits_of("root.a", settings, entries(text).get("root.a"))
     assert {name: getattr(channel, name) for name in NO_LIMIT} == limits._asdict()
+
+
+#: Channel, text, row (None for none), maximum, and what gives the capacity.
+ORIGINS = [
+    ("root.a", "", {}, None, Origin.NOTHING, "no limit"),
+    ("root.a", "", {"capacity": 2}, None, Origin.ROW, "its own number"),
+    ("root.a", "", {"capacity": 9, "sequential": True}, None, Origin.ROW, "its order"),
+    ("root.a", "", {"capacity": -2}, None, Origin.NOTHING, "what SQL put there"),
+    ("root.a", "", {"capacity": 9}, 4, Origin.ROW, "a maximum is that of root"),
+    ("root.a", "a:2", {"capacity": 5}, None, Origin.TEXT, "the text wins"),
+    ("root.a", "a:0", {"capacity": 5}, None, Origin.TEXT, "no limit, says the text"),
+    ("root.a", "root:4", {"capacity": 5}, None, Origin.ROW, "an entry of another"),
+    ("root.a", "root:4:capacity_default=2", None, None, Origin.DEFAULTS, "on the fly"),
+    ("root.a", "root:4:sequential_default", None, None, Origin.DEFAULTS, "in order"),
+    ("root.a", "root:4:capacity_default=0", None, None, Origin.NOTHING, "no limit"),
+    ("root", "", {}, None, Origin.NOTHING, "what the workers are made for"),
+    ("root", "", {"capacity": 3}, None, Origin.ROW, "its own number"),
+    ("root", "root:0", {"capacity": 3}, 2, Origin.TEXT, "off"),
+    ("root", "", {}, 6, Origin.MAXIMUM, "nothing else says a number"),
+    ("root", "", {"capacity": 8}, 6, Origin.MAXIMUM, "more than it may"),
+    ("root", "", {"capacity": 6}, 6, Origin.ROW, "as much as it may"),
+    ("root", "", {"capacity": 8, "sequential": True}, 6, Origin.ROW, "one at a time"),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "row", "maximum", "expected", "why"), ORIGINS)
+def test_what_gives_the_capacity(name, text, row, maximum, expected, why):
+    known = entries(text)
+    defaults = defaults_above(name, all_defaults(known)) if row is None else None
+    settings = ChannelSettings(name, **(row or {}))
+    given = (name, settings, known.get(name))
+    origin = capacity_origin(*given, defaults, maximum)
+    assert origin == expected, why
+    capacity = limits_of(*given, 4, defaults, maximum).capacity
+    assert (
+        capacity
+        == {
+            Origin.ROW: 1 if settings.sequential else settings.capacity,
+            Origin.MAXIMUM: maximum,
+            Origin.TEXT: known.get(name, {}).get("capacity"),
+            Origin.DEFAULTS: defaults and defaults.capacity,
+            Origin.NOTHING: 4 if name == "root" else None,
+        }[origin]
+    )
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import polib
 import pytest
@@ -26,13 +27,24 @@ def test_nothing_is_missing(path):
     assert [entry.msgid for entry in translated if is_missing(entry)] == []
 
 
+def buttons_of_views():
+    """The labels of the buttons of each view: they stand side by side."""
+    for path in sorted(ROOT.glob("queue_job/*/*_views.xml")):
+        for record in ElementTree.parse(path).iter("record"):
+            buttons = record.iter("button")
+            labels = {each.get("string") or each.get("title") for each in buttons}
+            if len(labels - {None}) > 1:
+                yield pytest.param(labels - {None}, id=record.get("id"))
+
+
+@pytest.mark.parametrize("labels", list(buttons_of_views()))
 @pytest.mark.parametrize("language", ["de", "fr"])
-def test_buttons_side_by_side_say_different_things(language):
-    """A requeue runs the job again, the other one enqueues a new job."""
+def test_buttons_side_by_side_say_different_things(language, labels):
+    """A requeue runs the job again, another one enqueues a new job."""
     path = ROOT / "queue_job" / "i18n" / f"{language}.po"
     texts = {entry.msgid: entry.msgstr for entry in polib.pofile(str(path))}
-    requeue = {texts[name] for name in ("Requeue", "Requeue Job", "Requeue all")}
-    assert texts["Enqueue Again"] not in requeue
+    translated = sorted(texts[label].casefold() for label in labels)
+    assert translated == sorted(set(translated))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -64,6 +64,17 @@ class ChannelLimits(NamedTuple):
     threads: bool = False
 
 
+class Origin:
+    """What gives a channel its capacity, see `capacity_origin`."""
+
+    TEXT = "text"  #: its entry of the configuration string
+    DEFAULTS = "defaults"  #: what the string says of channels made on the fly
+    MAXIMUM = "maximum"  #: the maximum of the database, or of all of them
+    ROW = "row"
+    RUNNER = "runner"  #: that of another server, with a configuration of its own
+    NOTHING = "nothing"  #: no limit of its own; root runs what the server is made for
+
+
 def limits_of(
     name: str,
     row: ChannelSettings,
@@ -102,6 +113,27 @@ def limits_of(
         rate=rate if isinstance(rate, Rate) else Rate.parse(rate),
         threads=as_boolean(entry.get("threads")),
     )
+
+
+def capacity_origin(
+    name: str,
+    row: ChannelSettings,
+    entry: dict[str, Any] | None = None,
+    defaults: ChildDefaults | None = None,
+    maximum: int | None = None,
+) -> str:
+    """Return what gives a channel the capacity that `limits_of` says: an `Origin`.
+
+    The parameters are those of `limits_of`.
+    """
+    if entry is not None:
+        return Origin.TEXT
+    if defaults is not None:
+        return Origin.DEFAULTS if defaults.capacity else Origin.NOTHING
+    own = _limits_of_row(row, None).capacity
+    if name == ROOT and maximum and (own or maximum + 1) > maximum:
+        return Origin.MAXIMUM
+    return Origin.ROW if own else Origin.NOTHING
 
 
 def defaults_above(

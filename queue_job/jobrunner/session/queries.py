@@ -43,7 +43,7 @@ _LAST_COLUMNS = (
     ("queue_job_runner", "drained"),
     ("queue_job_runner", "total_running"),
     ("queue_job_runner", "shared_load"),
-    ("queue_job_channel", "threads"),
+    ("queue_job_channel", "paused_until"),
 )
 _HAS_COLUMNS = "".join(
     f"""
@@ -313,11 +313,29 @@ SELECT CASE WHEN a.state = 'active' AND NOT %(force)s
  LIMIT 1
 """
 
-# The live channel settings. A row without a name is not the root channel.
-CHANNELS = """
-SELECT complete_name, capacity, sequential, throttle, paused, rate_limit, rate_period,
-       threads
+# The live channel settings. A row without a name is not the root channel. A pause that
+# is over holds nothing, also while nobody could write that into its row.
+CHANNELS = f"""
+SELECT complete_name, capacity, sequential, throttle,
+       paused AND coalesce(paused_until > {UTC_NOW}, TRUE) AS paused,
+       rate_limit, rate_period, threads
   FROM queue_job_channel WHERE complete_name ~ '[^.[:space:]]'
+"""
+
+# Seconds until the first pause ends by itself, NULL if none does.
+NEXT_PAUSE_END = f"""
+SELECT -{seconds_since("min(paused_until)")} FROM queue_job_channel WHERE paused
+"""
+
+# The time of these pauses has come. A row that somebody else writes is tried again.
+END_PAUSES = f"""
+UPDATE queue_job_channel
+   SET paused = FALSE, pause_reason = NULL, paused_until = NULL, pause_date = NULL,
+       pause_user_id = NULL
+ WHERE id IN (SELECT id FROM queue_job_channel
+               WHERE paused AND paused_until <= {UTC_NOW}
+                 FOR NO KEY UPDATE SKIP LOCKED)
+RETURNING complete_name
 """
 
 # One row per runner: the right to claim, and what the health banner and the metrics

@@ -46,6 +46,7 @@ const channel = (name, values) => ({
     sequential: false,
     throttle: 0,
     paused: false,
+    pause: false,
     fixed: "",
     may_change: true,
     ...values,
@@ -238,6 +239,40 @@ describe("dashboard", () => {
         await contains("[data-channel=root] .o_job_resume").click();
         await contains(".o_job_resume_all").click();
         expect.verifySteps(["action_resume [[7]]", "action_resume_all [[]]"]);
+    });
+
+    test("a pause asks first, and is shown with its reason", async () => {
+        const pause = "Paused by Mitchell until 18:00: month end";
+        const channels = [
+            channel("root"),
+            channel("root.shop", {id: 8, paused: true, pause}),
+        ];
+        onRpc("queue.job.dashboard", "get_figures", () => figures({channels}));
+        onRpc("queue.job.channel", "*", ({method, args}) => {
+            expect.step(`${method} ${JSON.stringify(args)}`);
+            return {type: "ir.actions.act_window", name: "Pause"};
+        });
+        patchWithCleanup(QueueJobDashboard.prototype, {
+            setup() {
+                super.setup();
+                this.action = {
+                    doAction: ({name}, {onClose}) => {
+                        expect.step(name);
+                        return onClose();
+                    },
+                };
+            },
+        });
+        await open();
+        expect(queryAllTexts(".o_job_pause_text")).toEqual([pause]);
+        await contains("[data-channel=root] .o_job_pause").click();
+        await contains(".o_job_pause_all").click();
+        expect.verifySteps([
+            "action_ask_pause [[7]]",
+            "Pause",
+            "action_ask_pause_all [[]]",
+            "Pause",
+        ]);
     });
 
     test("what belongs to all companies is paused by who works in all", async () => {

@@ -99,8 +99,18 @@ export class QueueJobDashboard extends Component {
         return more ? _t("All failures (%s more kinds)", more) : _t("All failures");
     }
 
-    channelTitle({fixed}) {
-        return fixed ? _t("Ruled by the server's configuration: %s", fixed) : "";
+    /** A channel stands below its parent: its own name is enough. */
+    channelLabel({name}) {
+        return name.split(".").at(-1);
+    }
+
+    channelTitle({name, fixed}) {
+        return fixed
+            ? _t("%(name)s: ruled by the server's configuration, %(setting)s", {
+                  name,
+                  setting: fixed,
+              })
+            : name;
     }
 
     failureText(failure) {
@@ -187,15 +197,27 @@ export class QueueJobDashboard extends Component {
         );
     }
 
-    async setPaused(channel, paused) {
-        const method = paused ? "action_pause" : "action_resume";
-        await this.orm.call("queue.job.channel", method, [[channel.id]]);
+    /** Open the dialog that asks why, and until when. */
+    async askPause(method, ids) {
+        const action = await this.orm.call("queue.job.channel", method, [ids]);
+        return this.action.doAction(action, {onClose: () => this.load()});
+    }
+
+    pause({id}) {
+        return this.askPause("action_ask_pause", [id]);
+    }
+
+    pauseAll() {
+        return this.askPause("action_ask_pause_all", []);
+    }
+
+    async resume({id}) {
+        await this.orm.call("queue.job.channel", "action_resume", [[id]]);
         await this.load();
     }
 
-    async setAllPaused(paused) {
-        const method = paused ? "action_pause_all" : "action_resume_all";
-        await this.orm.call("queue.job.channel", method, [[]]);
+    async resumeAll() {
+        await this.orm.call("queue.job.channel", "action_resume_all", [[]]);
         await this.load();
     }
 

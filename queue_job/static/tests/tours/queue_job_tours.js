@@ -10,6 +10,9 @@ const call = (model, method, args) =>
 
 const row = (name) => `.o_data_row:has(td[name=name]:contains(/^${name}$/))`;
 
+const channelRow = (name) =>
+    `.o_data_row:has(td[name=complete_name]:contains(/^${name}$/))`;
+
 tours.add("queue_job_open_and_requeue", {
     steps: () => [
         {
@@ -123,33 +126,40 @@ tours.add("queue_job_channels", {
     steps: () => [
         {
             content: "What waits is shown beside the channel",
-            trigger:
-                ".o_data_row:contains(root.tour) td[name=waiting_count]:contains(1)",
+            trigger: `${channelRow("tour")} td[name=waiting_count]:contains(1)`,
         },
         {
             content: "Without a limit of its own no number stands there, but a word",
-            trigger:
-                ".o_data_row:contains(root.default):not(:has(td[name=capacity]:contains(0))) td[name=capacity_in_force]:contains(no limit)",
+            trigger: `${channelRow("default")}:not(:has(td[name=capacity]:contains(0))) td[name=capacity_in_force]:contains(no limit)`,
         },
         {
-            trigger: ".o_data_row:contains(root.tour) button[name=action_pause]",
+            trigger: `${channelRow("tour")} button[name=action_ask_pause]`,
             run: "click",
         },
         {
-            trigger: ".o_data_row:contains(root.tour) button[name=action_resume]",
+            content: "The dialog asks why",
+            trigger: ".modal [name=reason] input",
+            run: "edit month end",
+        },
+        {trigger: ".modal footer button[name=action_pause]", run: "click"},
+        {
+            content: "Everybody sees who paused it, and why",
+            trigger: `${channelRow("tour")} td[name=pause_text]:contains(month end)`,
+        },
+        {
+            trigger: `${channelRow("tour")} button[name=action_resume]`,
             run: "click",
         },
-        {trigger: ".o_data_row:contains(root.tour) button[name=action_pause]"},
+        {trigger: `${channelRow("tour")} button[name=action_ask_pause]`},
         {
             content: "The capacity is edited in place",
-            trigger: ".o_data_row:contains(root.tour) td[name=capacity]",
+            trigger: `${channelRow("tour")} td[name=capacity]`,
             run: "click",
         },
         {trigger: ".o_selected_row td[name=capacity] input", run: "edit 4"},
         {trigger: ".o_list_button_save", run: "click"},
         {
-            trigger:
-                ".o_data_row:contains(root.tour) td[name=capacity_in_force]:contains(4)",
+            trigger: `${channelRow("tour")} td[name=capacity_in_force]:contains(4)`,
         },
     ],
 });
@@ -158,12 +168,12 @@ tours.add("queue_job_fixed_channel", {
     steps: () => [
         {
             content: "What the server's configuration says cannot be edited",
-            trigger: ".o_data_row:contains(root.tour) td[name=capacity]",
+            trigger: `${channelRow("tour")} td[name=capacity]`,
             run: "click",
         },
         {
             trigger:
-                ".o_selected_row td[name=fixed_by]:contains(ODOO_QUEUE_JOB_CHANNELS)",
+                ".o_selected_row td[name=capacity_reason]:contains(ODOO_QUEUE_JOB_CHANNELS)",
         },
         {trigger: ".o_selected_row:not(:has(td[name=capacity] input))"},
         {trigger: ".o_data_row td[name=capacity_in_force]:contains(/^2$/)"},
@@ -196,6 +206,7 @@ tours.add("queue_job_dashboard", {
             trigger: "[data-channel='root.tour'] .o_job_pause",
             run: "click",
         },
+        {trigger: ".modal footer button[name=action_pause]", run: "click"},
         {trigger: ".o_job_health [data-code=channels_paused]:contains(root.tour)"},
         {trigger: "[data-channel='root.tour'] .o_job_resume", run: "click"},
         {trigger: "body:not(:has([data-code=channels_paused]))"},
