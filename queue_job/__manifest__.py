@@ -2,7 +2,7 @@
 {
     "name": "Job Queue",
     "summary": "Run any method of any model as a background job",
-    "version": "19.0.3.2.0",
+    "version": "19.0.3.3.0",
     "author": "Queue Job maintainers",
     "development_status": "Beta",
     "license": "LGPL-3",
@@ -21,7 +21,9 @@
         "wizards/queue_requeue_job_views.xml",
         "views/queue_job_menus.xml",
         "views/queue_job_dashboard_views.xml",
+        "views/queue_job_mine_views.xml",
         "data/queue_data.xml",
+        "data/end_notice_data.xml",
         "data/failure_digest_data.xml",
         "data/queue_job_function_data.xml",
         "data/queue_job_channel_data.xml",

@@ -2,7 +2,7 @@
 {
     "name": "Scheduled Actions as Queue Jobs",
     "summary": "Let scheduled actions run through the job queue",
-    "version": "19.0.3.2.0",
+    "version": "19.0.3.3.0",
     "author": "Queue Job maintainers",
     "development_status": "Beta",
     "license": "LGPL-3",

@@ -2,7 +2,7 @@
 {
     "name": "Queue Job Tests",
     "summary": "Models, data and integration tests of the job queue",
-    "version": "19.0.3.2.0",
+    "version": "19.0.3.3.0",
     "author": "Queue Job maintainers",
     "development_status": "Beta",
     "license": "LGPL-3",

@@ -49,7 +49,7 @@ class QueueJob(models.Model):
     @api.model
     @api.readonly
     def waiting_reason(self, uuid) -> dict:
-        """Return why a job does not run, to its user and to managers.
+        """Return why a job does not run, to its user and to who reads all jobs.
 
         :param uuid: of the job
         :return: code, text, record ([model, id] of what blocks, or False), remedy (a
@@ -143,7 +143,7 @@ class QueueJob(models.Model):
         if reason.because:
             values["because"] = self._reason_text(reason.because)
         code = reason.code
-        if code in OF_SERVER and not (self.env.su or self._is_job_manager()):
+        if code in OF_SERVER and not (self.env.su or self._reads_all_jobs()):
             code = FOR_USERS
         text = self.env._(TEXTS[code])
         return text % values

@@ -55,6 +55,9 @@ class TestHowTo(HelperCase):
         pages = {path.stem for path in PAGES.glob("*.md")}
         self.assertFalse(pages - tested - {"README", "command_line"})
 
+    def test_my_jobs(self):
+        self.run_page("my_jobs")
+
     def test_fan_out(self):
         self.run_page("fan_out")
 

@@ -49,6 +49,7 @@ PAGES = {
     "channels": ("/odoo/action-queue_job.action_queue_job_channel", LIST),
     "functions": ("/odoo/action-queue_job.action_queue_job_function", LIST),
     "failed jobs": ("/odoo/failed-jobs", LIST),
+    "my jobs": ("/odoo/my-jobs", ".o_queue_job_mine_job"),
 }
 
 

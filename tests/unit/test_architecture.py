@@ -17,6 +17,7 @@ ADDON = ROOT / "queue_job"
 #: Modules that import nothing of Odoo, so that they are tested without it.
 PURE = [
     "core/states",
+    "core/plain_words",
     "exception",
     "core/graph",
     "core/option_values",
@@ -76,7 +77,7 @@ MAX_FUNCTION_LINES = 50
 
 
 def sources():
-    for addon in ("queue_job", "queue_job_cron", "test_queue_job"):
+    for addon in ("queue_job", "queue_job_cron", "queue_job_portal", "test_queue_job"):
         for path in (ROOT / addon).rglob("*.py"):
             if "tests" not in path.parts and "migrations" not in path.parts:
                 yield path

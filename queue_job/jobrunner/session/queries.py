@@ -39,7 +39,7 @@ _LAST_COLUMNS = (
     ("queue_job", "date_runnable"),
     ("queue_job_signal", "stack"),
     ("queue_job_statistic", "company"),
-    ("queue_job_function", "former_names"),
+    ("queue_job_function", "retry_by"),
     ("queue_job_runner", "drained"),
     ("queue_job_runner", "total_running"),
     ("queue_job_channel", "threads"),
@@ -57,7 +57,8 @@ SELECT bool_and(to_regclass(name) IS NOT NULL){_HAS_COLUMNS}
    AND EXISTS (SELECT 1 FROM pg_trigger WHERE tgrelid = 'queue_job'::regclass
                   AND tgname = 'queue_job_gate')
   FROM unnest(ARRAY['queue_job_dependency', 'queue_job_attempt', 'queue_job_signal',
-                    'queue_job_runner', 'queue_job_statistic', 'queue_job_progress'])
+                    'queue_job_runner', 'queue_job_statistic', 'queue_job_progress',
+                    'queue_job_notice'])
        AS name
 """
 

@@ -71,6 +71,7 @@ const figures = (values) => ({
         },
     ],
     failing: [],
+    may_requeue: true,
     failures: [
         {
             function: "<a>.slow",
