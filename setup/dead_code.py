@@ -21,7 +21,7 @@ from vulture import Vulture
 from vulture.core import Item
 
 ROOT = Path(__file__).resolve().parent.parent
-ADDONS = ("queue_job", "queue_job_cron")
+ADDONS = ("queue_job", "queue_job_cron", "queue_job_portal")
 SOURCES = (*ADDONS, "test_queue_job", "setup", "benchmarks", "tests")
 TEXTS = ("*.xml", "*.js", "*.csv", "*.json", "*.sql")
 WORD = re.compile(r"[A-Za-z_]\w+")
