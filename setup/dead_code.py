@@ -35,7 +35,7 @@ CONVENTIONS = [
     *("pytestmark", "_readonly", "ttype", "_do_*"),
 ]
 #: Base classes by which Odoo and test runners find their subclasses.
-FOUND_BY_BASE = re.compile(r"^models\.|Controller$|Case$")
+FOUND_BY_BASE = re.compile(r"^models\.|Controller$|CustomerPortal$|Case$")
 #: Decorators which hand the function to somebody.
 DECORATORS = [
     *("@api.*", "@http.route", "@pytest.fixture", "@rule", "@rule*", "@invariant*"),

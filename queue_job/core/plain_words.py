@@ -13,12 +13,6 @@ from typing import Any
 
 from .states import CANCELLED, DONE, ENQUEUED, FAILED, STARTED, WAIT_DEPENDENCIES
 
-#: The phases of a job, as people see them.
-PHASES = (
-    *("waiting", "scheduled", "again", "after_others", "next"),
-    *("running", "done", "cancelled", "failed"),
-)
-
 _PHASE_OF = {
     WAIT_DEPENDENCIES: "after_others",
     ENQUEUED: "next",
@@ -51,7 +45,7 @@ _WEB = ("http://", "https://")
 
 
 def phase(state: str, eta: datetime | None, retry: int, now: datetime) -> str:
-    """Return the phase of a job, one of `PHASES`.
+    """Return the phase of a job, as people see it.
 
     :param eta: the moment before which it must not begin, in UTC
     :param retry: attempts that it has had

@@ -37,21 +37,21 @@ export class MyJobs extends Component {
         this.display = {controlPanel: {}};
         this.filters = FILTERS;
         /** Why jobs wait, by uuid, where the user has asked. */
-        this.state = useState({jobs: [], filter: "all", befores: [], why: {}});
+        this.state = useState({jobs: [], filter: "all", starts: [], why: {}});
         onWillStart(() => this.load());
         useJobNews(() => this.load());
     }
 
     async load() {
-        const {filter, befores} = this.state;
+        const {filter, starts} = this.state;
         const {states} = FILTERS.find(({key}) => key === filter);
-        const before = befores.at(-1) || null;
+        const before = starts.at(-1) || null;
         const jobs = await this.orm.silent.call(MODEL, "get_jobs", [], {
             states,
             before,
             limit: PAGE,
         });
-        if (filter === this.state.filter && befores === this.state.befores) {
+        if (filter === this.state.filter && starts === this.state.starts) {
             this.state.jobs = jobs;
         }
     }
@@ -73,17 +73,17 @@ export class MyJobs extends Component {
     // -- events ------------------------------------------------------------------------
 
     setFilter(filter) {
-        Object.assign(this.state, {filter, befores: []});
+        Object.assign(this.state, {filter, starts: []});
         return this.load();
     }
 
     older() {
-        this.state.befores = [...this.state.befores, this.state.jobs.at(-1).id];
+        this.state.starts = [...this.state.starts, this.state.jobs.at(-1).id];
         return this.load();
     }
 
     newer() {
-        this.state.befores = this.state.befores.slice(0, -1);
+        this.state.starts = this.state.starts.slice(0, -1);
         return this.load();
     }
 
