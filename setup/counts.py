@@ -36,7 +36,7 @@ from .console import SetupError, reporting_errors
 
 ROOT = Path(__file__).resolve().parent.parent
 ADDON = "queue_job"
-ADDONS = (ADDON, "queue_job_cron")
+ADDONS = (ADDON, "queue_job_cron", "queue_job_portal")
 NOT_COUNTED = {"tests", "migrations"}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

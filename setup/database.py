@@ -26,6 +26,8 @@ from .odoo_source import OdooSource
 
 BASE_MODULES = ("base", "web", "mail", "base_sparse_field")
 OUR_MODULES = ("queue_job", "queue_job_cron", "test_queue_job")
+#: In no template: it brings the portal, with which each new user costs half a second.
+PORTAL_MODULE = "queue_job_portal"
 PREFIX = "queue_job_template"
 KEPT_TEMPLATES = 9  # of past fingerprints, for other checkouts on the same cluster
 ATTACHMENTS_IN_DATABASE = """

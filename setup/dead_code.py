@@ -21,7 +21,7 @@ from vulture import Vulture
 from vulture.core import Item
 
 ROOT = Path(__file__).resolve().parent.parent
-ADDONS = ("queue_job", "queue_job_cron")
+ADDONS = ("queue_job", "queue_job_cron", "queue_job_portal")
 SOURCES = (*ADDONS, "test_queue_job", "setup", "benchmarks", "tests")
 TEXTS = ("*.xml", "*.js", "*.csv", "*.json", "*.sql")
 WORD = re.compile(r"[A-Za-z_]\w+")
@@ -35,7 +35,7 @@ CONVENTIONS = [
     *("pytestmark", "_readonly", "ttype", "_do_*"),
 ]
 #: Base classes by which Odoo and test runners find their subclasses.
-FOUND_BY_BASE = re.compile(r"^models\.|Controller$|Case$")
+FOUND_BY_BASE = re.compile(r"^models\.|Controller$|CustomerPortal$|Case$")
 #: Decorators which hand the function to somebody.
 DECORATORS = [
     *("@api.*", "@http.route", "@pytest.fixture", "@rule", "@rule*", "@invariant*"),

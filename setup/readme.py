@@ -14,7 +14,7 @@ import re
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-ADDONS = ("queue_job", "queue_job_cron", "test_queue_job")
+ADDONS = ("queue_job", "queue_job_cron", "queue_job_portal", "test_queue_job")
 DIGEST = re.compile(r"^\.\. source digest: (\w+)$", re.MULTILINE)
 
 #: Fragments in their order, and the titles above them.

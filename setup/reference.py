@@ -60,6 +60,9 @@ PAGES = {
             "models.queue_job_wait": "QueueJob.wait_action QueueJob.wait_state "
             "QueueJob.wait_cancel",
             "models.queue_job_waiting_reason": "QueueJob.waiting_reason",
+            "models.queue_job_mine": "QueueJobMine.get_jobs QueueJobMine.get_news "
+            "QueueJobMine.claim_notices QueueJobMine.cancel QueueJobMine.retry "
+            "QueueJobMine.open_result",
             "models.queue_job_function": "QueueJobFunction.job_function_name "
             "QueueJobFunction.job_config QueueJobFunction.job_default_config",
             "fields": "JobSerialized-",

@@ -18,13 +18,14 @@ from . import cache, database
 from .console import run, say
 from .stack import Stack, open_stack
 
-ADDONS = ("queue_job", "queue_job_cron")
+ADDONS = ("queue_job", "queue_job_cron", "queue_job_portal")
 DATES = ("POT-Creation-Date", "PO-Revision-Date")
 
 
 def main(command: str) -> int:
     with open_stack() as stack:
         with database.temporary(stack.templates.app(), "queue_job_pot") as name:
+            _install(stack, name, database.PORTAL_MODULE)
             for addon in ADDONS:
                 _export(stack, name, addon)
     for addon in ADDONS:
@@ -39,6 +40,21 @@ def template(addon: str) -> Path:
 
 def translations(addon: str) -> list[Path]:
     return sorted(template(addon).parent.glob("*.po"))
+
+
+def _install(stack: Stack, name: str, module: str) -> None:
+    """Install a module that the template does not have."""
+    command = [stack.python, stack.source.launcher(), "-d", name, "-i", module]
+    options = (
+        *(f"--addons-path={stack.source.addons_path}", "--stop-after-init"),
+        *(f"--data-dir={cache.BUILD / 'data'}", "--no-http", "--max-cron-threads=0"),
+    )
+    run(
+        [*command, *options],
+        f"Installing {module}",
+        cache.LOGS / "pot-install.log",
+        env=stack.templates._env(),
+    )
 
 
 def _export(stack: Stack, name: str, addon: str) -> None:

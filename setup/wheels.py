@@ -13,10 +13,10 @@ from pathlib import Path
 
 from . import cache, python_env
 from .console import run, say
-from .database import OUR_MODULES
+from .database import OUR_MODULES, PORTAL_MODULE
 
 WHEELS = cache.BUILD / "wheels"
-SOURCES = (*OUR_MODULES, "setup/_metapackage")
+SOURCES = (*OUR_MODULES, PORTAL_MODULE, "setup/_metapackage")
 
 
 def build(directory: Path = WHEELS) -> list[Path]:

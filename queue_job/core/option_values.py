@@ -292,6 +292,24 @@ def notify(value: Any) -> bool | str:
     return choice
 
 
+def meant_for(value: Any) -> int | None:
+    """Return the id of the partner for whom a job is, None for nobody.
+
+    :param value: a record of partners or users
+    :raise ValueError: it is not usable; the message says what to give instead
+    """
+    if not value:
+        return None
+    remedy = "one stored record of res.partner or res.users"
+    model = getattr(value, "_name", None)
+    if model not in ("res.partner", "res.users") or len(value) != 1:
+        refuse("meant_for", value, remedy)
+    partner = value.sudo().partner_id if model == "res.users" else value
+    if type(partner.id) is not int:
+        refuse("meant_for", value, remedy)
+    return int(partner.id)
+
+
 def _choice(name: str, value: Any, choices: tuple[Any, ...]) -> Any:
     if value in choices:
         return value

@@ -27,6 +27,7 @@ ignore_result   True: what the method returns is not kept
 expires         like `eta`: a job not begun by then is cancelled
 notify          tell the user at the end: True, "done" or "failed"
 skip_if_missing True: done at once if the records are deleted by then
+meant_for       a partner or a user, who sees the job under "My jobs" as well
 ==============  ================================================================
 """
 
@@ -70,10 +71,11 @@ def _has_expired(job: Any, value: Any) -> str | None:
 
 #: `notify` takes effect in `settle.end_notice`, `skip_if_missing` in
 #: `storage.job_call`.
-#: So does `ignore_result`.
+#: So does `ignore_result`. `meant_for` is read by `models.queue_job_mine`.
 KEPT = (
     Kept("ignore_result", bool),
     Kept("expires", _expires, refusal=_has_expired),
+    Kept("meant_for", option_values.meant_for),
     Kept("notify", option_values.notify),
     Kept("skip_if_missing", bool),
 )

@@ -24,7 +24,7 @@ from ..core.graph import Graph
 from ..job import Job
 from ..storage.insert import insert_many
 from ..utils import must_run_without_delay
-from . import graph_keys
+from . import browser_hint, graph_keys
 from .protocols import Call
 
 _STORE = Job.store
@@ -189,6 +189,7 @@ class DelayableGraph(Graph):
             env = vertices[0].recordset.env
             dedupe = links.is_all_new and not others
             held = insert_many(env, insertable, dedupe=dedupe)
+            browser_hint.leave(env)
             for vertex in vertices if held else ():
                 job = vertex._generated_job
                 vertex._generated_job = held.get(job, job)

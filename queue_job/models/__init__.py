@@ -1,6 +1,7 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
 from . import base
+from . import ir_http
 from . import ir_model_fields
 from . import ir_websocket
 from . import queue_job_actions
@@ -38,3 +39,5 @@ from . import queue_job_failure_kind_actions
 from . import queue_job_buttons
 from . import queue_job_company
 from . import queue_job_journal_settings
+from . import queue_job_notice
+from . import queue_job_mine

@@ -286,10 +286,11 @@ class QueueJob(models.Model):
         """Cancel jobs, by a manager or by the user who enqueued them.
 
         :param message: kept as the result of the jobs
-        :raise AccessError: neither the user's own jobs, nor a manager
+        :raise AccessError: no manager, and not the user's own jobs, or of a function
+            whose jobs only managers cancel
         :raise JobCancelled: inside a job that cancels itself: its method ends here
         """
-        if not self.env.su and any(j.user_id != self.env.user for j in self.sudo()):
+        if not self.env.su and not self.sudo()._are_cancelled_by(self.env.user):
             self.check_access("write")
         default = self.env._("Cancelled by %s", self.env.user.name)
         self.sudo()._cancel(message or default)

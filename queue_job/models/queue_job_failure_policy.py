@@ -21,6 +21,7 @@ from ..storage.orm_bypass import allows_chatter, is_own_method
 from .queue_job_failure import NOTE
 
 MANAGER_GROUP = "queue_job.group_queue_job_manager"
+WATCHER_GROUP = "queue_job.group_queue_job_watcher"  # managers are in it
 
 #: Other addons name the users by it.
 HOOK = "_subscribe_users_domain"

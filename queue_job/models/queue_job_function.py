@@ -18,6 +18,7 @@ several modules may declare the same one, the records merge.
 - `allow_commit`: outside of a worker, run on a cursor of its own, as the community's
   addon does; a worker guards its own cursor, where commits in a job are allowed anyway.
   `forbid_commit`: make them an error.
+- `cancel_by`, `retry_by`: who may do that to a job, besides managers.
 """
 
 import ast
@@ -56,8 +57,8 @@ class QueueJobFunction(models.Model):
         "JobConfig",
         "channel retry_pattern related_action_enable related_action_func_name "
         "related_action_kwargs job_function_id allow_commit on_fail_method_name "
-        "timeout forbid_commit retry_on renamed_to",
-        defaults=(None, False, (), None),
+        "timeout forbid_commit retry_on renamed_to cancel_by retry_by",
+        defaults=(None, False, (), None, "user", "managers"),
     )
 
     name = fields.Char(
@@ -288,6 +289,8 @@ class QueueJobFunction(models.Model):
             forbid_commit=function.forbid_commit,
             retry_on=names_of(function.retry_on),
             renamed_to=now,
+            cancel_by=function.cancel_by,
+            retry_by=function.retry_by,
         )
 
     @api.model
@@ -302,6 +305,8 @@ class QueueJobFunction(models.Model):
             "timeout",
             "forbid_commit",
             "retry_on",
+            "cancel_by",
+            "retry_by",
         )
 
     # -- CRUD ----------------------------------------------------------------------

@@ -31,6 +31,7 @@ from odoo.addons.base_sparse_field.models.fields import Serialized
 from ..core import events, texts
 from ..core.states import CANCELLED, DONE, PENDING, WAIT_DEPENDENCIES
 from ..job import Job
+from ..settle import end_notice
 from ..storage import dependencies, identity_slots, job_graph, row_mapper
 from .base import Base
 
@@ -324,6 +325,8 @@ class QueueJob(models.Model):
             _logger.info("job %s: %s by user %s", uuid, change, self.env.uid)
         self.env["queue.job"].flush_model()
         events.tell_ids_after_commit(self.env.cr, event, self.ids)
+        if event != events.ENQUEUED:
+            end_notice.keep_changed(self)
 
     def _graph_query(self, query):
         """Return the ids which `query` finds for the ids of the jobs."""

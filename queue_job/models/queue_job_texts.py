@@ -13,7 +13,7 @@ from odoo.exceptions import AccessError, UserError
 from ..core import texts
 from ..monitoring.advice_texts import TEXTS
 from ..monitoring.failure_advice import advice
-from .queue_job_failure_policy import MANAGER_GROUP
+from .queue_job_failure_policy import WATCHER_GROUP
 
 #: Context key of those who read excerpts.
 EXCERPTS = "queue_job_excerpts"
@@ -125,15 +125,16 @@ class QueueJob(models.Model):
         return texts.cut(self[text_name] or "", LONGEST)
 
     def _check_may_look_inside(self):
-        """Arguments and tracebacks may hold anything: they are for managers.
+        """Arguments and tracebacks may hold anything: not everybody sees them.
 
-        :raise AccessError: the user may not read the job, or is no manager
+        :raise AccessError: the user may not read the job, or is no manager or watcher
         """
         self.check_access("read")
-        if not self.env.su and not self.env.user.has_group(MANAGER_GROUP):
+        if not self.env.su and not self.env.user.has_group(WATCHER_GROUP):
             raise AccessError(
                 self.env._(
-                    "Only job queue managers see arguments, results and tracebacks."
+                    "Only job queue managers and watchers see arguments, results and"
+                    " tracebacks."
                 )
             )
 

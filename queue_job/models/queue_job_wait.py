@@ -2,8 +2,8 @@
 """Waiting for a job in the web client, and reading what jobs have returned.
 
 A button returns `job.wait_action()`; the client then asks `wait_state` until the job
-has ended, for the bus alone could lose the news. Only the user of the job and job
-queue managers get an answer, and it holds no arguments; the traceback is for managers.
+has ended, for the bus alone could lose the news. Only the user of the job and those who
+read all jobs get an answer, and it holds no arguments; the traceback is for the latter.
 """
 
 from odoo import api, fields, models
@@ -11,7 +11,6 @@ from odoo import api, fields, models
 from ..core.states import DONE, FAILED, WAITING
 from ..progress.progress import percent_of_stages
 from ..storage import caches, results
-from .queue_job import MANAGER_GROUP
 
 #: Seconds after which the web client asks whether to wait any longer.
 WAIT_SECONDS = 1200
@@ -54,7 +53,7 @@ class QueueJob(models.Model):
             return self.with_delay().compute_report().wait_action()
 
         :param next_action: an action, or its XML id
-        :param cancellable: let the user cancel the job
+        :param cancellable: let the user cancel the job, if its function allows that
         :param quiet: no dialog, just the usual sign that something is loading
         :param message: shown until the job reports one
         :param stages: [(name, weight), ...] of the stages which the job reports
@@ -65,6 +64,10 @@ class QueueJob(models.Model):
         self.flush_recordset(["options", "state"])
         self.env.cr.execute(MARK_AWAITED, (self.id,))
         caches.written(self.env, self.ids, ["options"])
+        job = self.sudo()
+        cancellable = cancellable and (
+            job._are_cancelled_by(job.user_id) or self.sudo(False).has_access("write")
+        )
         return self._waiting_action(
             self.uuid, next_action, cancellable, quiet, message, stages, timeout
         )
@@ -100,7 +103,7 @@ class QueueJob(models.Model):
     @api.model
     @api.readonly
     def wait_state(self, uuid, stages=None) -> dict:
-        """Return how far a job is, to its user and to managers.
+        """Return how far a job is, to its user and to who reads all jobs.
 
         The state is "unknown" for anybody else, and when there is no such job.
 
@@ -125,7 +128,7 @@ class QueueJob(models.Model):
             "percent": 100 if job.state == DONE else percent,
             "message": progress.message,
             "stage": progress.stage,
-            "may_open": self._is_job_manager(),
+            "may_open": self._reads_all_jobs(),
         }
         if job.state == DONE:
             answer["action"] = self._result_action(job)
@@ -148,12 +151,14 @@ class QueueJob(models.Model):
         jobs = self.sudo().search([("uuid", "=", uuid)], limit=1)
         if jobs.user_id == self.env.user:
             return jobs
-        if self._is_job_manager():
+        if self._reads_all_jobs():
             return jobs.sudo(False)._filtered_access("read").sudo()
         return jobs.browse()
 
-    def _is_job_manager(self):
-        return self.env.user.has_group(MANAGER_GROUP)
+    @api.model
+    def _reads_all_jobs(self) -> bool:
+        """Whether the user sees the jobs of others: a manager, or a watcher."""
+        return bool(self.sudo(False).has_access("read"))
 
     def _result_action(self, job):
         return self._for_client(results.as_action(results.of_record(job)))
@@ -173,7 +178,7 @@ class QueueJob(models.Model):
 
     def _failure(self, job):
         failure = {"exc_name": job.exc_name, "exc_message": job.exc_message}
-        if self._is_job_manager():
+        if self._reads_all_jobs():
             failure["exc_info"] = job.exc_info
         return failure
 

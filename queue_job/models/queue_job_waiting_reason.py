@@ -73,7 +73,7 @@ class QueueJob(models.Model):
     @api.model
     @api.readonly
     def waiting_reason(self, uuid) -> dict:
-        """Return why a job does not run, to its user and to managers.
+        """Return why a job does not run, to its user and to who reads all jobs.
 
         :param uuid: of the job
         :return: code, text, record ([model, id] of what blocks, or False), remedy (a

@@ -102,7 +102,7 @@ class Words:
 
     @property
     def _hears_of_the_server(self) -> bool:
-        return self._env.su or self._env["queue.job"]._is_job_manager()
+        return self._env.su or self._env["queue.job"]._reads_all_jobs()
 
     def _name_of_job(self, job_id: int, steps: int) -> str:
         name = self._env._("(of another user or company)")

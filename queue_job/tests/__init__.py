@@ -18,6 +18,7 @@ from . import test_delay
 from . import test_deleted_parents
 from . import test_docs_how_to
 from . import test_drain
+from . import test_end_notice
 from . import test_dashboard
 from . import test_dead_jobs
 from . import test_failure_digest
@@ -44,6 +45,7 @@ from . import test_lease_registry
 from . import test_lent_connections
 from . import test_line
 from . import test_metrics
+from . import test_my_jobs
 from . import test_migrations
 from . import test_change_feed
 from . import test_channel_load

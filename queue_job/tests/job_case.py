@@ -6,6 +6,7 @@ from uuid import uuid4
 from odoo.tests import TransactionCase, new_test_user
 
 MANAGER_GROUP = "queue_job.group_queue_job_manager"
+WATCHER_GROUP = "queue_job.group_queue_job_watcher"
 
 
 class JobCase(TransactionCase):

@@ -18,15 +18,18 @@ from odoo.exceptions import AccessError, UserError
 from odoo.service.model import call_kw, get_public_method
 from odoo.tests import new_test_user
 
-from .job_case import MANAGER_GROUP, JobCase
+from .job_case import MANAGER_GROUP, WATCHER_GROUP, JobCase
 
 #: Whose methods have a verdict.
-ADDONS = {"queue_job", "queue_job_cron"}
+ADDONS = {"queue_job", "queue_job_cron", "queue_job_portal"}
 
 #: An ordinary model, for what every model gains.
 ORDINARY = "res.partner"
 
-ROLES = ("public", "portal", "employee", "owner", "manager", "elsewhere", "admin")
+ROLES = (
+    *("public", "portal", "employee", "owner", "manager", "elsewhere", "admin"),
+    "watcher",
+)
 MANAGERS = {"manager", "elsewhere", "admin"}
 
 #: What a job does, and how the queue holds it: nobody writes that over RPC.
@@ -98,6 +101,9 @@ class RpcCase(JobCase):
                 company_ids=[(6, 0, cls.elsewhere.ids)],
             ),
             "admin": cls.env.ref("base.user_admin"),
+            "watcher": new_test_user(
+                cls.env, "rpc_watcher", groups=f"base.group_user,{WATCHER_GROUP}"
+            ),
         }
         cls._make_settings()
         cls._make_jobs()
@@ -191,6 +197,10 @@ class RpcCase(JobCase):
         for name, values in rows:
             cls.env[f"queue.job.{name}"].create({"job_id": job.id, **values})
         cls.env["queue.job.lock"].create({"queue_job_id": job.id})
+        notice = {"uuid": uuid, "name": canary, "state": state, "error": canary}
+        cls.env["queue.job.notice"].create(
+            {**notice, "partner_id": 1, "date": fields.Datetime.now()}
+        )
         return job
 
     @classmethod
@@ -347,7 +357,10 @@ class RpcCase(JobCase):
             "fields_to_export": (["name", "exc_info", "user_id/login"],),
             "groupby": (["name"], ["state"]),
             "aggregates": (["__count"],),
-            "limit": (None,),
+            "limit": (None, 40),
+            "states": (None, ["pending", "failed"]),
+            "before": (None, 1),
+            "ids": ([], [1, 2]),
             "offset": (0,),
             "order": (None, "user_id.password"),
         }
@@ -399,6 +412,7 @@ class RpcCase(JobCase):
     def _check_answer(self, role, what, answer):
         hidden = {
             "manager": {"canary-away"},
+            "watcher": {"canary-away"},
             "elsewhere": {"canary-home"},
             "admin": set(),
         }.get(role, {"canary", "4711.25"})

@@ -106,6 +106,11 @@ class TestWhoHears(TransactionCase):
         groups = f"base.group_user,{MANAGER_GROUP}"
         self.manager = new_test_user(self.env, "news_manager", groups=groups)
         self.user = new_test_user(self.env, "news_user")
+        portal = "base.group_portal"
+        self.customer = new_test_user(self.env, "news_customer", groups=portal)
+        self.reader = new_test_user(
+            self.env, "news_reader", groups=f"{portal},{MANAGER_GROUP}"
+        )
 
     def heard(self, user):
         """Return the named channels which the user gets of those he wants."""
@@ -115,16 +120,18 @@ class TestWhoHears(TransactionCase):
             channels = websocket._build_bus_channel_list([CHANNEL, "other", CHANNEL])
         return [channel for channel in channels if isinstance(channel, str)]
 
-    def test_only_who_may_read_jobs(self):
-        self.assertIn(CHANNEL, self.heard(self.manager))
-        self.assertNotIn(CHANNEL, self.heard(self.user))
-        self.assertIn("other", self.heard(self.user))
+    def test_employees_and_those_who_read_jobs(self):
+        for user in (self.manager, self.user, self.reader):
+            self.assertIn(CHANNEL, self.heard(user))
+        self.assertNotIn(CHANNEL, self.heard(self.customer))
+        self.assertIn("other", self.heard(self.customer))
 
     def test_only_they_ask_for_news(self):
         dashboard = self.env["queue.job.dashboard"]
-        execute = self.env.cr.execute
-        with patch.object(self.env.cr, "execute", wraps=execute) as execute:
-            dashboard.with_user(self.manager).watch()
-        self.assertEqual(execute.call_args.args[1], {"payload": WATCH})
+        for user in (self.manager, self.user, self.reader):
+            execute = self.env.cr.execute
+            with patch.object(self.env.cr, "execute", wraps=execute) as execute:
+                dashboard.with_user(user).watch()
+            self.assertEqual(execute.call_args.args[1], {"payload": WATCH})
         with self.assertRaises(AccessError):
-            dashboard.with_user(self.user).watch()
+            dashboard.with_user(self.customer).watch()

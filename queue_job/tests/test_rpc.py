@@ -20,7 +20,7 @@ USUAL = (
 )
 
 #: Of the roles without rights one is enough: Odoo's methods know the rights alone.
-FEW_ROLES = ("employee", "manager", "elsewhere")
+FEW_ROLES = ("employee", "manager", "elsewhere", "watcher")
 
 MUTED = (
     "odoo.addons.base.models.ir_model",

@@ -36,8 +36,14 @@ class TestQueueJobProbe(models.Model):
 
     @api.model
     def delay(self, method, args=(), options=None) -> str:
-        """Delay ``method`` of this model; return the uuid of the job."""
-        return getattr(self.with_delay(**(options or {})), method)(*args).uuid
+        """Delay ``method`` of this model; return the uuid of the job.
+
+        :param options: of the job; `meant_for` is the id of a partner
+        """
+        options = dict(options or {})
+        if "meant_for" in options:
+            options["meant_for"] = self.env["res.partner"].browse(options["meant_for"])
+        return getattr(self.with_delay(**options), method)(*args).uuid
 
     @api.model
     def delay_many(self, count, method, args=(), options=None) -> list[str]:

@@ -14,7 +14,7 @@ TESTS = 3
 
 def patched(target):
     """A copy of the addons with the example."""
-    for name in database.our_modules():
+    for name in (*database.our_modules(), database.PORTAL_MODULE):
         shutil.copytree(cache.REPOSITORY / name, target / name)
     command = ["git", "apply", "-C1", f"--directory={target.name}", EXAMPLE]
     environment = {**subprocess.os.environ, "GIT_CEILING_DIRECTORIES": str(target)}

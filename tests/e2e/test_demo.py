@@ -73,6 +73,7 @@ PAGES = {
     "settings": ("/odoo/action-queue_job.action_queue_job_function", LIST),
     "failed jobs": ("/odoo/failed-jobs", LIST),
     "failures": ("/odoo/job-failures", LIST),
+    "my jobs": ("/odoo/my-jobs", ".o_queue_job_mine_job"),
 }
 
 

@@ -19,6 +19,7 @@ PURE = [
     "core/states",
     "core/mass_changes",
     "core/undo",
+    "core/plain_words",
     "exception",
     "core/graph",
     "core/option_values",
@@ -86,7 +87,7 @@ MAX_FUNCTION_LINES = 50
 
 
 def sources():
-    for addon in ("queue_job", "queue_job_cron", "test_queue_job"):
+    for addon in ("queue_job", "queue_job_cron", "queue_job_portal", "test_queue_job"):
         for path in (ROOT / addon).rglob("*.py"):
             if "tests" not in path.parts and "migrations" not in path.parts:
                 yield path

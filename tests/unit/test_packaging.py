@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 ADDONS = sorted(path.parent for path in ROOT.glob("*/__manifest__.py"))
-PUBLISHED = {"queue_job", "queue_job_cron"}
+PUBLISHED = {"queue_job", "queue_job_cron", "queue_job_portal"}
 
 
 def manifest(addon):
@@ -43,7 +43,14 @@ def test_an_icon(addon):
 def test_it_depends_on_odoo_and_on_each_other_only(addon):
     ours = {path.name for path in ADDONS}
     others = set(manifest(addon)["depends"]) - ours
-    assert others <= {"base", "base_setup", "base_sparse_field", "mail", "web"}
+    assert others <= {
+        "base",
+        "base_setup",
+        "base_sparse_field",
+        "mail",
+        "portal",
+        "web",
+    }
     lines = (ROOT / "oca_dependencies.txt").read_text().splitlines()
     assert [line for line in lines if line and not line.startswith("#")] == []
 

@@ -39,7 +39,7 @@ _LAST_COLUMNS = (
     ("queue_job", "failure_kind"),
     ("queue_job_signal", "stack"),
     ("queue_job_statistic", "company"),
-    ("queue_job_function", "former_names"),
+    ("queue_job_function", "retry_by"),
     ("queue_job_runner", "drained"),
     ("queue_job_runner", "total_running"),
     ("queue_job_runner", "shared_load"),
@@ -59,7 +59,7 @@ SELECT bool_and(to_regclass(name) IS NOT NULL){_HAS_COLUMNS}
                   AND tgname = 'queue_job_gate')
   FROM unnest(ARRAY['queue_job_dependency', 'queue_job_attempt', 'queue_job_signal',
                     'queue_job_runner', 'queue_job_statistic', 'queue_job_progress',
-                    'queue_job_statistic_hour'])
+                    'queue_job_statistic_hour', 'queue_job_notice'])
        AS name
 """
 

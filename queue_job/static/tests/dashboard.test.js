@@ -77,6 +77,7 @@ const figures = (values) => ({
         },
     ],
     failing: [],
+    may_requeue: true,
     failures: [
         {
             function: "<a>.slow",

@@ -29,6 +29,8 @@ let job;
 beforeEach(() => {
     job = {uuid: UUID, id: 7, name: "Report", state: "pending", may_open: true};
     onRpc("queue.job", "wait_state", () => ({...job}));
+    onRpc("queue.job.mine", "get_news", () => ({open: 0, notices: []}));
+    onRpc("queue.job.mine", "claim_notices", () => []);
 });
 
 const send = (type, payload) =>
@@ -168,11 +170,16 @@ describe("waiting", () => {
     test("reloads the view when the job is done", async () => {
         await wait();
         expect(waitingParams().length).toBe(1);
+        onRpc("queue.job.mine", "claim_notices", ({kwargs}) => {
+            expect(kwargs.uuid).toBe(UUID);
+            expect.step("told once");
+            return [];
+        });
         job.state = "done";
         await advanceTime(2100);
         await animationFrame();
         expect(".o_queue_job_wait").toHaveCount(0);
-        expect.verifySteps(["reloaded"]);
+        expect.verifySteps(["told once", "reloaded"]);
         expect(waitingParams()).toEqual([]);
     });
 

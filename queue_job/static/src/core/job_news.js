@@ -87,12 +87,13 @@ registry.category("services").add("queue_job.news", jobNewsService);
  * or every few seconds where it is silent; never while the tab is hidden.
  *
  * @param {() => Promise} callback
+ * @param {number} [pace] milliseconds between two calls, however often something changes
  */
-export function useJobNews(callback) {
+export function useJobNews(callback, pace = SHORTEST_INTERVAL) {
     const news = useService("queue_job.news");
     const interval = () => (news.isAlive ? NEWS_INTERVAL : POLL_INTERVAL);
     const polling = usePolling(callback, interval);
-    const onNews = () => polling.soon(SHORTEST_INTERVAL);
+    const onNews = () => polling.soon(pace);
     const update = () => (document.hidden ? news.leave(onNews) : news.join(onNews));
     onMounted(update);
     onWillUnmount(() => news.leave(onNews));

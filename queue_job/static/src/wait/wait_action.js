@@ -12,6 +12,7 @@
 import {browser} from "@web/core/browser/browser";
 import {_t} from "@web/core/l10n/translation";
 import {registry} from "@web/core/registry";
+import {FINAL_STATES} from "../core/job_states";
 import {FailureDialog} from "./failure_dialog";
 import {JobWatcher} from "../progress/job_watcher";
 import {WaitDialog} from "./wait_dialog";
@@ -100,7 +101,19 @@ export async function waitForJob(env, params) {
         );
     }
     forget(params);
+    tellOnce(env, params, answer);
     return answer;
+}
+
+/** Nothing else tells the user of an end which the dialog has told. */
+function tellOnce({services}, {uuid}, answer) {
+    if (!answer) {
+        services["queue_job.mine"].leave(uuid);
+    } else if (FINAL_STATES.includes(answer.state)) {
+        services.orm.silent
+            .call("queue.job.mine", "claim_notices", [], {uuid})
+            .catch(() => {}); // it is told twice, then
+    }
 }
 
 /** Return the action which follows on the end of a job. */
@@ -146,7 +159,10 @@ registry.category("actions").add("queue_job_wait", waitAction);
 // -- after a reload of the page --------------------------------------------------------
 
 export const waitingService = {
-    dependencies: ["action", "bus_service", "dialog", "notification", "orm", "ui"],
+    dependencies: [
+        ...["action", "bus_service", "dialog", "notification", "orm", "ui"],
+        "queue_job.mine",
+    ],
     start(env) {
         env.bus.addEventListener(
             "WEB_CLIENT_READY",
