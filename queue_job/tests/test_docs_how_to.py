@@ -58,6 +58,7 @@ class TestHowTo(HelperCase):
     def test_work_through_failures(self):
         with self.assertLogs("odoo.addons.queue_job", "ERROR"):
             self.run_page("work_through_failures")
+
     def test_my_jobs(self):
         self.run_page("my_jobs")
 
