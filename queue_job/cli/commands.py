@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any, TextIO
 
 from odoo import SUPERUSER_ID, api
+from odoo.exceptions import UserError
 from odoo.models import BaseModel
 
 from ..core.states import FINAL
@@ -312,10 +313,14 @@ def pause_or_resume(env, options: Namespace, console: Console) -> int:
         return NOTHING
     paused = options.command == "pause"
     channels = channels.with_context(**{NOTED: True})
-    if paused:
-        channels.action_pause(options.reason, options.until)
-    else:
-        channels.action_resume()
+    try:
+        if paused:
+            channels.action_pause(options.reason, options.until)
+        else:
+            channels.action_resume()
+    except UserError as error:  # the end of the pause has passed
+        sys.stderr.write(f"{error}\n")
+        return USAGE
     console.say(f"{options.command}d: {', '.join(channels.mapped('complete_name'))}")
     console.data([{"channel": name, "paused": paused} for name in names])
     return OK

@@ -1,7 +1,13 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """A page of the web client knows from the start how many jobs its user has."""
 
+import logging
+
+import psycopg2
+
 from odoo import models
+
+_logger = logging.getLogger(__name__)
 
 
 class IrHttp(models.AbstractModel):
@@ -11,5 +17,16 @@ class IrHttp(models.AbstractModel):
         """Return what the client knows of the session, with the news of the jobs."""
         info = super().session_info()
         if self.env.user._is_internal():
-            info["queue_job"] = self.env["queue.job.mine"].get_news()
+            news = self._news_of_jobs()
+            if news:
+                info["queue_job"] = news
         return info
+
+    def _news_of_jobs(self):
+        """Return the news; None where the database is not updated to this code yet."""
+        try:
+            with self.env.cr.savepoint(flush=False):
+                return self.env["queue.job.mine"].get_news()
+        except psycopg2.Error as error:  # a counter is no reason for no page
+            _logger.warning("no news of jobs for user %s: %s", self.env.uid, error)
+            return None

@@ -24,7 +24,7 @@ from ..progress import iteration
 from ..progress.reporting import current_run
 from ..progress.tally import Tally
 from ..storage.identity_slots import find_duplicates
-from .queue_job_journal import PART_OF
+from .queue_job_journal import PART_OF, PartOf
 
 #: From so many jobs on, a change is made by a job, in parts of so many.
 BACKGROUND_FROM = 500
@@ -383,7 +383,7 @@ class QueueJobActions(models.AbstractModel):
         jobs = locked._in_states(*states)
         held = self.browse(jobs._key_holders() if change == REQUEUE else ())
         jobs -= held
-        part_of = {name: choices.get(name) for name in ("key", "reason")}
+        part_of = PartOf(choices.get("key"), choices.get("reason"))
         getattr(jobs.with_context(**{PART_OF: part_of}), change)()
         jobs._note_reason(change, choices.get("reason"))
         counts = {"changed": jobs, KEY_HELD: held, BUSY: self - locked}

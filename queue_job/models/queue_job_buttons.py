@@ -12,6 +12,7 @@ from odoo import models
 FROM_FORM = "queue_job_from_form"
 
 
+# pylint: disable=consider-merging-classes-inherited
 class QueueJob(models.Model):
     _inherit = "queue.job"
 
@@ -39,5 +40,6 @@ class QueueJob(models.Model):
 
     def _clicked(self):
         """Return the jobs without the context key; None where no button was clicked."""
-        context = dict(self.env.context)
-        return self.with_context(context) if context.pop(FROM_FORM, False) else None
+        if not self.env.context.get(FROM_FORM):
+            return None
+        return self.with_context(**{FROM_FORM: False})

@@ -60,7 +60,8 @@ class QueueJobActions(models.AbstractModel):
     @api.model
     def _holders_text(self, holders):
         """Return that other jobs hold a key, with the uuids of visible ones."""
-        visible = self.browse(holders).exists()._filtered_access("read")
+        # the caller may be superuser on behalf of somebody
+        visible = self.sudo(False).browse(holders).exists()._filtered_access("read")
         if not visible:
             return self.env._("another job with the same identity key waits")
         return self.env._(
@@ -97,7 +98,9 @@ class QueueJobActions(models.AbstractModel):
             undo.PARENT_STAYS: self.env._("a job that it waited for is not put back"),
             undo.CHANGED_SINCE: self.env._("changed since by somebody else, or run"),
             undo.GONE: self.env._("deleted, or not visible to you"),
-            undo.NOT_KEPT: self.env._("not kept, of so many"),
+            undo.NOT_KEPT: self.env._(
+                "only the first 100,000 jobs of a change can be put back"
+            ),
             BUSY: self.env._("a worker or another user is changing them"),
         }
 

@@ -124,7 +124,7 @@ class QueueJobChannel(models.Model):
         """Create channels; a pause is signed by the user."""
         return super().create(
             [
-                self._signed(vals) if "paused" in vals else _unsigned(vals)
+                self._signed({"paused": False, **vals})  # by no context
                 for vals in vals_list
             ]
         )
@@ -136,10 +136,15 @@ class QueueJobChannel(models.Model):
         """
         vals = _unsigned(vals)
         if "paused" not in vals:
-            return super().write(vals)
+            paused = self.filtered("paused") if vals.keys() & TERMS else self.browse()
+            # other terms are those of another user
+            super(QueueJobChannel, paused).write({**vals, **self._signature()})
+            return super(QueueJobChannel, self - paused).write(vals)
         changed = self
         if not vals.keys() & TERMS:
-            changed = self.filtered(lambda one: one.paused != bool(vals["paused"]))
+            changed = self.filtered(
+                lambda one: one.paused != bool(vals["paused"]) or one.paused_until
+            )
         super(QueueJobChannel, changed).write(self._signed(vals))
         return super(QueueJobChannel, self - changed).write(vals)
 
@@ -147,8 +152,10 @@ class QueueJobChannel(models.Model):
         """Return values that hold `paused`, with all columns of the pause."""
         if not vals["paused"]:
             return {**vals, **dict.fromkeys(TERMS | SIGNATURE, False)}
-        signature = {"pause_user_id": self.env.uid, "pause_date": fields.Datetime.now()}
-        return {**dict.fromkeys(TERMS, False), **vals, **signature}
+        return {**dict.fromkeys(TERMS, False), **vals, **self._signature()}
+
+    def _signature(self):
+        return {"pause_user_id": self.env.uid, "pause_date": fields.Datetime.now()}
 
     # -- actions -------------------------------------------------------------------
 

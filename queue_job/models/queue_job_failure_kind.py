@@ -13,7 +13,7 @@ with a kind is in `queue_job_failure_kind_actions`.
 
 import logging
 
-from psycopg2.errors import SerializationFailure, UniqueViolation
+from psycopg2.errors import DeadlockDetected, SerializationFailure, UniqueViolation
 
 from odoo import api, fields, models
 from odoo.fields import Domain
@@ -190,7 +190,7 @@ class QueueJobFailureKind(models.Model):
                     module_versions.note(self.env.cr)
                     self._add_new()
                     self._count()
-        except (SerializationFailure, UniqueViolation):
+        except (DeadlockDetected, SerializationFailure, UniqueViolation):
             # whoever was faster has done the same; a look at the kinds is no reason
             # to undo what this transaction has done before
             _logger.debug("the kinds of failures were counted by another transaction")

@@ -269,7 +269,9 @@ class QueueJob(models.Model):
         self._tell_of_change(events.DONE)
 
     def _set_to_pending(self, values):
-        jobs = self | self.browse(self._graph_query(dependencies.CANCELLED_WITH_THEM))
+        fellows = self.browse(self._graph_query(dependencies.CANCELLED_WITH_THEM))
+        # of what was cancelled with them, another job may do the work by now
+        jobs = self | (fellows - fellows.browse(fellows._key_holders()))
         waiting = self.browse(jobs._graph_query(dependencies.WAITING_FOR_PARENTS))
         values = {
             **values,
@@ -286,6 +288,7 @@ class QueueJob(models.Model):
         for part, state in ((waiting, WAIT_DEPENDENCIES), (jobs - waiting, PENDING)):
             part.write({**values, "state": state})
         identity_slots.take_free(jobs)
+        end_notice.forget(jobs)
         jobs._write_store_hooks()
         jobs._note_change(events.ENQUEUED)
         jobs._tell_of_change(events.ENQUEUED)

@@ -8,6 +8,7 @@ jobs.
 """
 
 from collections import Counter
+from typing import NamedTuple
 
 from odoo import api, fields, models
 
@@ -25,6 +26,20 @@ UNDOABLE = ("set_done", "cancel")
 
 #: The key of the context that joins the parts of a change, and what it holds.
 PART_OF = "queue_job_change"
+
+
+class PartOf(NamedTuple):
+    """Of which change something is a part; an object, so that no RPC can forge it.
+
+    :param key: the same for all parts
+    :param reason: that the user has given
+    :param details: what else stands in the row
+    """
+
+    key: str | None = None
+    reason: str | None = None
+    details: str | None = None
+
 
 ACTIONS = [
     ("requeue", "Requeued"),
@@ -69,6 +84,11 @@ class QueueJobJournal(models.Model):
     # -- writing -------------------------------------------------------------------
 
     @api.model
+    def _add_missing_default_values(self, values) -> dict:
+        """What a row says comes from the code alone, not from a caller's context."""
+        return values
+
+    @api.model
     def _add_jobs(self, action, jobs, date=None):
         """Note a change of jobs by the user of the environment.
 
@@ -102,8 +122,10 @@ class QueueJobJournal(models.Model):
 
     def _row_of(self, action, company):
         """Return the row to which a part of a change is added, or a new one."""
-        part_of = self.env.context.get(PART_OF) or {}
-        key = part_of.get("key")
+        part_of = self.env.context.get(PART_OF)
+        if not isinstance(part_of, PartOf):  # RPC can send no object
+            part_of = PartOf()
+        key = part_of.key
         values = {"change": key, "action": action, "company_id": company.id}
         values["user_id"] = self.env.uid  # a key may have been read from another's row
         rows = self.sudo()
@@ -112,8 +134,8 @@ class QueueJobJournal(models.Model):
         )
         if key and row:
             return row
-        told = {name: part_of.get(name) for name in ("reason", "details")}
-        values.update(self._signed(action), kind="job", **told)
+        told = {"reason": part_of.reason, "details": part_of.details}
+        values.update(self._signed(action), kind="job", job_count=0, **told)
         return rows.create(values)
 
     @api.model

@@ -122,9 +122,10 @@ class QueueJobChannel(models.Model):
 
     def _journal_action(self, vals):
         """A pause is no change of the settings, and may have a reason."""
-        if "paused" not in vals or not vals.keys() <= {"paused", *TERMS, *SIGNATURE}:
+        said = vals.keys() & {"paused", *TERMS}
+        if not said or not vals.keys() <= {"paused", *TERMS, *SIGNATURE}:
             return {}
-        action = "pause" if vals["paused"] else "resume"
+        action = "pause" if vals.get("paused", True) else "resume"
         return {"action": action, "reason": vals.get("pause_reason")}
 
     def _journal_company(self):

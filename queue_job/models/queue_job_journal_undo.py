@@ -13,7 +13,7 @@ from odoo import Command, api, fields, models
 from ..core.mass_changes import Row
 from ..core.undo import NOT_KEPT
 from . import queue_job_actions
-from .queue_job_journal import PART_OF, UNDOABLE
+from .queue_job_journal import PART_OF, UNDOABLE, PartOf
 from .queue_job_undo import ENDLESS, KEPT_JOBS
 
 RELOAD = {"type": "ir.actions.client", "tag": "soft_reload"}
@@ -114,11 +114,8 @@ class QueueJobJournal(models.Model):
         jobs = self.env["queue.job"].browse(table._job_ids(self, first, end))
         kept = table._judge(self, jobs, lock=True)
         back = [row for row in kept if row.reason is None]
-        part_of = {
-            "key": choices["key"],
-            "reason": choices["reason"],
-            "details": self._details_of_undo(),
-        }
+        details = self._details_of_undo()
+        part_of = PartOf(choices["key"], choices["reason"], details)
         jobs = jobs.sudo().browse(row.job_id for row in back)
         if jobs:
             self.with_context(**{PART_OF: part_of})._add_jobs("undo", jobs)

@@ -96,7 +96,7 @@ class QueueJobMine(models.AbstractModel):
         :param limit: so many at most, 100 in any case
         :return: of each id, uuid, name, state, phase (in words), moment (UTC, of the
             phase), percent and message of its progress, error, result, link, has_action
-            (see `open_result`), may_cancel and may_retry
+            (see `open_result`), may_ask (why it waits), may_cancel and may_retry
         """
         if not self._whose():
             return []
@@ -139,8 +139,11 @@ class QueueJobMine(models.AbstractModel):
 
         :param uuid: of the job
         :raise AccessError: it is of others, or its function leaves that to managers
+        :raise UserError: it has ended
         """
         row = self._changeable(uuid, "cancel_by")
+        if row["state"] in FINAL:
+            raise UserError(self.env._("The job has ended already."))
         job = self.env["queue.job"].sudo().browse(row["id"])
         job._cancel(self.env._("Cancelled by %s", self.env.user.name))
         return True
@@ -168,7 +171,13 @@ class QueueJobMine(models.AbstractModel):
         """
         row = self._row(uuid)
         action = results.as_action(results.load(row["result_json"]))
+        is_customer = row["user_id"] != self.env.uid and not self._is_internal()
+        if is_customer and not plain_words.link_of(action):
+            return False
         return self.env["queue.job"]._for_client(action)
+
+    def _is_internal(self):
+        return self.env.user._is_internal()
 
     # -- whose ---------------------------------------------------------------------
 
@@ -222,6 +231,7 @@ class QueueJobMine(models.AbstractModel):
             "result": self._result(row, action) if is_user else None,
             "link": plain_words.link_of(action),
             "has_action": bool(action),
+            "may_ask": is_user,
             "may_cancel": row["state"] not in FINAL and self._may("cancel_by", row),
             "may_retry": row["state"] == FAILED and self._may("retry_by", row),
         }
@@ -247,9 +257,9 @@ class QueueJobMine(models.AbstractModel):
             "running": "date_started",
             "done": "date_done",
             "cancelled": "date_cancelled",
-            "failed": "date_started",
+            "failed": "failed_at",
         }.get(phase, "date_created")
-        return row[column] or row["date_created"]
+        return row[column] or row["date_started"] or row["date_created"]
 
     def _error(self, row):
         if row["state"] != FAILED:

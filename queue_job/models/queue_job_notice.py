@@ -13,6 +13,7 @@ the bus with its id. Whoever deletes the row tells it:
 
 import logging
 
+import psycopg2
 from markupsafe import Markup
 
 from odoo import api, fields, models
@@ -98,6 +99,8 @@ class QueueJobNotice(models.Model):
             try:
                 with self.env.cr.savepoint():
                     told._tell(partner, rows_of[partner.id])
+            except psycopg2.OperationalError:
+                raise  # all is rolled back, and told by the next run
             except Exception:  # the others are told nevertheless
                 _logger.exception("ends of jobs: partner %s was not told", partner.id)
         self.env.cr.execute(NEXT)
@@ -117,7 +120,7 @@ class QueueJobNotice(models.Model):
         )
         link = Markup('<p><a href="%s">%s</a></p>') % (
             self._my_jobs_url(partner),
-            self.env._("My jobs"),
+            self.env._("My Jobs"),
         )
         self.env["mail.thread"].message_notify(
             partner_ids=partner.ids,

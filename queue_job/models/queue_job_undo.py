@@ -19,6 +19,7 @@ from odoo import fields, models
 
 from ..core import events, undo
 from ..core.states import CANCELLED, DONE, FAILED, PENDING, STARTED, WAIT_DEPENDENCIES
+from ..settle import end_notice
 from ..storage import caches, dependencies, identity_slots
 
 _logger = logging.getLogger(__name__)
@@ -60,7 +61,11 @@ SELECT undo.id, undo.journal_id, undo.job_id, undo.state AS was,
                 WHERE edge.parent_id = undo.job_id AND {_WAITS_AGAIN}
                   AND (child.state IN ('enqueued', 'started')
                        OR child.date_started
-                          >= coalesce(undo.date, job.date_cancelled)))
+                          >= coalesce(undo.date, job.date_cancelled)
+                       OR EXISTS (SELECT FROM queue_job_attempt attempt
+                                   WHERE attempt.job_id = child.id
+                                     AND attempt.date_start
+                                         >= coalesce(undo.date, job.date_cancelled))))
        AS built_on
   FROM queue_job_undo undo LEFT JOIN queue_job job ON job.id = undo.job_id
  WHERE undo.journal_id = ANY(%(journals)s) AND undo.job_id = ANY(%(ids)s)
@@ -271,6 +276,7 @@ class QueueJob(models.Model):
         jobs = self | followers
         waiting = jobs._in_states(PENDING, WAIT_DEPENDENCIES)
         identity_slots.take_free(waiting)
+        end_notice.forget(jobs)
         waiting._write_store_hooks()
         self._repair([*waiting.ids, *children])
         jobs._tell_of_undo()
@@ -293,6 +299,7 @@ class QueueJob(models.Model):
             return stopped
         found = set(stopped._graph_query(dependencies.CANCELLED_WITH_THEM))
         jobs = self.browse(found.difference(self.ids))
+        jobs -= jobs.browse(jobs._key_holders())  # another one does their work
         own_change = jobs._graph_query(KEPT_AMONG)
         return self.browse(
             self.env["queue.job.undo"]._locked(

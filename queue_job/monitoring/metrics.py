@@ -13,6 +13,7 @@ PostgreSQL's own estimate.
 import time
 from collections import Counter
 from collections.abc import Iterator
+from operator import itemgetter
 
 from ..claim.claims import seconds_since
 from ..core.states import FAILED, PENDING
@@ -90,10 +91,9 @@ SELECT count(DISTINCT lease_id) AS leases,
  WHERE state IN ('enqueued', 'started')
 """
 
-# One row for each function, channel and company. Names that were not there when there
-# were `MOST_SERIES` are the last, so that the same ones are summed up each time.
+# One row for each function, channel and company.
 TOTALS = """
-SELECT * FROM queue_job_statistic WHERE minute IS NULL ORDER BY id
+SELECT * FROM queue_job_statistic WHERE minute IS NULL ORDER BY function, channel
 """
 
 
@@ -204,7 +204,8 @@ class Collector:
         )
 
     def _totals(self):
-        rows, series = self._rows(TOTALS), Series()
+        # the oldest first: the same ones are summed up as `REST` each time
+        rows, series = sorted(self._rows(TOTALS), key=itemgetter("id")), Series()
         for row in rows:
             names = series.of(row["function"], row["channel"])
             row["function"], row["channel"] = names

@@ -18,6 +18,7 @@ def visible_companies(env: Any) -> list[int] | None:
     """
     if env.su:
         return None
-    visible = env.companies.ids
+    # a context may name a company twice
+    visible = sorted(set(env.companies.ids))
     companies = env["res.company"].sudo().with_context(active_test=False)
     return visible if companies.search_count([]) > len(visible) else None

@@ -91,7 +91,10 @@ class Words:
         code = reason.code
         if code in OF_SERVER and not self._hears_of_the_server:
             code = FOR_USERS
-        text = self._env._(TEXTS[code]) % values
+        if code == "retry" and reason.record and not self.shows(reason.record):
+            code = "retry_lost"  # the error is none of the user's business
+        text = self._env._(TEXTS[code])
+        text = text % values
         if code == "channel_paused" and reason.record:
             text = f"{text} {self._who_paused(reason.record[1])}".rstrip()
         return text

@@ -29,7 +29,7 @@ PATIENCE = 120
 KEEP = """
 INSERT INTO queue_job_notice (partner_id, uuid, name, state, error, awaited, date)
 VALUES (%(partner_id)s, %(uuid)s, %(name)s, %(state)s, %(error)s, %(awaited)s,
-        now() AT TIME ZONE 'UTC')
+        clock_timestamp() AT TIME ZONE 'UTC')
 RETURNING id
 """
 
@@ -37,7 +37,7 @@ RETURNING id
 KEEP_CHANGED = """
 INSERT INTO queue_job_notice (partner_id, uuid, name, state, awaited, date)
 SELECT told.partner_id, job.uuid, job.name, job.state, NOT told.wished,
-       now() AT TIME ZONE 'UTC'
+       clock_timestamp() AT TIME ZONE 'UTC'
   FROM queue_job job
   LEFT JOIN res_users users
     ON users.id = job.user_id AND users.active AND users.id > 1
@@ -52,14 +52,20 @@ SELECT told.partner_id, job.uuid, job.name, job.state, NOT told.wished,
    AND (told.wished OR job.options ->> 'awaited' = 'true')
 """
 
+FORGET = """
+DELETE FROM queue_job_notice notice
+ USING queue_job job
+ WHERE job.uuid = notice.uuid AND job.id = ANY(%(ids)s)
+"""
+
 # The action goes on by itself while there is something to tell.
 WAKE_UP = """
 INSERT INTO ir_cron_trigger
        (cron_id, call_at, create_uid, create_date, write_uid, write_date)
 SELECT cron.id, at.moment, 1, at.now, 1, at.now
   FROM ir_cron cron,
-       (SELECT now() AT TIME ZONE 'UTC' AS now,
-               now() AT TIME ZONE 'UTC' + %(seconds)s * interval '1 s' AS moment) AS at
+       (SELECT now, now + %(seconds)s * interval '1 s' AS moment
+          FROM (SELECT clock_timestamp() AT TIME ZONE 'UTC' AS now) AS clock) AS at
  WHERE cron.id = %(cron_id)s
    AND NOT EXISTS (
     SELECT FROM ir_cron_trigger
@@ -127,6 +133,14 @@ def _keep(job, partner, *, wished):
     (notice_id,) = cr.fetchone()
     _wake_up(job.env)
     return notice_id
+
+
+def forget(jobs) -> None:
+    """Forget the notices of jobs that run again: their ends are none.
+
+    :param jobs: records of `queue.job`
+    """
+    jobs.env.cr.execute(FORGET, {"ids": jobs.ids})
 
 
 def keep_changed(jobs) -> None:

@@ -68,6 +68,7 @@ SELECT (SELECT count(*) FROM ({_FIND} LIMIT %(limit)s) AS counted) AS open,
 _COLUMNS = """
 SELECT job.id, job.uuid, job.name, job.state, job.eta, job.retry, job.user_id,
        job.date_created, job.date_started, job.date_done, job.date_cancelled,
+       job.failed_at,
        job.exc_name, left(job.exc_message, 1000) AS exc_message,
        left(job.result, 1000) AS result,
        CASE WHEN job.state = 'done' AND length(job.result_json) < 20000

@@ -432,24 +432,12 @@ class RpcCase(JobCase):
 
     def _may_change(self, role, table, old, new):
         job = table == "queue_job"
-        if table == "queue_job_journal":  # added in the name of who changes something
-            writes = role in MANAGERS or role == "owner"
-            if old and new:  # an undo counts what it has put back
-                return writes and {**old, "undone_count": new["undone_count"]} == new
-            return writes and not old and new["user_id"] == self.users[role].id
+        if table == "queue_job_journal":
+            return self._may_note(role, old, new)
         if table == "queue_job_undo":
             return self._may_keep_for_undo(role, old, new)
         if role in MANAGERS:
-            if job:
-                return self._may_change_job(role, old, new)
-            if table == "queue_job_function" and role != "admin":
-                return not new or self._may_change_function(old or {}, new)
-            if table in KINDS and role != "admin":
-                return old and old["company_id"] == self.users[role].company_id.id
-            gone = new is None and (old.get("job_id") or old.get("queue_job_id"))
-            if role == "admin" and table == "ir_cron":
-                return True
-            return gone or table in (*MANAGED, *KINDS, "queue_job_signal")
+            return self._may_manage(role, table, old, new)
         if role == "owner":
             if job:
                 return (
@@ -460,6 +448,25 @@ class RpcCase(JobCase):
                 )
             return table == "queue_job_signal" and not old
         return False
+
+    def _may_note(self, role, old, new):
+        """Rows are added in the name of who changes something."""
+        writes = role in MANAGERS or role == "owner"
+        if old and new:  # an undo counts what it has put back
+            return writes and {**old, "undone_count": new["undone_count"]} == new
+        return writes and not old and new["user_id"] == self.users[role].id
+
+    def _may_manage(self, role, table, old, new):
+        if table == "queue_job":
+            return self._may_change_job(role, old, new)
+        if table == "queue_job_function" and role != "admin":
+            return not new or self._may_change_function(old or {}, new)
+        if table in KINDS and role != "admin":
+            return old and old["company_id"] == self.users[role].company_id.id
+        gone = new is None and (old.get("job_id") or old.get("queue_job_id"))
+        if role == "admin" and table == "ir_cron":
+            return True
+        return gone or table in (*MANAGED, *KINDS, "queue_job_signal")
 
     def _may_keep_for_undo(self, role, old, new):
         """What a job was is kept by who changes it, and forgotten by an undo."""

@@ -93,6 +93,28 @@ class TestPause(PauseCase):
         self.assertEqual(self.columns()[1], "another")
         self.assertEqual(self.channel.pause_user_id, second)
 
+    def test_other_words_are_those_of_who_writes_them(self):
+        self.channel.action_pause("first")
+        self.mine.pause_reason = "another"
+        self.assertEqual(self.channel.pause_user_id, self.boss)
+        row = self.env["queue.job.journal"].search([], limit=1)
+        self.assertEqual((row.action, row.reason), ("pause", "another"))
+        self.assertEqual(row.user_id, self.boss)
+
+    def test_a_pause_without_an_end_takes_the_end_away(self):
+        """Also of one that nobody could end: its time has passed."""
+        for seconds in (600, -600):
+            self.mine.action_pause("a while", self.tomorrow)
+            self.set_end(seconds)
+            self.channel.action_pause()
+            self.assertEqual(self.columns()[:3], (True, False, False))
+
+    def test_no_context_signs_for_another(self):
+        context = {"default_paused": True, "default_pause_user_id": self.env.uid}
+        channels = self.mine.with_context(**context)
+        created = channels.create({"name": "c", "parent_id": self.root.id})
+        self.assertEqual(self.columns(created)[0::3], (False, self.env["res.users"]))
+
     def test_in_words(self):
         until = self.tomorrow.strftime("%Y-%m-%d 18:00")
         for terms, words in (

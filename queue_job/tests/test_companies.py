@@ -75,6 +75,15 @@ class TestCompanies(DashboardCase):
                 self.assertEqual(failure["count"], expected)
                 self.assertEqual(len(figures["running"]), expected)
 
+    def test_a_company_that_the_context_names_twice_is_one(self):
+        self.of_each()
+        twice = self.Dashboard.with_user(self.manager).with_context(
+            allowed_company_ids=self.second.ids * 50
+        )
+        self.env.flush_all()
+        counts = twice.get_figures()["states"]
+        self.assertEqual(counts["pending"]["count"], 3)
+
     def test_a_company_without_jobs_sees_none(self):
         third = self.env["res.company"].create({"name": "Third"})
         for _ in range(3):

@@ -9,6 +9,7 @@ from odoo.exceptions import AccessError
 from odoo.tests import new_test_user
 
 from ..models import queue_job_actions, queue_job_journal
+from ..models.queue_job_journal import PART_OF, PartOf
 from .job_case import MANAGER_GROUP, JobCase
 
 
@@ -119,10 +120,25 @@ class TestJournal(JobCase):
         self.assertEqual(len(self.rows()), 1)  # whoever calls chooses the context
 
     def test_nobody_adds_to_the_row_of_another(self):
-        key = {"queue_job_change": {"key": "k"}}
+        key = {PART_OF: PartOf("k")}
         for user in (self.manager, self.boss, self.boss):
             self.job("failed").with_user(user).with_context(**key).requeue()
         self.assertEqual(self.rows().mapped("job_count"), [2, 1])
+
+    def test_nothing_in_it_comes_from_a_context(self):
+        """Whoever calls by RPC chooses the context."""
+        context = {
+            "default_job_count": 99,
+            "default_functions": {"<account.move>.unlink": 9},
+            "default_listed": [1],
+            "queue_job_change": {"key": "k", "reason": "forged", "details": "forged"},
+        }
+        job = self.job("failed").with_user(self.manager)
+        job.with_context(**context).requeue()
+        row = self.rows()
+        self.assertEqual((row.job_count, row.listed), (1, job.ids))
+        self.assertNotIn("<account.move>.unlink", row.functions)
+        self.assertFalse(row.reason or row.details or row.change)
 
     # -- who reads it, and how long --------------------------------------------------
 

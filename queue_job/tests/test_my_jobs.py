@@ -193,6 +193,13 @@ class TestChanges(MyJobsCase):
         signal = self.env["queue.job.signal"].search([("job_id", "=", job.id)])
         self.assertEqual((signal.kind, signal.user_id), ("cancel", self.user))
 
+    def test_what_has_ended_is_not_cancelled(self):
+        for state in ("failed", "done", "cancelled"):
+            job = self.own_job(state)
+            with self.assertRaisesRegex(UserError, "has ended already"):
+                self.mine().cancel(job.uuid)
+            self.assertEqual(job.state, state)
+
     def test_only_a_failed_job_runs_again(self):
         self.let(retry_by="user")
         job = self.own_job("failed")

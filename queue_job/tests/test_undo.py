@@ -129,6 +129,22 @@ class TestUndo(JobCase):
         self.assertFalse(job.date_started)
         self.assertEqual((child.state, child.result), ("wait_dependencies", False))
 
+    def test_what_another_job_does_by_now_stays_cancelled(self):
+        """A child that was cancelled with a stopped job, and whose key is taken."""
+        job = self.job("started", retry=1, date_started=fields.Datetime.now())
+        key = self.change(job)
+        child = self.job("wait_dependencies", parents=job, identity_key="k")
+        stopped = (
+            "state = 'cancelled', date_cancelled = clock_timestamp() AT TIME ZONE 'utc'"
+        )
+        self.sql(f"{stopped}, result = 'stopped'", job + child)
+        self.job(identity_key="k", identity_slot="k")
+        self.undo(key)
+        self.assertEqual((job.state, child.state), ("pending", "cancelled"))
+        job.button_cancelled()
+        job.requeue()
+        self.assertEqual((job.state, child.state), ("pending", "cancelled"))
+
     def test_the_key_is_held_again(self):
         job = self.job(identity_key="k", identity_slot="k")
         key = self.change(job)

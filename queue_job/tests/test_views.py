@@ -26,8 +26,11 @@ SAME = (
         "queue.job.channel.pause.action_pause",
     },
 )
-#: Its label says what helps, which is different each time.
-SAYS_MORE = {"queue.job.action_cure_waiting"}
+#: Their labels say what helps, or after what: it is different each time.
+SAYS_MORE = {
+    "queue.job.action_cure_waiting",
+    *(f"queue.job.failure.kind.action_{name}" for name in ("try", "requeue_all")),
+}
 
 #: Fields with names from the code, as `<model>.method` or root.sale.
 CODE = {

@@ -18,8 +18,9 @@ _logger = logging.getLogger(__name__)
 #: Seconds until a pause is ended again whose row another session has locked.
 LOCKED_PAUSE = 1.0
 
-#: Seconds; the longest time until the end of a pause is looked up again.
-LONGEST_WAIT = 3600.0
+#: Seconds; the longest time until the end of a pause is looked up again, for the clock
+#: may have been set meanwhile, or the machine have slept.
+LONGEST_WAIT = 60.0
 
 
 class LiveChannels:

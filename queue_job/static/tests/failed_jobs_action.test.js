@@ -1,6 +1,6 @@
 import {beforeEach, describe, expect, test} from "@odoo/hoot";
 import {failedJobsAction} from "@queue_job/failures/failed_jobs_action";
-import {makeMockEnv, onRpc} from "@web/../tests/web_test_helpers";
+import {getMockEnv, makeMockEnv, onRpc} from "@web/../tests/web_test_helpers";
 
 const FAILED = ["state", "=", "failed"];
 
@@ -23,7 +23,7 @@ describe("the page behind the links of a digest", () => {
 
     test("of one kind", async () => {
         onRpc("queue.job.failure.kind", "open_kind", ({args}) => ({res_id: args[0]}));
-        const env = await makeMockEnv();
+        const env = getMockEnv();
         const params = {function: "<res.partner>.read", kind: "1f05bb8fa7a91cad"};
         const action = await failedJobsAction(env, {params});
         expect(action.res_id).toBe("1f05bb8fa7a91cad");

@@ -34,6 +34,7 @@ const aJob = (values) => ({
     result: null,
     link: null,
     has_action: false,
+    may_ask: true,
     may_cancel: false,
     may_retry: false,
     ...values,
