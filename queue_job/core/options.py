@@ -69,8 +69,8 @@ def _has_expired(job: Any, value: Any) -> str | None:
     return expired
 
 
-#: `notify` takes effect in `settle.end_notice`, `skip_if_missing` and `ignore_result` in
-#: `storage.job_call`, `meant_for` in `models.queue_job_mine`.
+#: `notify` takes effect in `settle.end_notice`, `skip_if_missing` and `ignore_result`
+#: in `storage.job_call`, `meant_for` in `models.queue_job_mine`.
 KEPT = (
     Kept("ignore_result", bool),
     Kept("expires", _expires, refusal=_has_expired),

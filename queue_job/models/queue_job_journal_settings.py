@@ -33,7 +33,7 @@ class QueueJobJournalSettings(models.AbstractModel):
         # what has no column is written to others, which note it
         names = [name for name in vals if name in self._fields]
         names = [name for name in names if self._fields[name].store]
-        names = [name for name in names if name not in self._journal_silent]
+        names = [name for name in names if not self._is_silent(name, vals)]
         before = {record: record._shown(names) for record in self._noted()}
         result = super().write(vals)
         changes = {record: record._changes(was) for record, was in before.items()}
@@ -50,6 +50,10 @@ class QueueJobJournalSettings(models.AbstractModel):
     def _journal_action(self, vals):
         """Return values of the row that are special to a change."""
         return {}
+
+    def _is_silent(self, name, vals):
+        """Tell whether a value is no detail of a change: it stands elsewhere."""
+        return name in self._journal_silent
 
     def unlink(self) -> bool:
         """Delete records, and note those that a user deletes."""
@@ -118,7 +122,12 @@ class QueueJobChannel(models.Model):
     _name = "queue.job.channel"
     _inherit = ["queue.job.channel", "queue.job.journal.settings"]
     _journal_kind = "channel"
-    _journal_silent = SIGNATURE | {"pause_reason"}
+    _journal_silent = SIGNATURE
+
+    def _is_silent(self, name, vals):
+        """The reason of a pause has a column; only another reason is a detail."""
+        own = name == "pause_reason" and "paused" in vals
+        return own or super()._is_silent(name, vals)
 
     def _journal_action(self, vals):
         """A pause is no change of the settings, and may have a reason."""

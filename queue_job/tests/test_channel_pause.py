@@ -283,12 +283,12 @@ class TestTheEndOfAPause(PauseCase):
 
     def test_it_waits_for_the_first_end(self):
         self.channel.action_pause("month end")
-        self.set_end(100)
+        self.set_end(50)
         self.live.put_in_force()
         self.assertTrue(self.is_paused())
         wait = self.live.next_end - time.monotonic()
-        self.assertAlmostEqual(wait, 100, delta=2)
-        self.assertFalse(self.live.end_pauses(time.monotonic() + 90))
+        self.assertAlmostEqual(wait, 50, delta=2)
+        self.assertFalse(self.live.end_pauses(time.monotonic() + 40))
         self.assertTrue(self.channel.paused)
 
     def test_the_row_is_taken_back(self):

@@ -233,7 +233,9 @@ class TestUndo(JobCase):
         with patch.object(queue_job_undo, "KEPT_JOBS", 1):
             key = self.change(jobs)
         with patch.object(type(self.journal), "_not_kept", lambda rows: 1):
-            self.assertIn("1 job(s) put back. 1 left out: not kept", self.undo(key))
+            self.assertIn(
+                "1 job(s) put back. 1 left out: only the first", self.undo(key)
+            )
 
     # -- the journal ---------------------------------------------------------------
 
