@@ -20,7 +20,7 @@ from .tools import pytest_options
 STOP_SECONDS = 15
 #: A test on real servers may fail because the machine was busy. So many of them get a
 #: second run; where more fail, no busy machine is the reason.
-SECOND_RUNS = 3
+SECOND_RUNS = 6
 
 
 @dataclass
@@ -189,7 +189,10 @@ class Property(Pytest):
 
 
 class E2e(OnServers):
-    pass
+    """Two at a time: a server that starts, or sleeps, leaves room for another."""
+
+    def command(self):
+        return [*super().command(), "--numprocesses=2", "--dist=worksteal"]
 
 
 class Chaos(OnServers):

@@ -8,7 +8,7 @@ lint     pre-commit's hooks over all files                    together with the 
 unit     pure functions, by pytest                            together
 odoo     the addons' tests, by Odoo's runner, fresh database  together
 property random histories of claims on PostgreSQL, by pytest  together
-e2e      real servers, by pytest                              alone, for its clocks
+e2e      real servers, by pytest                              alone, two at a time
 chaos    real servers that are killed, cut off and so on      alone, for its clocks
 hostile  jobs that do what no job should do, on real servers  alone, for its clocks
 ======== ==================================================== =====================
