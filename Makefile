@@ -18,7 +18,7 @@ run: ## run Odoo behind nginx, with jobs to look at (CSV=file ONCE=1 WORKERS=4 P
 shell: ## a Python shell on the database of the running `make run`
 	@$(SETUP) shell
 
-test: ## run all checks and tests (PARTS="lint unit odoo property e2e chaos hostile" for some)
+test: ## run all checks and tests (PARTS="lint unit odoo property e2e alone chaos hostile" for some)
 	@PARTS='$(PARTS)' $(SETUP) test
 
 lint: ## run the linters over all files

@@ -113,6 +113,9 @@ class Lint(Part):
 class Pytest(Part):
     """A directory of pytest tests; the counts come from its report."""
 
+    #: Below ``tests/``, where it is not called as the part is.
+    folder = ""
+
     def __init__(self, stack: Stack):
         super().__init__(stack)
         self.report = cache.LOGS / f"{self.name}.xml"
@@ -120,7 +123,8 @@ class Pytest(Part):
     def command(self):
         self.report.unlink(missing_ok=True)
         return [
-            *(self.stack.python, "-m", "pytest", f"tests/{self.name}", "-q"),
+            *(self.stack.python, "-m", "pytest", f"tests/{self.folder or self.name}"),
+            "-q",
             *pytest_options(),
             f"--junitxml={self.report}",
         ]
@@ -144,7 +148,7 @@ class OnServers(Pytest):
         """What runs the failed tests of ``first`` once more; None where too many."""
         if not self.report.exists() or not 0 < first.failed <= SECOND_RUNS:
             return None
-        return SecondRun(self.stack, self.name, junit.read(self.report))
+        return SecondRun(self.stack, self, junit.read(self.report))
 
 
 class SecondRun(Pytest):
@@ -155,11 +159,11 @@ class SecondRun(Pytest):
     mending; a fault that is always there shows twice.
     """
 
-    def __init__(self, stack: Stack, name: str, first: junit.Report):
+    def __init__(self, stack: Stack, part: Pytest, first: junit.Report):
         super().__init__(stack)
-        self.name, self.first = name, first
-        self.log = cache.LOGS / f"{name}-again.log"
-        self.report = cache.LOGS / f"{name}-again.xml"
+        self.name, self.folder, self.first = part.name, part.folder, first
+        self.log = cache.LOGS / f"{part.name}-again.log"
+        self.report = cache.LOGS / f"{part.name}-again.xml"
 
     def command(self):
         return [*super().command(), "--last-failed", "--last-failed-no-failures=none"]
@@ -192,7 +196,17 @@ class E2e(OnServers):
     """Two at a time: a server that starts, or sleeps, leaves room for another."""
 
     def command(self):
-        return [*super().command(), "--numprocesses=2", "--dist=worksteal"]
+        two = ("--numprocesses=2", "--dist=worksteal")
+        return [*super().command(), "-m", "not alone", *two]
+
+
+class Alone(OnServers):
+    """Those that measure what others would add to."""
+
+    folder = "e2e"
+
+    def command(self):
+        return [*super().command(), "-m", "alone"]
 
 
 class Chaos(OnServers):

@@ -9,6 +9,7 @@ unit     pure functions, by pytest                            together
 odoo     the addons' tests, by Odoo's runner, fresh database  together
 property random histories of claims on PostgreSQL, by pytest  together
 e2e      real servers, by pytest                              alone, two at a time
+alone    those of e2e that measure what others would add to   alone
 chaos    real servers that are killed, cut off and so on      alone, for its clocks
 hostile  jobs that do what no job should do, on real servers  alone, for its clocks
 ======== ==================================================== =====================
@@ -32,6 +33,7 @@ import psutil
 from . import browser, cache, database, lint
 from .console import Progress, SetupError, last_line, say, step
 from .parts import (
+    Alone,
     Chaos,
     E2e,
     Hostile,
@@ -46,7 +48,7 @@ from .parts import (
 from .stack import Stack, open_stack
 
 TOGETHER = ("lint", "unit", "odoo", "property")
-ALONE = ("e2e", "chaos", "hostile")
+ALONE = ("e2e", "alone", "chaos", "hostile")
 LIMIT_SECONDS = 2700  # for the parts that run together, and for each of those alone
 SHOWN_LINES = 60  # of the log of a part that failed
 
@@ -93,7 +95,7 @@ def _parts(stack: Stack, wanted: Sequence[str]) -> Iterator[list[Part]]:
 
 
 def _plain_parts(stack: Stack, wanted: Sequence[str]) -> list[Part]:
-    parts = (Lint, Unit, Property, E2e, Chaos, Hostile)
+    parts = (Lint, Unit, Property, E2e, Alone, Chaos, Hostile)
     kinds = {part.__name__.lower(): part for part in parts}
     return [kind(stack) for name, kind in kinds.items() if name in wanted]
 

@@ -35,6 +35,7 @@ def pytest_configure(config) -> None:
     # whoever stops us wants the servers and the cluster stopped, too
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     config.addinivalue_line("markers", "long: runs with --full only")
+    config.addinivalue_line("markers", "alone: measures what others would add to")
 
 
 def pytest_collection_modifyitems(config, items) -> None:

@@ -19,6 +19,9 @@ from tests.harness.rpc import PROBE
 from tests.harness.server import Server
 from tests.harness.statements import leases, need_counts
 
+#: The transactions of the whole cluster are counted.
+pytestmark = pytest.mark.alone
+
 #: Of each job: what issue and design allow.
 STATEMENTS, COMMITS, NOTIFICATIONS = 6, 3, 0.05
 

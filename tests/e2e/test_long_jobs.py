@@ -44,6 +44,7 @@ class TestReports:
         assert db.value(PROGRESS, uuid) == 100
         assert int(db.job(uuid, "result")) > 1500
 
+    @pytest.mark.alone
     def test_the_work_is_hardly_slower(self, server):
         """Five of a hundred are the aim; more is the noise of a busy machine, whose
         speed changes: the best rounds are compared, of ten if need be."""

@@ -8,6 +8,7 @@ of a module, in both modes. A test that kills or configures asks for ``make_serv
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import shutil
@@ -138,8 +139,10 @@ def server_maker(
 
 
 def make_log_directory(name: str) -> Path:
-    """A new directory in the logs."""
-    directory = cache.LOGS / "e2e" / re.sub(r"[^\w.-]+", "_", name).strip("_")
+    """A new directory in the logs, of this process alone."""
+    name = re.sub(r"[^\w.-]+", "_", name).strip("_")
+    process = os.environ.get("PYTEST_XDIST_WORKER", "")
+    directory = cache.LOGS / "e2e" / process / name
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     return directory
