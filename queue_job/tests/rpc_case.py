@@ -463,7 +463,8 @@ class RpcCase(JobCase):
             return not new or self._may_change_function(old or {}, new)
         if table in KINDS and role != "admin":
             return old and old["company_id"] == self.users[role].company_id.id
-        gone = new is None and (old.get("job_id") or old.get("queue_job_id"))
+        keys = ("job_id", "queue_job_id", "uuid")  # of what goes with a job
+        gone = new is None and any(old.get(key) for key in keys)
         if role == "admin" and table == "ir_cron":
             return True
         return gone or table in (*MANAGED, *KINDS, "queue_job_signal")
