@@ -1,9 +1,9 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Which version of a module came when: what changed may have changed a job's ways.
 
-Odoo knows the present version only. After modules were installed or updated, and whenever
-the kinds of failures are counted, a row is added for each whose version is not the last
-one that is known; what was there before has no date.
+Odoo knows the present version only. After modules were installed or updated, and
+whenever the kinds of failures are counted, a row is added for each whose version is not
+the last one that is known; what was there before has no date.
 """
 
 from __future__ import annotations
