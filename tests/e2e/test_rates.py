@@ -9,7 +9,14 @@ from tests.harness.statements import leases, need_counts
 from tests.harness.waiting import holds, wait_for
 
 PERIOD, NUMBER, SLOTS = 3, 50, 4
-CHANNELS = f"root:{SLOTS},wide:4:rate=1000000/60,narrow:4:rate={NUMBER}/{PERIOD},long:4:rate=60/3600"
+CHANNELS = ",".join(
+    (
+        f"root:{SLOTS}",
+        "wide:4:rate=1000000/60",
+        f"narrow:4:rate={NUMBER}/{PERIOD}",
+        "long:4:rate=60/3600",
+    )
+)
 JOBS = 200
 
 #: Of `JOBS` short ones, where the rate never binds.
