@@ -34,7 +34,10 @@
         "web.assets_backend": ["queue_job/static/src/**/*"],
         # Loaded when the first graph is shown.
         "queue_job.dagre_lib": ["queue_job/static/lib/dagre/dagre.min.js"],
-        "web.assets_unit_tests": ["queue_job/static/tests/**/*.test.js"],
+        "web.assets_unit_tests": [
+            "queue_job/static/tests/hidden_tab.js",
+            "queue_job/static/tests/**/*.test.js",
+        ],
         "web.assets_tests": ["queue_job/static/tests/tours/**/*.js"],
     },
     "installable": True,

@@ -28,5 +28,11 @@ class IrHttp(models.AbstractModel):
             with self.env.cr.savepoint(flush=False):
                 return self.env["queue.job.mine"].get_news()
         except psycopg2.Error as error:  # a counter is no reason for no page
-            _logger.warning("no news of jobs for user %s: %s", self.env.uid, error)
+            _logger.warning(
+                "%s: the web client shows no number of jobs to user %s; if the module"
+                " was not updated yet, update it (-u queue_job): %s",
+                self.env.cr.dbname,
+                self.env.uid,
+                error,
+            )
             return None

@@ -227,6 +227,10 @@ class QueueJobActions(models.AbstractModel):
                 holders[job.id] = holder
         return holders
 
+    def _with_held_key(self):
+        """Return those of these ended jobs whose identity key another job holds."""
+        return self.browse(self._key_holders())
+
     @api.model
     def _change_many(self, change, domain, again=(), reason=None):
         """Change the jobs of a domain, and return the action which says what changed.
@@ -381,7 +385,7 @@ class QueueJobActions(models.AbstractModel):
         locked.fetch(READ)
         states = mass_changes.touched_states(change, choices.get("again", ()))
         jobs = locked._in_states(*states)
-        held = self.browse(jobs._key_holders() if change == REQUEUE else ())
+        held = jobs._with_held_key() if change == REQUEUE else self.browse()
         jobs -= held
         part_of = PartOf(choices.get("key"), choices.get("reason"))
         getattr(jobs.with_context(**{PART_OF: part_of}), change)()

@@ -263,9 +263,8 @@ class QueueJobFailureKind(models.Model):
         model = match and self.env.registry.get(match[1])
         if not model:
             return None
-        classes = (cls for cls in model.mro() if match[2] in vars(cls))
-        found = (getattr(cls, "_module", None) for cls in classes)
-        return next(filter(None, found), model._original_module)
+        modules = module_versions.defining(model, match[2])
+        return modules[0] if modules else model._original_module
 
     @api.autovacuum
     def _gc_kinds(self, limit=SORTED_BY_CRON):

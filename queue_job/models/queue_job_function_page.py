@@ -279,12 +279,7 @@ class QueueJobFunctionPage(models.AbstractModel):
         model, method = self._method(name)
         if model is None:
             return []
-        modules = [
-            cls._module
-            for cls in type(model).mro()
-            if method in vars(cls) and getattr(cls, "_module", None)
-        ]
-        return sorted(set(modules))
+        return sorted(module_versions.defining(type(model), method))
 
     def _versions(self, modules, since):
         """Return [{module, version, time (seconds since 1970)}, ...]."""

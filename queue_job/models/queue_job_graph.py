@@ -269,9 +269,9 @@ class QueueJob(models.Model):
         self._tell_of_change(events.DONE)
 
     def _set_to_pending(self, values):
-        along = self.browse(self._graph_query(dependencies.CANCELLED_WITH_THEM))
-        # of what was cancelled with them, another job may do the work by now
-        jobs = self | (along - along.browse(along._key_holders()))
+        dependents = self.browse(self._graph_query(dependencies.CANCELLED_WITH_THEM))
+        # another job may do the work of what was cancelled with them by now
+        jobs = self | (dependents - dependents._with_held_key())
         waiting = self.browse(jobs._graph_query(dependencies.WAITING_FOR_PARENTS))
         values = {
             **values,

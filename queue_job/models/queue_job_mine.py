@@ -171,13 +171,11 @@ class QueueJobMine(models.AbstractModel):
         """
         row = self._row(uuid)
         action = results.as_action(results.load(row["result_json"]))
-        is_customer = row["user_id"] != self.env.uid and not self._is_internal()
+        user = self.env.user
+        is_customer = row["user_id"] != user.id and not user._is_internal()
         if is_customer and not plain_words.link_of(action):
             return False
         return self.env["queue.job"]._for_client(action)
-
-    def _is_internal(self):
-        return self.env.user._is_internal()
 
     # -- whose ---------------------------------------------------------------------
 

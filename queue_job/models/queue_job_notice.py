@@ -102,7 +102,13 @@ class QueueJobNotice(models.Model):
             except psycopg2.OperationalError:
                 raise  # all is rolled back, and told by the next run
             except Exception:  # the others are told nevertheless
-                _logger.exception("ends of jobs: partner %s was not told", partner.id)
+                uuids = ", ".join(row["uuid"] for row in rows_of[partner.id])
+                _logger.exception(
+                    "%s: partner %s was not told that these jobs have ended: %s",
+                    self.env.cr.dbname,
+                    partner.id,
+                    uuids,
+                )
         self.env.cr.execute(NEXT)
         (date,) = self.env.cr.fetchone()
         if date:

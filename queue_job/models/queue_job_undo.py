@@ -299,7 +299,7 @@ class QueueJob(models.Model):
             return stopped
         found = set(stopped._graph_query(dependencies.CANCELLED_WITH_THEM))
         jobs = self.browse(found.difference(self.ids))
-        jobs -= jobs.browse(jobs._key_holders())  # another one does their work
+        jobs -= jobs._with_held_key()  # another one does their work
         own_change = jobs._graph_query(KEPT_AMONG)
         return self.browse(
             self.env["queue.job.undo"]._locked(

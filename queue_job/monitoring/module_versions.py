@@ -40,6 +40,17 @@ SELECT module, version, date
 """
 
 
+def defining(model: type, method: str) -> list[str]:
+    """Return the modules whose classes define a method, that of the last one first.
+
+    :param model: class of a model in a registry
+    :param method: name of the method
+    """
+    classes = (cls for cls in model.mro() if method in vars(cls))
+    modules = (getattr(cls, "_module", None) for cls in classes)
+    return list(dict.fromkeys(filter(None, modules)))
+
+
 def note(cr: Any) -> None:
     """Remember the versions that are installed now.
 

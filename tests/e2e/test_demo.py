@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pytest
 
-from setup import contacts, demo, demo_server, demo_tour, nginx, pages
+from setup import contacts, demo, demo_server, demo_tour, nginx
 from setup.client import Client
 from setup.console import SetupError
 from setup.odoo_log import parse, stray
@@ -75,12 +75,6 @@ PAGES = {
     "failures": ("/odoo/job-failures", LIST),
     "my jobs": ("/odoo/my-jobs", ".o_queue_job_mine_job"),
 }
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with pages.open_browser() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,6 @@ import secrets
 
 import pytest
 
-from setup import pages
-
 COUNT = ".o_queue_job_mine_count"
 TOAST = ".o_notification:has-text('{}')"
 PROBE = "test.queue.job.probe"
@@ -30,12 +28,6 @@ DELAY = """([method, args, options]) =>
     odoo.__WOWL_DEBUG__.root.env.services.orm.call(
         "test.queue.job.probe", "delay", [method, args, options])
 """
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with pages.open_browser() as browser:
-        yield browser
 
 
 @pytest.fixture(params=[0, 4], ids=["websocket", "no-websocket"])

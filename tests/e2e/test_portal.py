@@ -11,19 +11,13 @@ import subprocess
 
 import pytest
 
-from setup import cache, pages
+from setup import cache
 from setup.database import PORTAL_MODULE
 from setup.postgres import free_port
 from tests.harness.fixtures import database_maker
 
 FUNCTION = "<test.queue.job.probe>.walk"
 COMPLAINTS = ("selfie_segmentation", "websocket", "Mail Delivery", "mail delivery")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with pages.open_browser() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ the client has to ask.
 
 import pytest
 
-from setup import pages
 from tests.harness.waiting import holds, wait_for
 
 ALIVE = "odoo.__WOWL_DEBUG__.root.env.services['queue_job.news'].isAlive"
@@ -18,12 +17,6 @@ RUNNING = "[data-channel=root] .o_job_running:has-text('{} /')"
 STATES = (
     "SELECT count(*) FROM queue_job WHERE state = %s AND method_name = 'record_run'"
 )
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with pages.open_browser() as browser:
-        yield browser
 
 
 @pytest.fixture(params=[0, 4], ids=["websocket", "no-websocket"])

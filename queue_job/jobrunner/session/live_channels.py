@@ -86,7 +86,7 @@ def seconds_to_wait(seconds: float | None) -> float | None:
     :return: seconds, None for never
 
     >>> [seconds_to_wait(each) for each in (None, 0.25, 1e9, 0, -5)]
-    [None, 0.25, 3600.0, 1.0, 1.0]
+    [None, 0.25, 60.0, 1.0, 1.0]
     """
     if seconds is None:
         return None

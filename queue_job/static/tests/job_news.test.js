@@ -1,6 +1,7 @@
 import {expect, test, describe, beforeEach} from "@odoo/hoot";
 import {advanceTime, animationFrame, runAllTimers} from "@odoo/hoot-mock";
 import {NEWS_CHANNEL, useJobNews} from "@queue_job/core/job_news";
+import {setHidden} from "@queue_job/../tests/hidden_tab";
 import {
     contains,
     defineModels,
@@ -10,7 +11,6 @@ import {
     mountView,
     mountWithCleanup,
     onRpc,
-    patchWithCleanup,
 } from "@web/../tests/web_test_helpers";
 import {defineMailModels} from "@mail/../tests/mail_test_helpers";
 
@@ -32,17 +32,6 @@ class Job extends models.Model {
 }
 
 const tell = () => MockServer.env["bus.bus"]._sendone(NEWS_CHANNEL, NEWS_CHANNEL, {});
-
-/** Play a tab which the user hides or shows. */
-async function setHidden(hidden) {
-    patchWithCleanup(document, {
-        get hidden() {
-            return hidden;
-        },
-    });
-    document.dispatchEvent(new Event("visibilitychange"));
-    await animationFrame();
-}
 
 describe("news", () => {
     describe.current.tags("headless");

@@ -13,6 +13,7 @@ import {
 import {cookie} from "@web/core/browser/cookie";
 import {rpcBus} from "@web/core/network/rpc";
 import {session} from "@web/session";
+import {setHidden} from "@queue_job/../tests/hidden_tab";
 import {WebClient} from "@web/webclient/webclient";
 
 const COUNT = ".o_queue_job_mine_count";
@@ -73,16 +74,6 @@ async function enqueue() {
     cookie.set("queue_job_enqueued", String(Math.random()));
     rpcBus.trigger("RPC:RESPONSE", {data: {params: {}}, settings: {}});
     await advanceTime(500);
-    await animationFrame();
-}
-
-async function setHidden(hidden) {
-    patchWithCleanup(document, {
-        get hidden() {
-            return hidden;
-        },
-    });
-    document.dispatchEvent(new Event("visibilitychange"));
     await animationFrame();
 }
 
